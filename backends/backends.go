@@ -1,0 +1,228 @@
+// Package backends is the contract between the key actors and the places
+// where leases live.
+//
+// A backend is asked for one attempt at a time and answers with one outcome;
+// it does no waiting, no retrying beyond what it can prove harmless, and no
+// queueing of local callers: the key actor does all of that once, for every
+// backend alike. Raw replies of a server never leave its backend.
+//
+// Backends live in the folders below; each passes the suite in backendtest.
+package backends
+
+import (
+	"context"
+	"time"
+)
+
+// Outcome is what became of one attempt to acquire a lease.
+type Outcome uint8
+
+// The four outcomes of an attempt. The zero value is the one that promises
+// nothing, so that a forgotten field can't turn into a grant.
+const (
+	// MayHaveRun: the request was sent and no usable answer came. The backend
+	// may hold a lease, or a place in a queue, under the attempt's token until
+	// the same attempt is repeated, released or cancelled.
+	MayHaveRun Outcome = iota
+	// NotRun: the request certainly changed nothing.
+	NotRun
+	// Held: another owner holds the key. The attempt may be queued.
+	Held
+	// Granted: the lease is the attempt's own.
+	Granted
+)
+
+// String names the outcome as the docs do.
+func (o Outcome) String() string {
+	switch o {
+	case MayHaveRun:
+		return "may have run"
+	case NotRun:
+		return "did not run"
+	case Held:
+		return "held by another"
+	case Granted:
+		return "granted"
+	}
+	return "unknown outcome"
+}
+
+// An Attempt names one attempt to acquire one key, and the lease that came of
+// it. All verbs of a backend take it; the token alone proves ownership.
+type Attempt struct {
+	Key   string // the full key: 1 to 512 bytes and the prefix, any bytes but NUL
+	Token Token
+}
+
+// A Request is an attempt with what the backend needs to carry it out.
+type Request struct {
+	Attempt
+
+	// TTL is the lease asked for; a backend rounds it up to its own unit.
+	TTL time.Duration
+	// Label is shown to others as the holder's name. It proves nothing.
+	Label string
+	// Queue says that the caller will wait: a fair backend may keep a place
+	// for the attempt. One try (timeout 0) leaves no trace when it fails.
+	Queue bool
+	// Probe counts how often this attempt was answered Held before, for
+	// backends whose Retry backs off.
+	Probe int
+}
+
+// A Reply is what a backend says of an attempt or a renewal.
+type Reply struct {
+	Outcome Outcome
+
+	// Base is the fence's base (µs, below 2^53) when Granted: greater than every
+	// base this key had before, also across processes and restarts.
+	Base uint64
+	// TTL is the lease as set, when Granted: never shorter than asked for.
+	TTL time.Duration
+	// Contended says that another process waits for the key, as far as the
+	// backend knows; the lease should go to it soon.
+	Contended bool
+
+	// What is known of the holder when Held; zero where it is not.
+	Holder  string        // its label
+	HeldFor time.Duration // how long it has had the key
+	FreeIn  time.Duration // when its lease ends unless renewed
+	Place   int           // sessions ahead in the backend's queue, this one included; 0 when not queued
+	// Retry is when to repeat the attempt, when Held, unless a wake comes first.
+	Retry time.Duration
+}
+
+// A Backend keeps leases. Its methods are called from many goroutines, but for
+// one key of one session by one at a time.
+//
+// Every verb may be repeated with the same arguments any number of times, also
+// when an earlier call of the same attempt is still on its way: it finds its
+// own lease, and never makes a second one.
+type Backend interface {
+	// Acquire makes one attempt.
+	//
+	//	Granted    the lease is ours for at least Reply.TTL, counted from before the call
+	//	Held       another owner has it; ask again after Reply.Retry
+	//	NotRun     nothing was changed; the error says why
+	//	MayHaveRun the error says why; the caller repeats the same attempt or cancels it
+	//
+	// The error is nil exactly for Granted and Held. It matches ErrUnavailable,
+	// and ErrRefused if waiting can't mend it; it keeps ctx.Err() visible.
+	// An attempt that was released or cancelled is never granted afterwards.
+	Acquire(ctx context.Context, r Request) (Reply, error)
+
+	// Renew makes the lease last ttl from now and mints a new base. known is
+	// the newest base the caller has; a backend shortens a lease only for a
+	// caller that knows its last base, since any other call may be a late copy.
+	//
+	//	nil             renewed: Base, TTL, Contended are set
+	//	ErrNotHeld      the lease is gone, or another's
+	//	any other error it may or may not have run
+	Renew(ctx context.Context, a Attempt, ttl time.Duration, known uint64) (Reply, error)
+
+	// Release gives the lease back, to the next waiting session where the
+	// backend keeps a queue, and settles the attempt.
+	//
+	//	nil             it was ours and is no longer
+	//	ErrNotHeld      it was not ours (any more); another's lease is untouched
+	//	any other error it may or may not have run
+	Release(ctx context.Context, a Attempt) error
+
+	// Close ends the backend's connections and goroutines. Calls after it, and
+	// under way, fail with ErrClosed or ErrUnavailable. Closing again is nil.
+	Close() error
+}
+
+// A Canceler is a backend in which an attempt can be queued or half done.
+type Canceler interface {
+	// Cancel ends an attempt whose outcome was Held or MayHaveRun: it leaves
+	// the queue, gives the lease back if it had just been granted, and settles
+	// the attempt. nil means that nothing of it is left, whatever there was.
+	Cancel(ctx context.Context, a Attempt) error
+}
+
+// Cancel ends an attempt that nobody awaits; nil means nothing of it is left.
+// Without a Canceler it is a release in which "not held" is good news.
+func Cancel(ctx context.Context, b Backend, a Attempt) error {
+	if c, ok := b.(Canceler); ok {
+		return c.Cancel(ctx, a)
+	}
+	if err := b.Release(ctx, a); err != nil && !IsNotHeld(err) {
+		return err
+	}
+	return nil
+}
+
+// A Waker is a backend that can say that something happened to a key.
+type Waker interface {
+	// Subscribe starts the inbox of a session; the coordinator calls it once,
+	// before its first attempt. wake must not block; it is called from the
+	// backend's goroutines until Close returns. Wakes may be lost, repeated or
+	// late: they are hints, and Reply.Retry bounds what a lost one costs.
+	Subscribe(session Session, wake func(Wake)) error
+}
+
+// A Wake is a push from a backend.
+type Wake struct {
+	Key  string // the full key
+	Kind WakeKind
+}
+
+// WakeKind says what a wake is about.
+type WakeKind uint8
+
+const (
+	// Given: the key may be free, or its lease was given to this session's
+	// queued attempt, which has to be repeated to confirm it.
+	Given WakeKind = iota
+	// Wanted: another session waits for a key this session holds.
+	Wanted
+)
+
+// An Inspector is a backend that can tell who holds a key.
+type Inspector interface {
+	Inspect(ctx context.Context, key string) (Info, error)
+}
+
+// Info is what a backend knows of a key. A nil field is unknown, not zero.
+type Info struct {
+	Held      bool
+	Foreign   bool           // the holder is another library's client
+	Holder    *string        // its label
+	Base      *uint64        // the base of its newest fence
+	HeldFor   *time.Duration // since its lease was granted
+	ExpiresIn *time.Duration // unless renewed
+	Waiting   *int           // sessions waiting in the backend's queue
+}
+
+// Capabilities is what a backend declares of itself; the README's table of
+// backends is made from it.
+type Capabilities struct {
+	Name      string
+	Exclusive bool // at most one lease a key
+	Fair      bool // waiting sessions are served in the order of their arrival
+	Wakes     bool // pushes instead of polling
+	Fences    bool // bases grow across processes and restarts
+	Inspects  bool // Inspector is implemented
+	// Immediate: calls compute and return within microseconds, without I/O, so
+	// that the key actor may run them in place.
+	Immediate bool
+	// MinExpires is the shortest lease the backend can keep (0: no limit of its own).
+	MinExpires time.Duration
+}
+
+// A Describer is a backend that declares its capabilities.
+type Describer interface {
+	Capabilities() Capabilities
+}
+
+// Describe returns what b declares, or, when it declares nothing, the least
+// that the contract demands: it excludes.
+func Describe(b Backend) Capabilities {
+	if d, ok := b.(Describer); ok {
+		return d.Capabilities()
+	}
+	_, inspects := b.(Inspector)
+	_, wakes := b.(Waker)
+	return Capabilities{Name: "custom", Exclusive: true, Inspects: inspects, Wakes: wakes}
+}

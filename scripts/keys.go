@@ -1,0 +1,82 @@
+package scripts
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Keys returns the KEYS of every verb for a full key: the lock itself, its
+// companion, its queue, the sessions alive in it. All four share one hash
+// slot, so that a script may touch them on a Cluster. The names are wire
+// format: processes of different versions meet under them.
+func Keys(key string) []string {
+	companion := companion(key)
+	return []string{key, companion, companion + ":queue", companion + ":alive"}
+}
+
+// companion names a key that no caller's key collides with by accident, in
+// the slot of key. Without braces in the key, {key} is its own tag. With
+// braces, Redis would cut that tag at the key's own brace, so a tag that hashes
+// to the same slot stands in front and the key follows it.
+func companion(key string) string {
+	if !strings.ContainsAny(key, "{}") {
+		return "{" + key + "}:turnstile"
+	}
+	tag, ok := hashTag(key)
+	if !ok {
+		tag = slotTag(Slot(key))
+	}
+	return "{" + tag + "}:turnstile:" + key
+}
+
+// hashTag is the part of a key that alone decides its slot: what stands
+// between the first { and the next }, if anything does.
+// Source: Redis Cluster specification, "Hash tags".
+func hashTag(key string) (string, bool) {
+	_, rest, ok := strings.Cut(key, "{")
+	if !ok {
+		return "", false
+	}
+	tag, _, ok := strings.Cut(rest, "}")
+	return tag, ok && tag != ""
+}
+
+const slots = 16384
+
+// Slot is the hash slot of a key on a Redis Cluster, 0 to 16383: CRC16 (the
+// XMODEM variant) of its tag, or of all of it.
+func Slot(key string) int {
+	if tag, ok := hashTag(key); ok {
+		key = tag
+	}
+	var crc uint16
+	for i := range len(key) {
+		crc ^= uint16(key[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return int(crc) % slots
+}
+
+// slotTags holds the smallest decimal number of each slot. It is filled on
+// first use (tens of milliseconds, 16 384 short strings): only keys with braces that make
+// no tag need it.
+var slotTags = sync.OnceValue(func() *[slots]string {
+	tags, found := new([slots]string), 0
+	for n := 0; found < slots; n++ {
+		tag := strconv.Itoa(n)
+		if slot := Slot(tag); tags[slot] == "" {
+			tags[slot] = tag
+			found++
+		}
+	}
+	return tags
+})
+
+func slotTag(slot int) string { return slotTags()[slot] }

@@ -1,0 +1,100 @@
+-- Makes one attempt to take the lock, or confirms a lease that release gave to this attempt.
+--
+-- KEYS: lock, companion, queue, alive
+-- ARGV: token, ttl, label, wait
+--   ttl    ms, from 1
+--   wait   '1': on a held key the attempt is queued, or kept alive there; '0': one try, no trace
+-- Reply:
+--   {1, base, ttl, contended}              granted: the fence base in µs as a string; ms; 1 if others wait
+--   {0, label, held, free, place, foreign} held by another: its label, '' if unknown; ms it has had the lock,
+--                                          -1 if unknown; ms until it ends, -1 if never, 0 if the lock was free
+--                                          but promised; our place in the queue, 0 if not queued; 1 if the
+--                                          holder is another library's client
+--   {-1}                                   the attempt was settled before: nothing was done
+--
+-- Safe to run twice: a repeated attempt finds its own token under the lock and says so again (the ttl is
+-- only ever lengthened), or its own place in the queue. A copy that is delivered after the attempt was
+-- released or cancelled finds it settled.
+
+local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local token, ttl, label, wait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1'
+local member = string.sub(token, #STAMP + 1)
+local session, attempt = string.sub(member, 1, 20), string.sub(member, 21)
+
+local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. session, 'label', 'at')
+local last, queued, settled, owner, at = c[1], c[2], c[3], c[4], c[5]
+if settled and string.sub(settled, 1, 12) >= attempt then return {-1} end
+
+local us = micros()
+local granted, promised, holder = false, false, nil
+
+if not queued then
+  -- The thin path: nobody waits, so a free lock is ours.
+  granted = redis.call('SET', lock, token, 'NX', 'PX', ARGV[2])
+end
+if not granted then
+  holder = redis.call('GET', lock)
+  -- What a crashed pylock leaves behind: a time in the past, and no ttl that would ever clear it away.
+  if holder and tonumber(holder) and tonumber(holder) < us / 1000000 and redis.call('PTTL', lock) == -1 then
+    redis.call('DEL', lock)
+    holder = false
+  end
+  if holder == token then
+    if redis.call('PTTL', lock) < ttl then redis.call('PEXPIRE', lock, ARGV[2]) end
+    granted = true
+  elseif not holder then
+    local first, more = nil, false
+    if queued then first, more = head(queue, alive, us) end
+    if first and first ~= member then
+      -- A free lock goes to the head of the queue, whoever calls.
+      give(lock, companion, queue, alive, first, last, us)
+      last, owner, at = redis.call('HGET', companion, 'last'), '', digits(math.floor(us / 1000))
+      holder, promised = STAMP .. first, true
+    elseif more then
+      promised = true
+    else
+      redis.call('SET', lock, token, 'PX', ARGV[2])
+      granted = true
+    end
+  end
+end
+
+if granted then
+  local base, contended = mint(last, us), 0
+  if queued then
+    redis.call('ZREM', queue, member)
+    redis.call('ZREM', alive, member)
+    if head(queue, alive, us) then contended = 1 else redis.call('HDEL', companion, 'queued') end
+  end
+  if owner == label then
+    redis.call('HSET', companion, 'last', digits(base), 'lease', member, 'at', digits(math.floor(us / 1000)))
+  else
+    redis.call('HSET', companion, 'v', '1', 'last', digits(base), 'lease', member,
+      'at', digits(math.floor(us / 1000)), 'label', label)
+  end
+  redis.call('PEXPIRE', companion, keep(ttl, base, us))
+  return {1, digits(base), ttl, contended}
+end
+
+local ours = holder and #holder == #token and string.sub(holder, 1, #STAMP) == STAMP
+local free, place = 0, 0
+if holder and not promised then free = redis.call('PTTL', lock) end
+if wait then
+  if not redis.call('ZSCORE', queue, member) then
+    redis.call('ZADD', queue, digits(us), member)
+  end
+  redis.call('ZADD', alive, digits(math.floor(us / 1000) + ALIVE), member)
+  redis.call('HSET', companion, 'v', '1', 'queued', '1')
+  redis.call('PEXPIRE', queue, digits(KEEP))
+  redis.call('PEXPIRE', alive, digits(KEEP))
+  local stay = math.max(free, 0) + KEEP
+  if redis.call('PTTL', companion) < stay then redis.call('PEXPIRE', companion, digits(stay)) end
+  place = redis.call('ZRANK', queue, member) + 1
+  if ours then
+    redis.call('PUBLISH', 'turnstile:inbox:' .. string.sub(holder, #STAMP + 1, #STAMP + 20), 'w' .. lock)
+  end
+end
+if not ours then return {0, '', -1, free, place, (holder and 1 or 0)} end
+local held = -1
+if at then held = math.max(0, math.floor(us / 1000) - tonumber(at)) end
+return {0, owner or '', held, free, place, 0}

@@ -1,0 +1,33 @@
+-- Ends an attempt that nobody awaits any more: it leaves the queue, and gives the lock back if the
+-- attempt had just been granted it.
+--
+-- KEYS: lock, companion, queue, alive
+-- ARGV: token
+-- Reply:
+--   {held}  1 if the attempt had the lock, which is now the next session's or nobody's; else 0
+--
+-- Safe to run twice: the second time there is nothing left to undo. The attempt is settled: a copy of its
+-- acquire that arrives later does nothing.
+
+local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local token = ARGV[1]
+local member = string.sub(token, #STAMP + 1)
+
+local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. string.sub(member, 1, 20))
+local last, queued, settled = c[1], c[2], c[3]
+local us = micros()
+settle(companion, member, settled, us)
+if queued then
+  redis.call('ZREM', queue, member)
+  redis.call('ZREM', alive, member)
+end
+
+local held = 0
+if redis.call('GET', lock) == token then
+  held = 1
+  if pass(lock, companion, queue, alive, queued, last, us) == 0 then
+    redis.call('PEXPIRE', companion, keep(0, tonumber(last or '0'), us))
+  end
+end
+if redis.call('PTTL', companion) < KEEP then redis.call('PEXPIRE', companion, digits(KEEP)) end
+return {held}

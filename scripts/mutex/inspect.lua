@@ -1,0 +1,30 @@
+-- Tells what is known of a key. It changes nothing, and never tells the token.
+--
+-- KEYS: lock, companion, queue, alive
+-- ARGV:
+-- Reply:
+--   {state, label, held, ends, base, waiting}
+--     state    0 free, 1 held by a turnstile session, 2 held by another library's client
+--     label    the holder's label, '' if unknown
+--     held     ms since its lease was granted, -1 if unknown
+--     ends     ms until its lease ends, -1 if never, -2 if free
+--     base     the newest fence base in µs as a string, '' if none is known
+--     waiting  sessions waiting and alive
+--
+-- Safe to run twice: it only reads.
+
+local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+
+local us = micros()
+local holder = redis.call('GET', lock)
+local c = redis.call('HMGET', companion, 'last', 'label', 'at')
+local state, label, held = 0, '', -1
+if holder then
+  state = 2
+  if #holder == #STAMP + 32 and string.sub(holder, 1, #STAMP) == STAMP then
+    state, label = 1, c[2] or ''
+    if c[3] then held = math.max(0, math.floor(us / 1000) - tonumber(c[3])) end
+  end
+end
+local waiting = redis.call('ZCOUNT', alive, digits(math.floor(us / 1000)), '+inf')
+return {state, label, held, redis.call('PTTL', lock), c[1] or '', waiting}

@@ -1,0 +1,31 @@
+-- Makes the lease last ttl from now, and mints a new fence base.
+--
+-- KEYS: lock, companion, queue, alive
+-- ARGV: token, ttl, known
+--   ttl    ms, from 1
+--   known  the newest base the caller has, a string
+-- Reply:
+--   {1, base, ttl, contended}  renewed: the new base in µs as a string; the ttl as set, ms; 1 if others wait
+--   {0}                        not held: the lock is gone, or another's; nothing was done
+--
+-- Safe to run twice: only a caller that knows the last base may shorten the lease; every other call,
+-- a late copy of this one too, can only lengthen it.
+
+local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local token, ttl, known = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+if redis.call('GET', lock) ~= token then return {0} end
+
+local c = redis.call('HMGET', companion, 'last', 'queued')
+local last, queued = c[1], c[2]
+local us = micros()
+if last ~= known then ttl = math.max(ttl, redis.call('PTTL', lock)) end
+redis.call('PEXPIRE', lock, digits(ttl))
+
+local base, contended = mint(last, us), 0
+redis.call('HSET', companion, 'v', '1', 'last', digits(base))
+redis.call('PEXPIRE', companion, keep(ttl, base, us))
+if queued then
+  local first, more = head(queue, alive, us)
+  if first or more then contended = 1 else redis.call('HDEL', companion, 'queued') end
+end
+return {1, digits(base), ttl, contended}

@@ -1,0 +1,59 @@
+// Package scripts embeds the lock's Lua scripts: one file a verb, the same
+// text on a Redis server and on the embedded engine.
+//
+// Each file's header lists its KEYS, its ARGV, its reply, and why it is safe to
+// run twice; a test compares the header with the code. shared.lua is put
+// before each verb, so that what the server sees is one self-contained script.
+package scripts
+
+import (
+	"crypto/sha1" //nolint:gosec // EVALSHA names scripts by SHA-1; nothing is secured by it.
+	_ "embed"
+	"encoding/hex"
+)
+
+// The number of keys every verb takes: the lock, its companion, its queue, and
+// the sessions alive in it, all in one hash slot.
+const KeyCount = 4
+
+// A Script is one verb as a server gets it.
+type Script struct {
+	Name   string // the verb, "acquire"
+	Source string // shared.lua and the verb's own file
+	SHA    string // of Source, 40 hex digits, the name EVALSHA knows it by
+}
+
+var (
+	//go:embed mutex/shared.lua
+	shared string
+	//go:embed mutex/acquire.lua
+	acquire string
+	//go:embed mutex/renew.lua
+	renew string
+	//go:embed mutex/release.lua
+	release string
+	//go:embed mutex/cancel.lua
+	cancel string
+	//go:embed mutex/inspect.lua
+	inspect string
+)
+
+// The verbs of the mutex.
+var (
+	Acquire = script("acquire", acquire)
+	Renew   = script("renew", renew)
+	Release = script("release", release)
+	Cancel  = script("cancel", cancel)
+	Inspect = script("inspect", inspect)
+)
+
+// Mutex lists the verbs of the mutex.
+func Mutex() []*Script {
+	return []*Script{Acquire, Renew, Release, Cancel, Inspect}
+}
+
+func script(name, body string) *Script {
+	source := shared + body
+	sum := sha1.Sum([]byte(source)) //nolint:gosec // see above
+	return &Script{Name: name, Source: source, SHA: hex.EncodeToString(sum[:])}
+}
