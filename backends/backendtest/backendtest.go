@@ -1,0 +1,107 @@
+// Package backendtest is the suite that every backend has to pass.
+//
+// What a backend cannot do it declares in its Capabilities, and then the
+// suite asserts the inverse: a backend that does not exclude must let two hold
+// a key at once, one that sends no wakes must not offer Subscribe. Nothing is
+// skipped silently, so a capability that is claimed or denied by mistake fails.
+//
+// Each check is a function that returns an error, and not a test of its own.
+// That way the suite can be tested as well: a backend that is broken on
+// purpose has to be found out by it.
+package backendtest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// checkLimit bounds one check; nothing in it waits for longer than a few
+// seconds on a healthy store.
+const checkLimit = 2 * time.Minute
+
+// Run puts a backend through the suite. Each call of open gives another
+// session, as another process would have it, on one and the same store; the
+// suite closes what it opened. Keys are unique to each check and begin with
+// "pylock:", but for a few odd ones, so a store can be shared with other tests.
+//
+// The checks run in parallel, in a group that has ended when Run returns.
+func Run(t *testing.T, open func(t *testing.T) backends.Backend) {
+	t.Helper()
+	caps := describe(t, open)
+	t.Logf("backend %+v", caps)
+	t.Run("suite", func(t *testing.T) {
+		for _, c := range checks() {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				run, note := c.variant(caps)
+				if note != "" {
+					t.Log(note)
+				}
+				ctx, stop := context.WithTimeout(t.Context(), checkLimit)
+				defer stop()
+				if err := exercise(ctx, caps, run, func() backends.Backend { return open(t) }); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	})
+}
+
+func describe(t *testing.T, open func(t *testing.T) backends.Backend) backends.Capabilities {
+	t.Helper()
+	b := open(t)
+	if err := b.Close(); err != nil {
+		t.Fatalf("closing an unused backend: %v", err)
+	}
+	return backends.Describe(b)
+}
+
+// A check is one thing a backend must do, or, where it declares that it can't,
+// the inverse that must then be seen.
+type check struct {
+	name  string
+	run   func(*store) error
+	needs func(backends.Capabilities) bool // nil: every backend
+	// inverse runs instead where needs says no. It is never nil when needs isn't.
+	inverse func(*store) error
+}
+
+// variant picks what to assert of a backend, and says so if it is the inverse.
+func (c check) variant(caps backends.Capabilities) (run func(*store) error, note string) {
+	if c.needs == nil || c.needs(caps) {
+		return c.run, ""
+	}
+	return c.inverse, fmt.Sprintf("%s declares that it can't: the inverse is asserted", caps.Name)
+}
+
+// exercise runs one check on a fresh set of sessions.
+func exercise(ctx context.Context, caps backends.Capabilities, run func(*store) error, open func() backends.Backend) error {
+	st := newStore(ctx, caps, open)
+	err := run(st)
+	if closing := st.close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+func exclusive(c backends.Capabilities) bool { return c.Exclusive }
+func fair(c backends.Capabilities) bool      { return c.Exclusive && c.Fair }
+func wakes(c backends.Capabilities) bool     { return c.Wakes }
+func fences(c backends.Capabilities) bool    { return c.Fences }
+func inspects(c backends.Capabilities) bool  { return c.Inspects }
+
+// checks lists the whole suite, a file a group.
+func checks() []check {
+	var all []check
+	for _, group := range [][]check{
+		exclusionChecks(), repeatChecks(), settleChecks(), fenceChecks(), expiryChecks(), renewChecks(), keyChecks(),
+		concurrencyChecks(), cancelChecks(), queueChecks(), wakeChecks(), inspectChecks(), closeChecks(),
+	} {
+		all = append(all, group...)
+	}
+	return all
+}

@@ -1,0 +1,134 @@
+package backendtest
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	_ backends.Canceler  = (*fake)(nil)
+	_ backends.Inspector = (*fake)(nil)
+	_ backends.Describer = (*fake)(nil)
+)
+
+func TestASoundBackendPasses(t *testing.T) {
+	store := newShelf(sound)
+	Run(t, func(*testing.T) backends.Backend { return &fake{shelf: store} })
+}
+
+// TestABrokenBackendIsFoundOut breaks the fake in one way at a time; the check
+// that is made for it has to fail.
+func TestABrokenBackendIsFoundOut(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault fault
+		found string // the check that must notice
+	}{
+		{"no exclusion", grantsAll, "a held key is not granted to another session"},
+		{"no exclusion, by its count", grantsAll, "one try of many sessions together has one winner"},
+		{"release without a look at the token", releasesBlindly, "release with another token leaves the lease alone"},
+		{"release of a newer lease", releasesBlindly, "an old token never touches a newer lease"},
+		{"renew without a look at the token", renewsBlindly, "renew with another token leaves the lease alone"},
+		{"fences that repeat", repeatsFences, "bases grow over releases"},
+		{"fences that repeat in renewals", repeatsFences, "bases grow over renewals"},
+		{"fences that repeat after expiry", repeatsFences, "bases grow over expiries"},
+		{"fences that repeat after reopening", repeatsFences, "bases grow when a backend is closed and opened again"},
+		{"late copies granted after release", forgetsSettled, "a released attempt is never granted again"},
+		{"late copies granted after cancel", forgetsSettled, "a cancelled attempt is never granted again"},
+		{"late copies granted, cancel first", forgetsSettled, "an attempt cancelled before it arrived is never granted"},
+		{"one settled number for all keys", settlesAllKeys, "settling an attempt settles nothing on other keys"},
+		{"keys folded to lower case", foldsCase, "odd keys are kept apart"},
+		{"leases that end early", expiresEarly, "an expired lease goes to the next, and not before its end"},
+		{"leases that never end", neverExpires, "an expired lease can be neither renewed nor released"},
+		{"ttls rounded down", roundsDown, "ttls round up and never down"},
+		{"stale renewals shorten", shortensOnStale, "a renewal with a stale base never shortens"},
+		{"no renewal shortens", neverShortens, "a renewal with the newest base shortens"},
+		{"a session has what it holds again", reentrant, "a held key is not granted to another attempt of its own session"},
+		{"one try takes a place", queuesOneTry, "one try leaves no trace"},
+		{"cancel keeps the place", cancelKeepsPlace, "cancel after held leaves the queue"},
+		{"cancel keeps the lease", cancelKeepsLease, "cancel gives back a lease that had just been granted"},
+		{"newcomers barge", barges, "nobody barges past a waiter"},
+		{"the last is first", lastFirst, "waiters are served in the order of their arrival"},
+		{"the last is first after expiry", lastFirst, "an expired lease goes to the first waiter"},
+		{"silent waiters block", keepsSilent, "a waiter that went silent is skipped"},
+		{"closed waiters block", keepsSilent, "a waiter whose session closed is skipped"},
+		{"waiters kept from the holder", hidesWaiters, "the holder is told that others wait"},
+		{"waiters kept from inspect", hidesWaiters, "inspect counts those who wait"},
+		{"the token told", tellsToken, "inspect tells of a held key, and never its token"},
+		{"the context's error lost", losesContext, "a cancelled context leaves no lease"},
+		{"open after close", worksAfterClose, "verbs after close fail and grant nothing"},
+		{"close without an end", worksAfterClose, "close ends the calls under way"},
+		{"close of one closes all", closesAll, "one session's close leaves the others at work"},
+		{"close again fails", failsSecondClose, "closing again is nil"},
+		{"a repeated acquire is held", secondAcquireFails, "a repeated acquire finds its own lease"},
+		{"a repeated release is nil", releaseTwiceIsNil, "a repeated release is not held"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := attempt(t, tt.found, tt.fault)
+			if err == nil {
+				t.Fatalf("%q did not notice", tt.found)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+// attempt runs one check by its name against a fake with one fault. Its
+// context is short: a check that waits for what never comes must not hang.
+func attempt(t *testing.T, name string, f fault) error {
+	t.Helper()
+	store := newShelf(f)
+	open := func() backends.Backend { return &fake{shelf: store} }
+	for _, c := range checks() {
+		if c.name == name {
+			ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+			defer stop()
+			return exercise(ctx, (&fake{}).Capabilities(), c.run, open)
+		}
+	}
+	t.Fatalf("no check is called %q", name)
+	return nil
+}
+
+// TestWhatIsDeniedIsAssertedToo: a capability denied by mistake fails as well.
+func TestWhatIsDeniedIsAssertedToo(t *testing.T) {
+	store := newShelf(sound)
+	open := func() backends.Backend { return &fake{shelf: store} }
+	for _, c := range checks() {
+		denied := strings.HasPrefix(c.name, "inspect tells") || c.name == "a held key is not granted to another session"
+		if !denied {
+			continue
+		}
+		run, note := c.variant(backends.Capabilities{Name: "fake"})
+		if note == "" {
+			t.Errorf("%q runs as if the capability were declared", c.name)
+		}
+		if err := exercise(t.Context(), backends.Capabilities{}, run, open); err == nil {
+			t.Errorf("the inverse of %q passes a backend that can", c.name)
+		}
+	}
+}
+
+// TestChecksAreWellFormed: names are unique, and what needs a capability says
+// what is asserted without it.
+func TestChecksAreWellFormed(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range checks() {
+		if seen[c.name] {
+			t.Errorf("two checks are called %q", c.name)
+		}
+		seen[c.name] = true
+		if c.run == nil || (c.needs == nil) != (c.inverse == nil) {
+			t.Errorf("%q lacks its inverse, or has one that can't run", c.name)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package backendtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+const (
+	// long is a lease that certainly outlasts its check's next few calls.
+	long = 30 * time.Second
+	// grace is what a grant may come too late on a busy machine: 2.5 s is the
+	// worst that a backend is allowed (memcached's whole seconds).
+	grace = 5 * time.Second
+	// maxRetry is the longest pace that still finds a freed key soon enough.
+	maxRetry = 2 * time.Second
+)
+
+// A store is the place under test as one check sees it.
+type store struct {
+	ctx    context.Context
+	caps   backends.Capabilities
+	open   func() backends.Backend
+	unique string
+	opened []*session
+}
+
+func newStore(ctx context.Context, caps backends.Capabilities, open func() backends.Backend) *store {
+	return &store{ctx: ctx, caps: caps, open: open, unique: string(backends.NewSession())}
+}
+
+// key is a full key that no other check has.
+func (st *store) key(name string) string { return "pylock:" + st.unique + ":" + name }
+
+// short is a lease whose end can be waited for.
+func (st *store) short() time.Duration { return max(300*time.Millisecond, st.caps.MinExpires) }
+
+// session opens another session on the store, subscribed as a coordinator
+// would be. It calls open, so only the check's own goroutine may use it.
+func (st *store) session() (*session, error) {
+	s := &session{
+		Backend: st.open(),
+		ctx:     st.ctx,
+		id:      backends.NewSession(),
+		inbox:   make(map[string]chan backends.Wake),
+	}
+	s.label = "label-" + string(s.id[:6])
+	st.opened = append(st.opened, s)
+	if w, ok := s.Backend.(backends.Waker); ok {
+		if err := w.Subscribe(s.id, s.wake); err != nil {
+			return nil, fmt.Errorf("subscribe: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// bare opens a backend only to look at what it is.
+func (st *store) bare() backends.Backend {
+	b := st.open()
+	st.opened = append(st.opened, &session{Backend: b, ctx: st.ctx})
+	return b
+}
+
+// three opens the cast of most checks: one that holds, one that waits, and one
+// that looks at what they left.
+func (st *store) three() (a, b, c *session, err error) {
+	var all [3]*session
+	for i := range all {
+		if all[i], err = st.session(); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return all[0], all[1], all[2], nil
+}
+
+func (st *store) close() error {
+	var errs []error
+	for _, s := range st.opened {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// A session is one coordinator's view: a backend of its own, and attempts
+// numbered upwards.
+type session struct {
+	backends.Backend
+	ctx   context.Context
+	id    backends.Session
+	label string
+	last  atomic.Uint64 // the newest attempt's number
+
+	mu    sync.Mutex                    // protects inbox
+	inbox map[string]chan backends.Wake // by key; full ones drop, as wakes may be lost
+}
+
+// wake files what the backend pushed. It never blocks.
+func (s *session) wake(w backends.Wake) {
+	select {
+	case s.wakes(w.Key) <- w:
+	default:
+	}
+}
+
+func (s *session) wakes(key string) chan backends.Wake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.inbox[key]
+	if !ok {
+		c = make(chan backends.Wake, 16)
+		s.inbox[key] = c
+	}
+	return c
+}
+
+// request is a new attempt that will wait in line.
+func (s *session) request(key string, ttl time.Duration) backends.Request {
+	return backends.Request{
+		Attempt: backends.Attempt{Key: key, Token: s.id.Token(s.last.Add(1))},
+		TTL:     ttl,
+		Label:   s.label,
+		Queue:   true,
+	}
+}
+
+// once is a new attempt that will not wait.
+func (s *session) once(key string, ttl time.Duration) backends.Request {
+	r := s.request(key, ttl)
+	r.Queue = false
+	return r
+}
+
+// acquire makes one attempt and holds the answer against the contract.
+func (s *session) acquire(r backends.Request) (backends.Reply, error) {
+	reply, err := s.Acquire(s.ctx, r)
+	if fault := contract(r, reply, err); fault != nil {
+		return reply, fault
+	}
+	if err != nil {
+		return reply, fmt.Errorf("acquire %v: %v: %w", r.Token, reply.Outcome, err)
+	}
+	return reply, nil
+}
+
+// contract is what every answer to an acquire must satisfy.
+func contract(r backends.Request, reply backends.Reply, err error) error {
+	answered := reply.Outcome == backends.Granted || reply.Outcome == backends.Held
+	switch {
+	case answered != (err == nil):
+		return fmt.Errorf("outcome %q comes with error %v", reply.Outcome, err)
+	case err != nil && !errors.Is(err, backends.ErrUnavailable) && !errors.Is(err, backends.ErrClosed):
+		return fmt.Errorf("an acquire's error must match ErrUnavailable or ErrClosed: %w", err)
+	case err != nil:
+		return nil
+	case reply.Outcome == backends.Granted && (reply.Base == 0 || reply.Base >= 1<<53):
+		return fmt.Errorf("granted with base %d, outside 1 to 2^53", reply.Base)
+	case reply.Outcome == backends.Granted && reply.TTL < r.TTL:
+		return fmt.Errorf("granted for %v, %v were asked for", reply.TTL, r.TTL)
+	case reply.Outcome == backends.Held && (reply.Retry <= 0 || reply.Retry > maxRetry):
+		return fmt.Errorf("held with retry after %v, outside 0 to %v", reply.Retry, maxRetry)
+	case reply.Outcome == backends.Held && !r.Queue && reply.Place != 0:
+		return fmt.Errorf("one try was given place %d in the queue", reply.Place)
+	case reply.FreeIn < 0 || reply.HeldFor < 0:
+		return fmt.Errorf("held for %v, free in %v: negative", reply.HeldFor, reply.FreeIn)
+	}
+	return nil
+}
+
+// want makes one attempt that must have this outcome.
+func (s *session) want(o backends.Outcome, r backends.Request) (backends.Reply, error) {
+	reply, err := s.acquire(r)
+	if err == nil && reply.Outcome != o {
+		err = fmt.Errorf("%v of %s is %q, want %q", r.Token, s.label, reply.Outcome, o)
+	}
+	return reply, err
+}
+
+// hold takes a free key with a new attempt.
+func (s *session) hold(key string, ttl time.Duration) (backends.Request, backends.Reply, error) {
+	r := s.request(key, ttl)
+	reply, err := s.want(backends.Granted, r)
+	return r, reply, err
+}
+
+// await repeats an attempt at the backend's own pace until it is granted.
+func (s *session) await(r backends.Request, within time.Duration) (backends.Reply, error) {
+	deadline := time.Now().Add(within)
+	for {
+		reply, err := s.acquire(r)
+		if err != nil || reply.Outcome == backends.Granted {
+			return reply, err
+		}
+		if time.Now().After(deadline) {
+			return reply, fmt.Errorf("%v of %s is not granted after %v", r.Token, s.label, within)
+		}
+		r.Probe++
+		if err := s.pause(r.Key, reply.Retry); err != nil {
+			return reply, err
+		}
+	}
+}
+
+// pause waits for a wake or for d, whichever is first.
+func (s *session) pause(key string, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-s.wakes(key):
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// outlast waits until a lease of d is certainly over, also where leases last
+// whole seconds and one more.
+func (s *session) outlast(d time.Duration) error {
+	if d >= time.Second {
+		d += 2 * time.Second
+	}
+	return s.pause("", d+d/4) // no key is empty, so no wake ends this early
+}
+
+// free gives a lease back and insists that it was there.
+func (s *session) free(r backends.Request) error {
+	if err := s.Release(s.ctx, r.Attempt); err != nil {
+		return fmt.Errorf("release %v of %s: %w", r.Token, s.label, err)
+	}
+	return nil
+}
+
+// cancel ends an attempt as the key actor would.
+func (s *session) cancel(r backends.Request) error {
+	if err := backends.Cancel(s.ctx, s.Backend, r.Attempt); err != nil {
+		return fmt.Errorf("cancel %v of %s: %w", r.Token, s.label, err)
+	}
+	return nil
+}
+
+// notHeld insists that a verb found no lease of its token.
+func notHeld(verb string, err error) error {
+	if !backends.IsNotHeld(err) {
+		return fmt.Errorf("%s: got %v, want ErrNotHeld", verb, err)
+	}
+	return nil
+}
+
+// first returns the first failure of steps that may all be taken.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

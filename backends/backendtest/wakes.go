@@ -1,0 +1,97 @@
+package backendtest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+func wakeChecks() []check {
+	return []check{
+		{"a release wakes the waiter", releaseWakes, wakes, noWaker},
+		{"a waiter wakes the holder", waiterWakesHolder, wakes, noWaker},
+	}
+}
+
+// noWaker: what can't push must not be asked to.
+func noWaker(st *store) error {
+	if _, ok := st.bare().(backends.Waker); ok {
+		return fmt.Errorf("it implements Waker and declares no wakes")
+	}
+	return nil
+}
+
+// wakeRounds: a wake may be lost, so one of these has to arrive.
+const wakeRounds = 5
+
+// woken waits for a wake of one kind.
+func (s *session) woken(key string, kind backends.WakeKind) bool {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	for {
+		select {
+		case w := <-s.wakes(key):
+			if w.Kind == kind {
+				return true
+			}
+		case <-timer.C:
+			return false
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+}
+
+func releaseWakes(st *store) error {
+	a, b, _, err := st.three()
+	if err != nil {
+		return err
+	}
+	for round := range wakeRounds {
+		held, _, err := a.hold(st.key(fmt.Sprint(round)), long)
+		if err != nil {
+			return err
+		}
+		waiter := b.request(held.Key, long)
+		if _, err := b.want(backends.Held, waiter); err != nil {
+			return err
+		}
+		if err := a.free(held); err != nil {
+			return err
+		}
+		woken := b.woken(held.Key, backends.Given)
+		if _, err := b.await(waiter, grace); err != nil {
+			return err
+		}
+		if woken {
+			return b.free(waiter)
+		}
+	}
+	return fmt.Errorf("no release woke the waiter, in %d rounds", wakeRounds)
+}
+
+func waiterWakesHolder(st *store) error {
+	a, b, _, err := st.three()
+	if err != nil {
+		return err
+	}
+	for round := range wakeRounds {
+		held, _, err := a.hold(st.key(fmt.Sprint(round)), long)
+		if err != nil {
+			return err
+		}
+		waiter := b.request(held.Key, long)
+		if _, err := b.want(backends.Held, waiter); err != nil {
+			return err
+		}
+		woken := a.woken(held.Key, backends.Wanted)
+		if err := first(b.cancel(waiter), a.free(held)); err != nil {
+			return err
+		}
+		if woken {
+			return nil
+		}
+	}
+	return fmt.Errorf("no waiter woke the holder, in %d rounds", wakeRounds)
+}
