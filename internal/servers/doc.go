@@ -1,0 +1,11 @@
+// Package servers starts real Redis and memcached servers for tests and
+// benchmarks, each on a free port of 127.0.0.1, and ends them by process id.
+//
+// A server is handed out once it has answered as the very process that was
+// started, never after a pause. Nothing it holds outlives it: persistence is
+// off and its directory is removed. Should the test process die without its
+// cleanups, the server dies with it (on Linux; elsewhere it is left behind).
+//
+// A missing binary is installed once with apt-get, and where that can't be
+// done the test fails: a test of a backend that is skipped proves nothing.
+package servers

@@ -1,0 +1,82 @@
+package servers
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+var redisKind = kind{
+	binary: "redis-server",
+	pkg:    "redis-server",
+	scheme: "redis",
+	args: func(port, dir string) []string {
+		return []string{
+			"--port", port, "--bind", "127.0.0.1", "--dir", dir,
+			"--save", "", "--appendonly", "no", "--daemonize", "no",
+		}
+	},
+	ask: askRedis,
+}
+
+// StartRedis starts a Redis server; args are appended to its own, in the
+// manner of "--maxmemory", "10mb". The caller closes it.
+func StartRedis(args ...string) (*Server, error) { return start(redisKind, args) }
+
+// Redis starts a Redis server for one test and closes it at the test's end.
+func Redis(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s, err := StartRedis(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// RedisClient is a client of the test's own, to look inside a server; it is
+// closed at the test's end. options may be nil, or carry a name and password.
+func (s *Server) RedisClient(t testing.TB, options *goredis.Options) *goredis.Client {
+	t.Helper()
+	var o goredis.Options
+	if options != nil {
+		o = *options
+	}
+	o.Addr, o.DisableIdentity = s.Addr, true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	client := goredis.NewClient(&o)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// askRedis asks for the process id; a server that wants a password answers, too.
+func askRedis(conn net.Conn) (int, error) {
+	if _, err := io.WriteString(conn, "INFO server\r\n"); err != nil {
+		return 0, err
+	}
+	r := bufio.NewReader(conn)
+	head, err := r.ReadString('\n')
+	switch {
+	case err != nil:
+		return 0, err
+	case strings.HasPrefix(head, "-NOAUTH"), strings.HasPrefix(head, "-NOPERM"):
+		return 0, nil
+	case !strings.HasPrefix(head, "$"):
+		return 0, fmt.Errorf("unexpected answer %q", head)
+	}
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return 0, err
+		}
+		if pid, ok := field(line, "process_id:"); ok {
+			return pid, nil
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package servers
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// startTimeout bounds one start. Two shared cores under the race detector
+	// have been seen to take a second for what usually takes 10 ms.
+	startTimeout = 15 * time.Second
+	// startAttempts is how many ports are tried before giving up: between the
+	// look for a free port and the server's own bind, somebody else may take it.
+	startAttempts = 8
+	readyPoll     = 5 * time.Millisecond
+)
+
+// A kind is what differs between the servers.
+type kind struct {
+	binary, pkg string // the program, and the Debian package it comes in
+	scheme      string
+	args        func(port, dir string) []string
+	// ask asks a server over conn who it is: its process id, or 0 if it answers
+	// but won't say (a password).
+	ask func(conn net.Conn) (pid int, err error)
+}
+
+// A Server is one running server process. Its methods are called by one
+// goroutine at a time.
+type Server struct {
+	// Addr is host:port, the same over restarts.
+	Addr string
+
+	kind   kind
+	args   []string
+	dir    string
+	output *output
+	proc   *process // nil while stopped
+}
+
+// start runs a server of the kind on a free port.
+func start(k kind, args []string) (*Server, error) {
+	if err := ensureInstalled(k); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "turnstile-"+k.binary+"-")
+	if err != nil {
+		return nil, fmt.Errorf("servers: %w", err)
+	}
+	s := &Server{kind: k, args: args, dir: dir, output: new(output)}
+	var failures error
+	for range startAttempts {
+		if s.Addr, err = freeAddr(); err == nil {
+			if err = s.run(); err == nil {
+				return s, nil
+			}
+		}
+		failures = errors.Join(failures, err)
+	}
+	s.Close()
+	return nil, failures
+}
+
+// URL is the server as a backend URL names it.
+func (s *Server) URL() string { return s.kind.scheme + "://" + s.Addr }
+
+// PID is the server's process id, 0 while it is stopped.
+func (s *Server) PID() int {
+	if s.proc == nil {
+		return 0
+	}
+	return s.proc.pid
+}
+
+// Output is the end of what the server wrote, for a failing test's log.
+func (s *Server) Output() string { return s.output.String() }
+
+// Stop kills the server outright, as a crash would, and waits until it is gone.
+// On a stopped server it does nothing.
+func (s *Server) Stop() {
+	if s.proc == nil {
+		return
+	}
+	s.proc.kill()
+	s.proc = nil
+}
+
+// Restart kills the server and starts it again, empty, on the same port.
+func (s *Server) Restart() error {
+	s.Stop()
+	var failures error
+	for range startAttempts {
+		err := s.run()
+		if err == nil {
+			return nil
+		}
+		failures = errors.Join(failures, err)
+	}
+	return failures
+}
+
+// Pause stops the process without ending it: its connections stay, and nothing
+// answers. It returns once the process has stopped.
+func (s *Server) Pause() error {
+	if s.proc == nil {
+		return errors.New("servers: pause: the server is stopped")
+	}
+	return s.proc.pause()
+}
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() error {
+	if s.proc == nil {
+		return errors.New("servers: resume: the server is stopped")
+	}
+	return s.proc.resume()
+}
+
+// Close stops the server and removes its directory.
+func (s *Server) Close() {
+	s.Stop()
+	_ = os.RemoveAll(s.dir) // a directory of ours under the system's temporary one; nothing depends on it
+}
+
+// run starts the process on s.Addr and waits until it, and no other, answers.
+func (s *Server) run() error {
+	_, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		return fmt.Errorf("servers: %w", err)
+	}
+	proc, err := launch(s.kind.binary, append(s.kind.args(port, s.dir), s.args...), s.dir, s.output)
+	if err != nil {
+		return err
+	}
+	if err := s.awaitReady(proc); err != nil {
+		proc.kill()
+		return fmt.Errorf("servers: %s on %s: %w\n%s", s.kind.binary, s.Addr, err, s.output)
+	}
+	s.proc = proc
+	return nil
+}
+
+func (s *Server) awaitReady(proc *process) error {
+	deadline := time.NewTimer(startTimeout)
+	defer deadline.Stop()
+	poll := time.NewTicker(readyPoll)
+	defer poll.Stop()
+	for {
+		pid, err := s.ask()
+		switch {
+		case err != nil:
+		case pid == proc.pid:
+			return nil
+		case pid == 0:
+			// It keeps its identity to itself. A process that lost the port to
+			// another would have ended by its own bind error.
+			if alive := proc.alive(); alive {
+				return nil
+			}
+		default:
+			return fmt.Errorf("the port is another process's (%d)", pid)
+		}
+		select {
+		case <-proc.gone:
+			return errors.New("it ended while starting")
+		case <-deadline.C:
+			return fmt.Errorf("not ready in %v: %w", startTimeout, err)
+		case <-poll.C:
+		}
+	}
+}
+
+func (s *Server) ask() (int, error) {
+	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close() //nolint:errcheck // a probe's connection; the answer is in hand
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return 0, err
+	}
+	return s.kind.ask(conn)
+}
+
+// freeAddr finds a port that nobody listens on at this moment.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("servers: no free port: %w", err)
+	}
+	addr := l.Addr().String()
+	return addr, l.Close()
+}
+
+// A process is one child. gone is closed by its minder once it was reaped.
+type process struct {
+	pid  int
+	os   *os.Process
+	gone chan struct{}
+}
+
+// launch starts a child and a goroutine that minds it until its end.
+//
+// The minder keeps its thread to itself for as long as the child lives: the
+// parent-death signal fires when the *thread* that forked ends, and Go ends
+// threads at will, which would kill a healthy server in the middle of a test.
+func launch(binary string, args []string, dir string, out *output) (*process, error) {
+	cmd := exec.Command(binary, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+	cmd.SysProcAttr = dieWithParent()
+	started := make(chan error, 1)
+	p := &process{gone: make(chan struct{})}
+	go func() { // ends with the child: see kill
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is of no interest, and its output is kept
+			close(p.gone)
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("servers: %w", err)
+	}
+	p.os, p.pid = cmd.Process, cmd.Process.Pid
+	return p, nil
+}
+
+func (p *process) kill() {
+	_ = p.os.Kill() // an error means that it is gone already
+	<-p.gone
+}
+
+func (p *process) alive() bool {
+	select {
+	case <-p.gone:
+		return false
+	default:
+		return true
+	}
+}
+
+// output keeps the last few KiB that a server wrote.
+type output struct {
+	mu  sync.Mutex // protects buf: the child's two streams and a failing test's reader
+	buf []byte
+}
+
+const outputKept = 8 << 10
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.buf = append(o.buf, p...)
+	if over := len(o.buf) - outputKept; over > 0 {
+		o.buf = append([]byte(nil), o.buf[over:]...)
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return string(bytes.ToValidUTF8(o.buf, []byte("?")))
+}
+
+// field finds "name<sep>number" in a server's answer about itself.
+func field(answer, name string) (int, bool) {
+	_, rest, ok := strings.Cut(answer, name)
+	if !ok {
+		return 0, false
+	}
+	digits := strings.TrimSpace(rest)
+	if end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
+		digits = digits[:end]
+	}
+	n, err := strconv.Atoi(digits)
+	return n, err == nil
+}

@@ -1,0 +1,153 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestARestartedRedisIsEmptyOnTheSamePort(t *testing.T) {
+	ctx := bounded(t)
+	s := Redis(t)
+	client := s.RedisClient(t, nil)
+	if err := client.Set(ctx, "a", "1", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	addr, pid := s.Addr, s.PID()
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if s.Addr != addr || s.PID() == pid {
+		t.Errorf("restarted as %s (%d), was %s (%d)", s.Addr, s.PID(), addr, pid)
+	}
+	if err := client.Get(ctx, "a").Err(); !errors.Is(err, goredis.Nil) {
+		t.Errorf("get after restart: %v, want nil reply", err)
+	}
+}
+
+func TestAStoppedServerRefusesConnections(t *testing.T) {
+	s := Redis(t)
+	s.Stop()
+	s.Stop()
+	if conn, err := net.Dial("tcp", s.Addr); err == nil {
+		_ = conn.Close()
+		t.Error("somebody still listens")
+	}
+	if err := s.Pause(); err == nil {
+		t.Error("paused a stopped server")
+	}
+}
+
+func TestAPausedServerAnswersAfterResume(t *testing.T) {
+	s := Redis(t)
+	if err := s.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	client := s.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true, MaxRetries: -1})
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := client.Ping(short).Err(); err == nil {
+		t.Error("a paused server answered")
+	}
+	if err := s.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Ping(bounded(t)).Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPasswordDoesNotKeepAServerFromBeingReady(t *testing.T) {
+	s := Redis(t, "--requirepass", "secret")
+	if err := s.RedisClient(t, &goredis.Options{Password: "secret"}).Ping(bounded(t)).Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The look for a free port and the bind are two steps; what answers in between
+// need not be ours.
+func TestAnotherServerOnThePortIsNotTakenForOurs(t *testing.T) {
+	first := Redis(t)
+	second := &Server{Addr: first.Addr, kind: redisKind, dir: t.TempDir(), output: new(output)}
+	if err := second.run(); err == nil {
+		second.Stop()
+		t.Fatal("started on a port that is in use")
+	}
+	if err := first.RedisClient(t, nil).Ping(bounded(t)).Err(); err != nil {
+		t.Errorf("the first server suffered: %v", err)
+	}
+}
+
+func TestMemcachedStartsAndRestarts(t *testing.T) {
+	s := Memcached(t)
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if pid, err := s.ask(); err != nil || pid != s.PID() {
+		t.Errorf("pid %d, %v; want %d", pid, err, s.PID())
+	}
+}
+
+func TestClosingRemovesTheDirectory(t *testing.T) {
+	s, err := StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s: %v", s.dir, err)
+	}
+}
+
+func TestProxyFaults(t *testing.T) {
+	s := Redis(t)
+	direct := s.RedisClient(t, nil)
+	for name, fault := range map[string]struct {
+		inject   func(*Proxy)
+		executed bool
+	}{
+		"cut":               {(*Proxy).Cut, false},
+		"replies lost":      {(*Proxy).LoseReplies, true},
+		"requests lost":     {(*Proxy).LoseRequests, false},
+		"cut after request": {(*Proxy).CutAfterRequest, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := NewProxy(t, s.Addr)
+			client := (&Server{Addr: proxy.Addr}).RedisClient(t, &goredis.Options{MaxRetries: -1, ContextTimeoutEnabled: true})
+			if err := client.Ping(bounded(t)).Err(); err != nil {
+				t.Fatal(err)
+			}
+			fault.inject(proxy)
+			short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			if err := client.Set(short, t.Name(), "1", 0).Err(); err == nil {
+				t.Error("no error under the fault")
+			}
+			if n := direct.Exists(bounded(t), t.Name()).Val(); (n == 1) != fault.executed {
+				t.Errorf("executed: %v, want %v", n == 1, fault.executed)
+			}
+			proxy.Heal()
+			if err := client.Ping(bounded(t)).Err(); err != nil {
+				// The first call may still meet the connection that the fault spoiled.
+				if err = client.Ping(bounded(t)).Err(); err != nil {
+					t.Errorf("after healing: %v", err)
+				}
+			}
+		})
+	}
+}
