@@ -64,7 +64,8 @@ if granted then
   if queued then
     redis.call('ZREM', queue, member)
     redis.call('ZREM', alive, member)
-    if head(queue, alive, us) then contended = 1 else redis.call('HDEL', companion, 'queued') end
+    local first, more = head(queue, alive, us)
+    if first or more then contended = 1 else redis.call('HDEL', companion, 'queued') end
   end
   if owner == label then
     redis.call('HSET', companion, 'last', digits(base), 'lease', member, 'at', digits(math.floor(us / 1000)))
