@@ -92,7 +92,7 @@ if wait then
   if redis.call('PTTL', companion) < stay then redis.call('PEXPIRE', companion, digits(stay)) end
   place = redis.call('ZRANK', queue, member) + 1
   if ours then
-    redis.call('PUBLISH', 'turnstile:inbox:' .. string.sub(holder, #STAMP + 1, #STAMP + 20), 'w' .. lock)
+    tell(string.sub(holder, #STAMP + 1, #STAMP + 20), 'w' .. lock)
   end
 end
 if not ours then return {0, '', -1, free, place, (holder and 1 or 0)} end

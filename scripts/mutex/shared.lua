@@ -57,6 +57,12 @@ local function head(queue, alive, us)
   return nil, true
 end
 
+-- Pushes a message to a session's inbox. It is a hint: where the user may not publish (the default of
+-- Redis 7), an error here would break the script off between its writes, and polling does without.
+local function tell(session, message)
+  redis.pcall('PUBLISH', 'turnstile:inbox:' .. session, message)
+end
+
 -- Gives the free lock to a waiting member, for DIRECT ms, and tells its session.
 local function give(lock, companion, queue, alive, member, last, us)
   local base = mint(last, us)
@@ -66,7 +72,7 @@ local function give(lock, companion, queue, alive, member, last, us)
   redis.call('HSET', companion, 'v', '1', 'last', digits(base), 'lease', member,
     'at', digits(math.floor(us / 1000)), 'label', '')
   redis.call('PEXPIRE', companion, keep(DIRECT, base, us))
-  redis.call('PUBLISH', 'turnstile:inbox:' .. string.sub(member, 1, 20), 'g' .. lock)
+  tell(string.sub(member, 1, 20), 'g' .. lock)
 end
 
 -- Records that the member's attempt, and all before it of the same session, are settled: a copy of its
