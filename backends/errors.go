@@ -54,3 +54,8 @@ func Refused(backend, what string, cause error) error {
 func Interrupted(ctx context.Context, backend string) error {
 	return Unavailable(backend, context.Cause(ctx))
 }
+
+// ErrSettled is what Acquire says, with outcome NotRun, of an attempt that was
+// released or cancelled before. The key actor never repeats such an attempt, so
+// it only meets this from the late copy of a request.
+var ErrSettled = errors.New("turnstile: attempt already settled")

@@ -1,0 +1,348 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// verb is what a backend call does.
+type verb uint8
+
+const (
+	acquiring verb = iota
+	renewing
+	releasing
+	cancelling
+)
+
+func (v verb) String() string {
+	return [...]string{"acquire", "renew", "release", "cancel"}[v]
+}
+
+// A call is one backend call: what is asked, and, when it comes back as a
+// result message, what was answered. At most one is in flight for a key.
+type call struct {
+	verb    verb
+	attempt backends.Attempt
+	request backends.Request // when acquiring
+	ttl     time.Duration    // when renewing
+	known   uint64
+	budget  time.Duration // how long it may take
+
+	sent  time.Time
+	reply backends.Reply
+	err   error
+}
+
+// start makes the call beside the mailbox; its result comes as a message. A
+// backend that only computes is called in place instead, and start returns true.
+func (a *keyActor) start(c *call) (done bool) {
+	a.c.counters.calls.Add(1)
+	a.call = c
+	c.budget = callTimeout
+	if c.verb == renewing {
+		// An answer after the deadline is of no use, and a retry may be.
+		c.budget = min(c.budget, max(time.Until(a.lease.deadline), time.Millisecond))
+	}
+	if a.c.can.Immediate {
+		c.run(a.c.ctx, a.c.backend)
+		return true
+	}
+	entry, coordinator := a.entry, a.c
+	coordinator.dispatcher.Schedule(func() { // ends by the call's own timeout
+		ctx, cancel := context.WithTimeout(coordinator.ctx, c.budget)
+		c.run(ctx, coordinator.backend)
+		cancel()
+		entry.post(result{c})
+	})
+	return false
+}
+
+// run makes the call. A panic of the backend becomes an error: one key's
+// trouble must not take the process down, nor the key's waiters with it.
+func (c *call) run(ctx context.Context, b backends.Backend) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.reply = backends.Reply{}
+			c.err = fmt.Errorf("%w: %v panicked: %v\n%s", backends.ErrUnavailable, c.verb, r, debug.Stack())
+		}
+	}()
+	c.sent = time.Now()
+	switch c.verb {
+	case acquiring:
+		c.reply, c.err = b.Acquire(ctx, c.request)
+	case renewing:
+		c.reply, c.err = b.Renew(ctx, c.attempt, c.ttl, c.known)
+	case releasing:
+		c.err = b.Release(ctx, c.attempt)
+	case cancelling:
+		c.err = backends.Cancel(ctx, b, c.attempt)
+	}
+}
+
+const (
+	firstBackoff = 5 * time.Millisecond
+	mostBackoff  = 500 * time.Millisecond
+
+	// gapShare is how much longer than PollerGap a key may be kept before it is
+	// freed for that long.
+	gapShare = 10
+)
+
+// backoff is how long to wait after the nth failure in a row, from 1: doubling,
+// with the upper half jittered so that many keys don't come back at once.
+func backoff(n int) time.Duration {
+	d := mostBackoff
+	if n < 8 {
+		d = min(firstBackoff<<(n-1), mostBackoff)
+	}
+	return d/2 + rand.N(d/2+1)
+}
+
+// next decides which backend call the key needs now; nil if none, or not yet.
+func (a *keyActor) next(now time.Time) *call {
+	switch {
+	case a.settling.Key != "":
+		return a.nextSettle(now)
+	case a.lease.own:
+		return a.nextOwned(now)
+	case a.queue.len > 0 && !a.closing:
+		return a.nextAcquire(now)
+	case a.pending.Key != "":
+		// Nobody waits for the attempt any more.
+		a.settle(a.pending, cancelling, now.Add(a.pendingTTL))
+		return a.nextSettle(now)
+	}
+	return nil
+}
+
+// nextAcquire repeats the pending attempt when its time has come, or begins one.
+func (a *keyActor) nextAcquire(now time.Time) *call {
+	if now.Before(a.retryAt) && !a.woken {
+		return nil
+	}
+	a.woken = false
+	if a.pending.Key == "" {
+		a.pending = a.c.attempt(a.full)
+		a.probe = 0
+	}
+	head := a.queue.first
+	a.pendingTTL = ttlFor(head.spec.Expires + a.spare(head.spec.Expires))
+	return &call{verb: acquiring, attempt: a.pending, request: backends.Request{
+		Attempt: a.pending, TTL: a.pendingTTL, Label: a.c.cfg.Owner,
+		Queue: !head.spec.Try, Probe: a.probe,
+	}}
+}
+
+// spare is what a lease gets beyond its longest hold: slack for the next hold,
+// and the time it may linger with none.
+func (a *keyActor) spare(expires time.Duration) time.Duration {
+	return slackOf(expires) + a.c.cfg.Linger
+}
+
+// nextOwned gives the lease back when nobody here needs it or another's turn
+// has come, and renews it when it gets too short.
+func (a *keyActor) nextOwned(now time.Time) *call {
+	if passed(now, a.lease.deadline) {
+		// No hold is left: none goes beyond the lease. What is at the backend
+		// ends by itself within the margin, but the attempt has to be settled.
+		a.dropLease(now)
+		return a.nextSettle(now)
+	}
+	if a.holders.len == 0 {
+		if a.closing || a.queue.len == 0 && !a.lingers(now) || a.queue.len > 0 && a.yields(now) {
+			a.settle(a.lease.attempt, releasing, a.lease.ends)
+			a.lease = lease{}
+			return a.nextSettle(now)
+		}
+	}
+	need, urgent := a.need(now)
+	if !urgent && now.Before(a.lease.renewAt) || need == 0 || now.Before(a.renewRetry) {
+		return nil
+	}
+	ttl := ttlFor(need)
+	// If the reply is lost, the backend may already have shortened the lease.
+	if end := now.Add(ttl - marginOf(ttl)); end.Before(a.lease.deadline) {
+		a.lease.deadline = end
+	}
+	return &call{verb: renewing, attempt: a.lease.attempt, ttl: ttl, known: a.lease.base}
+}
+
+// need is how long the lease should last from now, spare included, and whether
+// a renewal is due before its time: because a hold can't be granted, or soon
+// won't be, or because the fence's numbers run out.
+func (a *keyActor) need(now time.Time) (need time.Duration, urgent bool) {
+	left := a.lease.deadline.Sub(now)
+	expires := time.Duration(0)
+	for h := a.holders.first; h != nil; h = h.next {
+		expires = max(expires, h.spec.Expires)
+		rest := h.deadline.Sub(now) // written by the actor alone, so read without the mutex
+		if h.spec.Renew {
+			rest = max(rest, h.spec.Expires)
+		}
+		need = max(need, rest)
+	}
+	if head := a.queue.first; head != nil && !a.yields(now) {
+		expires = max(expires, head.spec.Expires)
+		need = max(need, head.spec.Expires)
+		// Ahead of time, beside the running hold, so that the next one need not wait.
+		urgent = left < head.spec.Expires+slackOf(head.spec.Expires)/2 || a.lease.n > spareN
+	}
+	for _, x := range a.extends {
+		need = max(need, x.d)
+		urgent = true
+	}
+	if need == 0 {
+		return 0, false // it lingers
+	}
+	need += a.spare(expires)
+	if left > 2*need+time.Second {
+		urgent = true // the long hold that it was made for is over: shrink it
+	}
+	return need, urgent
+}
+
+// settle begins to end an attempt at the backend: one that was granted, or one
+// that may have been. It is retried until it is answered, or until the lease
+// would have ended by itself.
+func (a *keyActor) settle(at backends.Attempt, v verb, until time.Time) {
+	a.settling, a.settleVerb, a.settleUntil = at, v, until
+	a.pending = backends.Attempt{}
+	a.failures, a.retryAt = 0, time.Time{}
+}
+
+func (a *keyActor) nextSettle(now time.Time) *call {
+	if now.Before(a.retryAt) {
+		return nil
+	}
+	return &call{verb: a.settleVerb, attempt: a.settling}
+}
+
+// finish takes the result of a call.
+func (a *keyActor) finish(c *call, now time.Time) {
+	if c != a.call {
+		// Only after a panic of ours: the actor has forgotten the call. What it
+		// may have got is given back.
+		if c.verb == acquiring {
+			a.c.dispatcher.Schedule(func() { // ends by its timeout
+				ctx, cancel := context.WithTimeout(a.c.ctx, callTimeout)
+				defer cancel()
+				_ = backends.Cancel(ctx, a.c.backend, c.attempt)
+			})
+		}
+		return
+	}
+	a.call = nil
+	if c.err != nil {
+		a.lastErr = c.err
+	}
+	switch c.verb {
+	case acquiring:
+		a.acquired(c, now)
+	case renewing:
+		a.renewed(c, now)
+	case releasing, cancelling:
+		a.settledBy(c, now)
+	}
+}
+
+func (a *keyActor) acquired(c *call, now time.Time) {
+	switch {
+	case c.err == nil && c.reply.Outcome == backends.Granted:
+		a.answered, a.failures, a.retryAt = now, 0, time.Time{}
+		a.pending = backends.Attempt{}
+		a.lastErr = nil
+		a.lease = lease{attempt: c.attempt, own: true}
+		a.lease.set(c.sent, c.reply)
+		if gap := a.c.cfg.PollerGap; gap > 0 {
+			a.lease.gapAt = now.Add(gapShare * gap)
+		}
+		a.heldBy = holder{}
+	case c.err == nil && c.reply.Outcome == backends.Held:
+		a.answered, a.failures = now, 0
+		a.lastErr = nil
+		a.probe++
+		a.retryAt = now.Add(max(c.reply.Retry, time.Millisecond))
+		a.heldBy = holder{label: c.reply.Holder, since: now.Add(-c.reply.HeldFor), known: c.reply.HeldFor > 0}
+		if !c.request.Queue {
+			a.pending = backends.Attempt{} // it left no trace
+		}
+		a.failTry(nil, now)
+	default:
+		if c.err == nil {
+			c.err = fmt.Errorf("%w: outcome %v without an error", backends.ErrUnavailable, c.reply.Outcome)
+		}
+		a.attemptFailed(c, now)
+	}
+}
+
+func (a *keyActor) attemptFailed(c *call, now time.Time) {
+	a.failures++
+	a.retryAt = now.Add(backoff(a.failures))
+	if errors.Is(c.err, backends.ErrSettled) {
+		a.pending = backends.Attempt{}
+	}
+	if backends.IsRefused(c.err) {
+		for h := a.queue.first; h != nil; h = a.queue.first {
+			a.fail(h, c.err)
+		}
+		return
+	}
+	a.failTry(c.err, now)
+}
+
+func (a *keyActor) renewed(c *call, now time.Time) {
+	switch {
+	case c.err == nil:
+		a.answered, a.failures, a.renewRetry = now, 0, time.Time{}
+		a.lastErr = nil
+		a.lease.set(c.sent, c.reply)
+		a.prolong(c.sent)
+	case backends.IsNotHeld(c.err):
+		a.answered = now
+		a.lose(now, c.err)
+	default:
+		a.failures++
+		a.lease.unproved = true
+		a.renewRetry = now.Add(min(backoff(a.failures), c.ttl/10))
+		a.failTry(c.err, now)
+		if backends.IsRefused(c.err) {
+			a.failExtends(c.err)
+		}
+	}
+}
+
+// settledBy takes the answer to a release or a cancel.
+func (a *keyActor) settledBy(c *call, now time.Time) {
+	err := c.err
+	switch {
+	case err == nil:
+		a.answered = now
+		a.answerReleases(nil)
+	case backends.IsNotHeld(err):
+		a.answered = now
+		a.answerReleases(backends.ErrNotHeld)
+	case backends.IsRefused(err), a.closing, passed(now, a.settleUntil):
+		// Nothing more can be done: the lease ends by its ttl.
+		a.answerReleases(err)
+		if a.closing && c.verb == releasing {
+			a.c.failed(err)
+		}
+	default:
+		a.failures++
+		a.retryAt = now.Add(backoff(a.failures))
+		a.failTry(err, now)
+		return
+	}
+	a.settling = backends.Attempt{}
+	a.failures, a.retryAt = 0, time.Time{}
+	if gap := a.c.cfg.PollerGap; gap > 0 && a.gapDue {
+		a.retryAt, a.gapDue = now.Add(gap), false
+	}
+}

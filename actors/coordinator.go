@@ -1,0 +1,229 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// Config is how a coordinator behaves. lockclient documents the public fields.
+type Config struct {
+	Prefix     string // put before every key on its way to the backend
+	Owner      string // the label shown to others
+	Tenure     time.Duration
+	Linger     time.Duration
+	PollerGap  time.Duration
+	NoHandoff  bool
+	MaxWaiters int
+	Logger     *slog.Logger
+
+	// IdleAfter is how long an actor stays with nothing to do (default 250 ms):
+	// long enough that a goroutine in a loop meets the same actor again, short
+	// enough that a million keys used once are soon gone.
+	IdleAfter time.Duration
+}
+
+const (
+	defaultTenure     = 20 * time.Millisecond
+	defaultIdleAfter  = 250 * time.Millisecond
+	defaultMaxWaiters = 10_000
+
+	// callTimeout bounds one backend call, a release that somebody waits for,
+	// and the one try of an acquire that won't wait.
+	callTimeout = 2 * time.Second
+)
+
+// A Coordinator is the directory of the key actors of one process, over one
+// backend.
+type Coordinator struct {
+	// Immutable.
+	cfg        Config
+	backend    backends.Backend
+	can        backends.Capabilities
+	session    backends.Session
+	system     *actor.ActorSystem
+	dispatcher *dispatcher
+	directory  *directory
+	sweeper    *sweeper
+	ctx        context.Context // of all backend calls; ends when Close stops waiting
+	cancel     context.CancelFunc
+
+	attempts atomic.Uint64
+	counters counters
+
+	closing   sync.Once
+	closed    chan struct{} // closed when Close is done
+	drained   chan struct{} // a slot: an actor retired while closing
+	shut      atomic.Bool
+	closeErr  error
+	closeErrs sync.Mutex
+}
+
+type counters struct {
+	holds, handoffs, timeouts, losses, calls atomic.Uint64
+	waiters                                  atomic.Int64
+}
+
+// Stats counts what a coordinator did since it was made.
+type Stats struct {
+	Holds        uint64 // granted
+	Handoffs     uint64 // of these, under a lease that was there already
+	Timeouts     uint64 // acquires that ended without a hold, by timeout or cancellation
+	Losses       uint64 // holds that ended by ErrLost
+	BackendCalls uint64
+	Waiters      int64 // now
+	LiveKeys     int64 // now
+}
+
+// New returns a coordinator over a backend, which it closes when it is closed.
+func New(b backends.Backend, cfg Config) (*Coordinator, error) {
+	if cfg.Tenure <= 0 {
+		cfg.Tenure = defaultTenure
+	}
+	if cfg.IdleAfter <= 0 {
+		cfg.IdleAfter = defaultIdleAfter
+	}
+	if cfg.MaxWaiters <= 0 {
+		cfg.MaxWaiters = defaultMaxWaiters
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	system := actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }),
+	)
+	c := &Coordinator{
+		cfg:        cfg,
+		backend:    b,
+		can:        backends.Describe(b),
+		session:    backends.NewSession(),
+		system:     system,
+		dispatcher: newDispatcher(),
+		sweeper:    &sweeper{after: cfg.IdleAfter},
+		closed:     make(chan struct{}),
+		drained:    make(chan struct{}, 1),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.directory = newDirectory(system, c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
+	if w, ok := b.(backends.Waker); ok {
+		if err := w.Subscribe(c.session, c.wake); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Begin posts an acquire of key. The outcome comes on h.Granted. It returns
+// ErrClosed if the coordinator is closed.
+func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
+	h.spec = spec
+	h.reply = replies.Get().(chan error)
+	if !c.directory.post(key, func(e *entry) any {
+		h.entry = e
+		return acquire{h}
+	}) {
+		return backends.ErrClosed
+	}
+	return nil
+}
+
+// wake passes a push of the backend on to the key's actor. A key that has none
+// is nobody's business any more: actors settle their attempts before they retire.
+func (c *Coordinator) wake(w backends.Wake) {
+	key, ok := strings.CutPrefix(w.Key, c.cfg.Prefix)
+	if !ok {
+		return
+	}
+	if e := c.directory.find(key); e != nil {
+		e.post(wake{w.Kind})
+	}
+}
+
+// attempt is the next attempt's name.
+func (c *Coordinator) attempt(key string) backends.Attempt {
+	return backends.Attempt{Key: key, Token: c.session.Token(c.attempts.Add(1))}
+}
+
+// Capabilities is what the backend declares.
+func (c *Coordinator) Capabilities() backends.Capabilities { return c.can }
+
+// Stats returns the counters.
+func (c *Coordinator) Stats() Stats {
+	n := &c.counters
+	return Stats{
+		Holds: n.holds.Load(), Handoffs: n.handoffs.Load(), Timeouts: n.timeouts.Load(),
+		Losses: n.losses.Load(), BackendCalls: n.calls.Load(),
+		Waiters: n.waiters.Load(), LiveKeys: c.directory.live.Load(),
+	}
+}
+
+// Close fails the waiters with ErrClosed, ends the holds, gives the leases back
+// (for at most 2 s), and waits until every goroutine of the coordinator is gone.
+// It returns what the release of leases and the backend's Close reported. Closing
+// again waits for the first and returns nil.
+func (c *Coordinator) Close() error {
+	var err error
+	c.closing.Do(func() {
+		c.shut.Store(true)
+		c.directory.close()
+		c.drain()
+		c.sweeper.stop()
+		c.cancel()
+		c.dispatcher.Close()
+		c.system.Shutdown()
+		err = c.backend.Close()
+		c.closeErrs.Lock()
+		if c.closeErr != nil {
+			err = c.closeErr
+		}
+		c.closeErrs.Unlock()
+		close(c.closed)
+	})
+	<-c.closed
+	return err
+}
+
+// drain stops every actor and waits until all have retired. After callTimeout
+// the calls that are still under way are cancelled, and the leases they would
+// have given back end by their ttl.
+func (c *Coordinator) drain() {
+	c.directory.each(func(e *entry) bool { e.post(shutdown{}); return true })
+	patience := time.NewTimer(callTimeout)
+	defer patience.Stop()
+	for c.directory.live.Load() > 0 {
+		select {
+		case <-c.drained:
+		case <-patience.C:
+			c.cancel()
+		}
+	}
+}
+
+// gone is called by each actor that retired.
+func (c *Coordinator) gone() {
+	if !c.shut.Load() {
+		return
+	}
+	select {
+	case c.drained <- struct{}{}:
+	default:
+	}
+}
+
+// failed keeps the first error of a release that Close could not complete.
+func (c *Coordinator) failed(err error) {
+	c.closeErrs.Lock()
+	defer c.closeErrs.Unlock()
+	if c.closeErr == nil {
+		c.closeErr = err
+	}
+}

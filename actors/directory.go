@@ -1,0 +1,244 @@
+package actors
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// shardCount is how many mutexes the directory is cut into. A power of two.
+const shardCount = 128
+
+// retired is the bit of entry.posted that a retired actor leaves: no count of
+// messages ever reaches it.
+const retired = 1 << 63
+
+// A directory finds the key actor of a key, or spawns it.
+//
+// protoactor's own get-or-create by name races (a sender can panic, and the
+// actor is wedged for good), and its stop drops messages that are still queued.
+// So every message is counted before it is posted, and an actor retires only by
+// a compare-and-swap of that count against what it has handled:
+//
+//	post counts first   the swap fails, the actor lives on and handles the message
+//	the swap is first   post sees the retired bit, and the sender finds or spawns the next actor
+//
+// The entry leaves the map in the same critical section as the swap, so whoever
+// looks again under the shard's mutex finds no entry, or a live one.
+type directory struct {
+	system *actor.ActorSystem
+	spawn  func(e *entry) actor.Actor
+	seed   maphash.Seed
+	shards [shardCount]shard
+	live   atomic.Int64
+}
+
+type shard struct {
+	mu      sync.Mutex // protects what follows
+	entries map[string]*entry
+	peak    int // entries since the map was made
+	closed  bool
+
+	props    *actor.Props
+	spawning actor.Actor // what props' producer returns
+	_        [24]byte    // keeps two shards' mutexes out of one cache line
+}
+
+// An entry is a key's place in the directory, and the address of its actor.
+type entry struct {
+	key    string // as the caller gave it
+	root   *actor.RootContext
+	pid    *actor.PID
+	posted atomic.Uint64 // messages ever posted; the retired bit
+
+	// Owned by the actor.
+	handled uint64
+}
+
+func newDirectory(system *actor.ActorSystem, d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory {
+	dir := &directory{system: system, spawn: spawn, seed: maphash.MakeSeed()}
+	for i := range dir.shards {
+		s := &dir.shards[i]
+		s.entries = make(map[string]*entry)
+		// Props with a closure each would double what a live key costs: one
+		// set a shard hands out whatever actor is being spawned under its mutex.
+		s.props = actor.PropsFromProducer(
+			func() actor.Actor { return s.spawning },
+			actor.WithDispatcher(d),
+			actor.WithMailbox(actor.UnboundedLockfree()),
+		)
+	}
+	return dir
+}
+
+func (dir *directory) shard(key string) *shard {
+	return &dir.shards[maphash.String(dir.seed, key)%shardCount]
+}
+
+// post sends a message to the key's actor, which is spawned if there is none;
+// message makes it for the entry that was found. It returns false if the directory
+// is closed.
+func (dir *directory) post(key string, message func(*entry) any) bool {
+	s := dir.shard(key)
+	for {
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return false
+		}
+		e := s.entries[key]
+		if e == nil {
+			e = dir.addLocked(s, key)
+		}
+		s.mu.Unlock()
+		if e.post(message(e)) {
+			return true
+		}
+	}
+}
+
+// find returns the entry of a key that is live, or nil.
+func (dir *directory) find(key string) *entry {
+	s := dir.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entries[key]
+}
+
+func (dir *directory) addLocked(s *shard, key string) *entry {
+	e := &entry{key: key, root: dir.system.Root}
+	s.spawning = dir.spawn(e)
+	e.pid = dir.system.Root.Spawn(s.props)
+	s.spawning = nil
+	s.entries[key] = e
+	s.peak = max(s.peak, len(s.entries))
+	dir.live.Add(1)
+	return e
+}
+
+// post counts and sends a message. It returns false, without sending, if the
+// actor has retired.
+func (e *entry) post(message any) bool {
+	if e.posted.Add(1)&retired != 0 {
+		return false
+	}
+	e.root.Send(e.pid, message)
+	return true
+}
+
+// retire takes the entry out of the directory if its actor has handled every
+// message that was ever posted to it. The actor calls it, with nothing left to do.
+func (dir *directory) retire(e *entry) bool {
+	s := dir.shard(e.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !e.posted.CompareAndSwap(e.handled, e.handled|retired) {
+		return false
+	}
+	delete(s.entries, e.key)
+	if len(s.entries) == 0 && s.peak > 64 {
+		// Go's maps keep their buckets: a million one-off keys must not.
+		s.entries, s.peak = make(map[string]*entry), 0
+	}
+	dir.live.Add(-1)
+	return true
+}
+
+// each calls f for the entries that are live, shard by shard, outside the mutex.
+func (dir *directory) each(f func(*entry) bool) {
+	for i := range dir.shards {
+		s := &dir.shards[i]
+		s.mu.Lock()
+		entries := make([]*entry, 0, len(s.entries))
+		for _, e := range s.entries {
+			entries = append(entries, e)
+		}
+		s.mu.Unlock()
+		for _, e := range entries {
+			if !f(e) {
+				return
+			}
+		}
+	}
+}
+
+// close lets nobody in any more.
+func (dir *directory) close() {
+	for i := range dir.shards {
+		s := &dir.shards[i]
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+	}
+}
+
+// A sweeper asks actors that have been idle for a while to retire. Its timer
+// runs only while somebody is idle.
+type sweeper struct {
+	after time.Duration
+
+	mu      sync.Mutex // protects what follows
+	idle    []idler    // oldest first
+	timer   *time.Timer
+	stopped bool
+}
+
+type idler struct {
+	entry *entry
+	since time.Time
+}
+
+// add is called by an actor that has just become idle, once until it is swept.
+func (s *sweeper) add(e *entry, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return
+	}
+	s.idle = append(s.idle, idler{e, now})
+	if len(s.idle) == 1 {
+		s.armLocked(s.after)
+	}
+}
+
+func (s *sweeper) armLocked(d time.Duration) {
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, s.sweep)
+		return
+	}
+	s.timer.Reset(d)
+}
+
+func (s *sweeper) sweep() {
+	now := time.Now()
+	s.mu.Lock()
+	due := 0
+	for due < len(s.idle) && now.Sub(s.idle[due].since) >= s.after {
+		due++
+	}
+	batch := s.idle[:due:due]
+	s.idle = s.idle[due:]
+	switch {
+	case s.stopped:
+	case len(s.idle) > 0:
+		s.armLocked(s.after - now.Sub(s.idle[0].since))
+	default:
+		s.idle = nil // lets go of the array of a large batch
+	}
+	s.mu.Unlock()
+	for _, i := range batch {
+		i.entry.post(sweep{})
+	}
+}
+
+func (s *sweeper) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}

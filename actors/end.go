@@ -1,0 +1,236 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// release ends a hold for its caller, who is answered when the key has gone to
+// the next holder, back to the backend, or lingers.
+func (a *keyActor) release(h *Hold, now time.Time) {
+	if h.listed == inHolders && passed(now, h.deadline) {
+		a.drop(h, backends.ErrExpired)
+	}
+	if h.listed != inHolders {
+		h.reply <- backends.ErrNotHeld
+		return
+	}
+	a.holders.remove(h)
+	a.cancelExtends(h)
+	h.end(context.Canceled)
+	a.lingerUntil = now.Add(a.c.cfg.Linger)
+	if a.holders.len > 0 || a.queue.len == 0 && a.lingers(now) {
+		h.reply <- nil
+		return
+	}
+	// Until when the caller waits at the most; the release itself goes on.
+	h.bound = now.Add(min(callTimeout, a.lease.deadline.Sub(now)))
+	a.releases = append(a.releases, h)
+}
+
+// answerReleases tells those who released what became of the key.
+func (a *keyActor) answerReleases(err error) {
+	for i, h := range a.releases {
+		h.reply <- err
+		a.releases[i] = nil
+	}
+	a.releases = a.releases[:0]
+}
+
+// timeoutReleases answers the callers of Release who have waited long enough.
+func (a *keyActor) timeoutReleases(now time.Time) {
+	n := 0
+	for n < len(a.releases) && !now.Before(a.releases[n].bound) {
+		why := a.lastErr
+		if why == nil {
+			why = context.DeadlineExceeded
+		}
+		a.releases[n].reply <- fmt.Errorf("%w: release of %q goes on in the background: %w",
+			backends.ErrUnavailable, a.entry.key, why)
+		n++
+	}
+	if n > 0 {
+		a.releases = append(a.releases[:0], a.releases[n:]...)
+	}
+}
+
+// extend moves a hold's deadline, at once if the lease is long enough, else
+// when a renewal has made it so.
+func (a *keyActor) extend(x *extension, now time.Time) {
+	h := x.hold
+	if h.listed != inHolders || passed(now, h.deadline) {
+		x.done <- backends.ErrNotHeld
+		return
+	}
+	want := now.Add(x.d)
+	if !want.After(a.lease.deadline) {
+		h.extendTo(want)
+		x.done <- nil
+		return
+	}
+	x.until = h.deadline
+	if soon := now.Add(callTimeout); soon.Before(x.until) {
+		x.until = soon
+	}
+	a.extends = append(a.extends, x)
+}
+
+// prolong lets holds have what a renewal brought. sent is when it was asked for.
+func (a *keyActor) prolong(sent time.Time) {
+	for h := a.holders.first; h != nil; h = h.next {
+		if h.spec.Renew {
+			h.extendTo(earlier(sent.Add(h.spec.Expires), a.lease.deadline))
+		}
+	}
+	kept := a.extends[:0]
+	for _, x := range a.extends {
+		want := sent.Add(x.d)
+		if want.After(a.lease.deadline) {
+			kept = append(kept, x)
+			continue
+		}
+		x.hold.extendTo(want)
+		x.done <- nil
+	}
+	a.extends = kept
+}
+
+func (a *keyActor) timeoutExtends(now time.Time) {
+	kept := a.extends[:0]
+	for _, x := range a.extends {
+		if now.Before(x.until) {
+			kept = append(kept, x)
+			continue
+		}
+		x.done <- fmt.Errorf("%w: %q was not extended: %w", backends.ErrUnavailable, a.entry.key, a.lastErr)
+	}
+	a.extends = kept
+}
+
+func (a *keyActor) failExtends(err error) {
+	for _, x := range a.extends {
+		x.done <- err
+	}
+	a.extends = nil
+}
+
+// cancelExtends answers the extensions of a hold that has ended.
+func (a *keyActor) cancelExtends(h *Hold) {
+	kept := a.extends[:0]
+	for _, x := range a.extends {
+		if x.hold != h {
+			kept = append(kept, x)
+			continue
+		}
+		x.done <- backends.ErrNotHeld
+	}
+	a.extends = kept
+}
+
+// expire ends the holds whose time is over, and the patience of those who wait
+// for the backend to confirm something. A hold whose lease no renewal could
+// prove is lost, and learns so a little before its deadline rather than after.
+func (a *keyActor) expire(now time.Time) {
+	for h := a.holders.first; h != nil; {
+		next := h.next
+		switch {
+		case !now.Before(a.lostAt(h)):
+			a.drop(h, fmt.Errorf("%w: no renewal got through: %w", backends.ErrLost, a.lastErr))
+		case passed(now, h.deadline):
+			a.drop(h, backends.ErrExpired)
+		}
+		h = next
+	}
+	a.timeoutReleases(now)
+	a.timeoutExtends(now)
+}
+
+// lostAt is when a hold has to be taken for lost: at its deadline, less what
+// it takes to say so in time, once a renewal has failed. A hold that reaches
+// the bound its caller set for it expires instead.
+func (a *keyActor) lostAt(h *Hold) time.Time {
+	if !a.lease.unproved || h.deadline.Equal(h.bound) {
+		return h.deadline.Add(time.Hour)
+	}
+	return h.deadline.Add(-min(25*time.Millisecond, h.spec.Expires/20))
+}
+
+// drop ends a hold that was not released.
+func (a *keyActor) drop(h *Hold, cause error) {
+	a.holders.remove(h)
+	a.lingerUntil = time.Time{} // what ended badly does not linger
+	a.cancelExtends(h)
+	if cause != backends.ErrExpired {
+		a.c.counters.losses.Add(1)
+		a.c.cfg.Logger.Warn("hold lost", "key", a.entry.key, "fence", h.fence, "cause", cause)
+	}
+	h.end(cause)
+}
+
+// lose ends everything that stood on a lease that is gone.
+func (a *keyActor) lose(now time.Time, why error) {
+	a.lastErr = why
+	for h := a.holders.first; h != nil; h = a.holders.first {
+		a.drop(h, fmt.Errorf("%w: %w", backends.ErrLost, why))
+	}
+	a.dropLease(now)
+}
+
+// dropLease gives up a lease that is over or lost. Its attempt is settled all
+// the same: a copy of its request that is still on its way must grant nothing.
+func (a *keyActor) dropLease(now time.Time) {
+	until := a.lease.ends
+	if until.Before(now) {
+		until = now
+	}
+	a.settle(a.lease.attempt, releasing, until)
+	a.lease = lease{}
+}
+
+// collapse forgets everything after a panic, except what others rely on: each
+// waiter and holder is told, and the attempt is settled in the background.
+func (a *keyActor) collapse(err error) {
+	for h := a.queue.first; h != nil; h = a.queue.first {
+		a.fail(h, err)
+	}
+	a.lastErr = err
+	for h := a.holders.first; h != nil; h = a.holders.first {
+		a.drop(h, fmt.Errorf("%w: %w", backends.ErrLost, err))
+	}
+	a.answerReleases(err)
+	a.failExtends(err)
+	now := time.Now()
+	switch {
+	case a.lease.own:
+		a.dropLease(now)
+	case a.call != nil && a.call.verb == acquiring:
+		a.settle(a.call.attempt, cancelling, now.Add(a.call.request.TTL))
+	case a.pending.Key != "":
+		a.settle(a.pending, cancelling, now.Add(a.pendingTTL))
+	}
+	a.call = nil
+	a.arm(now)
+}
+
+// shutdown is the coordinator's Close: nobody gets the key any more.
+func (a *keyActor) shutdown() {
+	a.closing = true
+	for h := a.queue.first; h != nil; h = a.queue.first {
+		a.fail(h, backends.ErrClosed)
+	}
+	for h := a.holders.first; h != nil; h = a.holders.first {
+		a.holders.remove(h)
+		a.cancelExtends(h)
+		h.end(backends.ErrClosed)
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,184 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// A Spec is what a caller asks of an acquire.
+type Spec struct {
+	Expires time.Duration // how long the hold is valid unless renewed
+	Renew   bool          // renew the hold until it is released
+	MaxHold time.Duration // with Renew: no longer than this (0: no bound)
+	Try     bool          // one try, never queued
+}
+
+// The stages of a hold, up to its grant. Whoever swaps waiting for another
+// stage decides the race between a grant and the caller's giving up:
+//
+//	actor grants, caller gives up   grant wins: the caller finds a hold and gives it back
+//	caller gives up, actor grants   abandon wins: the actor drops the waiter and grants the next
+//
+// There is no third order, so no hold is ever left with nobody.
+const (
+	waiting uint32 = iota
+	settled        // the actor answered: granted, or an error
+	abandoned
+)
+
+// A Hold is one caller's acquire and, once granted, its possession of a key.
+// The zero value is ready for Coordinator.Begin; it must not be copied or used
+// twice. It is one object from acquire to release so that a hold costs one
+// allocation beside its messages.
+type Hold struct {
+	// Set by Begin, then immutable.
+	spec  Spec
+	entry *entry
+	reply chan error // one slot; pooled once its last answer was taken
+
+	stage    atomic.Uint32
+	released atomic.Bool // the first Release won
+
+	// Written by the actor before it answers the acquire, then immutable.
+	fence   uint64
+	granted time.Time
+
+	// Owned by the actor.
+	arrived    time.Time
+	prev, next *Hold // in the queue, or among the holders
+	listed     list  // which of the two
+	bound      time.Time
+
+	mu       sync.Mutex // protects what follows
+	deadline time.Time  // written by the actor
+	ended    bool
+	cause    error
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+}
+
+// replies pools the one-slot channels of acquires. A channel goes back only
+// by the one who took its last answer: that of an abandoned acquire never does.
+var replies = sync.Pool{New: func() any { return make(chan error, 1) }}
+
+// Granted delivers the outcome of the acquire: nil for a grant. It is received
+// from once.
+func (h *Hold) Granted() <-chan error { return h.reply }
+
+// Abandon gives the acquire up. It returns false if the outcome was decided
+// before; then the outcome is in Granted, and a grant has to be released.
+func (h *Hold) Abandon() bool {
+	if !h.stage.CompareAndSwap(waiting, abandoned) {
+		return false
+	}
+	h.entry.post(abandon{h})
+	return true
+}
+
+// AbandonWhy is Abandon, and tells what the acquire was waiting for.
+func (h *Hold) AbandonWhy() (WaitError, bool) {
+	if !h.stage.CompareAndSwap(waiting, abandoned) {
+		return WaitError{}, false
+	}
+	why := make(chan WaitError, 1)
+	if !h.entry.post(explain{h, why}) {
+		return WaitError{Key: h.entry.key}, true // the actor dropped the waiter and has retired since
+	}
+	return <-why, true
+}
+
+// Fence is the hold's fence.
+func (h *Hold) Fence() uint64 { return h.fence }
+
+// Deadline is when the hold ends unless it is renewed or extended.
+func (h *Hold) Deadline() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.deadline
+}
+
+// Context returns parent without its cancellation; it ends when the hold does,
+// with the cause of that. It is made on the first call: most holds need none.
+func (h *Hold) Context(parent context.Context) context.Context {
+	h.mu.Lock()
+	if h.ctx == nil {
+		h.ctx, h.cancel = context.WithCancelCause(context.WithoutCancel(parent))
+		if h.ended {
+			h.cancel(h.cause)
+		}
+	}
+	ctx, late := h.ctx, !h.ended && passed(time.Now(), h.deadline)
+	h.mu.Unlock()
+	if late {
+		// The process was stopped or suspended and looks before its timers ran.
+		h.end(backends.ErrExpired)
+	}
+	return ctx
+}
+
+// end marks the hold as ended, for the first cause given.
+func (h *Hold) end(cause error) {
+	h.mu.Lock()
+	first := !h.ended
+	if first {
+		h.ended, h.cause = true, cause
+	}
+	cancel := h.cancel
+	h.mu.Unlock()
+	if first && cancel != nil {
+		cancel(cause)
+	}
+}
+
+// extendTo moves the deadline, never to an earlier time. The actor calls it.
+func (h *Hold) extendTo(t time.Time) {
+	if !h.bound.IsZero() && t.After(h.bound) {
+		t = h.bound
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t.After(h.deadline) {
+		h.deadline = t
+	}
+}
+
+// Release ends the hold. It returns nil once the key is free in the backend,
+// has its next holder, or lingers; ErrNotHeld when the hold had already ended;
+// ErrUnavailable when the backend did not answer within 2 s or the rest of the
+// lease: the release is then retried in the background until the lease ends.
+func (h *Hold) Release() error {
+	if !h.released.CompareAndSwap(false, true) {
+		return backends.ErrNotHeld
+	}
+	if !h.entry.post(release{h}) {
+		return backends.ErrNotHeld // the actor has retired, so the hold is over
+	}
+	err := <-h.reply
+	replies.Put(h.reply)
+	return err
+}
+
+// Extend makes the deadline now + d, never earlier than it was. The errors are
+// ErrNotHeld, ErrInvalid for a d that no hold may last, and ErrUnavailable when
+// the backend did not confirm a longer lease within 2 s or the rest of the hold.
+func (h *Hold) Extend(d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("%w: extend by %v: must be positive", backends.ErrInvalid, d)
+	}
+	x := &extension{hold: h, d: d, done: make(chan error, 1)}
+	if h.released.Load() || !h.entry.post(extend{x}) {
+		return backends.ErrNotHeld
+	}
+	return <-x.done
+}
+
+// passed reports whether a deadline is over. Suspend stops the monotonic
+// clock, so the wall clock is asked as well: the earlier of the two counts.
+func passed(now, deadline time.Time) bool {
+	return !now.Before(deadline) || !now.Round(0).Before(deadline.Round(0))
+}

@@ -1,0 +1,77 @@
+package actors
+
+import (
+	"time"
+)
+
+// Info is what a key actor knows of its key.
+type Info struct {
+	Key       string
+	Held      bool // by a caller in this process
+	Leased    bool // by this process, held or lingering
+	Fence     uint64
+	HeldFor   time.Duration
+	ExpiresIn time.Duration
+	Waiters   int
+}
+
+func (a *keyActor) info(now time.Time) Info {
+	i := Info{Key: a.entry.key, Waiters: a.queue.len, Leased: a.lease.own}
+	if h := a.holders.first; h != nil {
+		i.Held, i.Fence = true, h.fence
+		i.HeldFor, i.ExpiresIn = now.Sub(h.granted), max(h.deadline.Sub(now), 0)
+	}
+	return i
+}
+
+// waitError says what an acquire waits for. It is asked before the acquire
+// leaves the queue, or instead of queueing it.
+func (a *keyActor) waitError(h *Hold, now time.Time) WaitError {
+	e := WaitError{
+		Key:    a.entry.key,
+		Waited: now.Sub(h.arrived),
+		Place:  a.queue.place(h),
+		Queue:  a.queue.len,
+		Err:    a.lastErr,
+		Silent: !a.lease.own && a.answered.Before(h.arrived),
+	}
+	switch held := a.holders.first; {
+	case held != nil:
+		e.Holder, e.Local, e.HeldFor = a.c.cfg.Owner, true, now.Sub(held.granted)
+	case !a.lease.own && a.heldBy.label != "":
+		e.Holder = a.heldBy.label
+		if a.heldBy.known {
+			e.HeldFor = now.Sub(a.heldBy.since)
+		}
+	}
+	return e
+}
+
+// Lookup asks the key's actor what it knows; ok is false if the key has none.
+func (c *Coordinator) Lookup(key string) (Info, bool) {
+	e := c.directory.find(key)
+	if e == nil {
+		return Info{}, false
+	}
+	return e.lookup()
+}
+
+func (e *entry) lookup() (Info, bool) {
+	reply := make(chan Info, 1)
+	if !e.post(snapshot{reply}) {
+		return Info{}, false
+	}
+	return <-reply, true
+}
+
+// Keys calls yield for each key that is held here or waited for, in no order,
+// until it returns false. It is no snapshot: keys come and go meanwhile.
+func (c *Coordinator) Keys(yield func(Info) bool) {
+	c.directory.each(func(e *entry) bool {
+		i, ok := e.lookup()
+		if !ok || !i.Leased && i.Waiters == 0 {
+			return true
+		}
+		return yield(i)
+	})
+}

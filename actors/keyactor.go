@@ -1,0 +1,410 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// A keyActor owns one key in this process: its callers' queue, its lease, its
+// timers. Its fields are touched by Receive alone, but for what is marked.
+//
+// Every message is handled in the same three steps: change the state, then
+// advance: end what is over, grant what can be granted, start the one backend
+// call that is needed next, and set the timer for whatever comes first.
+type keyActor struct {
+	// Immutable.
+	c     *Coordinator
+	entry *entry
+	full  string // the key with its prefix
+
+	queue   queue // waiting, by arrival
+	holders queue // holding; at most one where the backend excludes
+
+	lease      lease
+	pending    backends.Attempt // an attempt that was answered Held, or never answered
+	pendingTTL time.Duration
+	probe      int // how often it was answered Held
+	woken      bool
+	call       *call // in flight
+
+	settling    backends.Attempt // an attempt that is being released or cancelled
+	settleVerb  verb
+	settleUntil time.Time
+	releases    []*Hold // released holds whose callers wait for the backend; oldest first
+	extends     []*extension
+
+	retryAt    time.Time // no acquire, release or cancel before
+	renewRetry time.Time // no renewal before
+	failures   int       // of calls, in a row
+	lastErr    error
+	answered   time.Time // when the backend last gave an answer
+	heldBy     holder    // who had the key when we last asked
+
+	lingerUntil time.Time
+	gapDue      bool
+	closing     bool
+	retired     bool
+
+	timer   *time.Timer
+	timerAt time.Time // when it fires; zero when it is not running
+	swept   bool      // the sweeper has this actor on its list
+	active  uint64    // entry.handled when it was put there
+}
+
+// holder is what the backend said of whoever has the key.
+type holder struct {
+	label string
+	since time.Time
+	known bool // since is
+}
+
+func newKeyActor(c *Coordinator, e *entry) *keyActor {
+	return &keyActor{
+		c: c, entry: e, full: c.cfg.Prefix + e.key,
+		queue: queue{name: inQueue}, holders: queue{name: inHolders},
+	}
+}
+
+// Receive implements protoactor's Actor.
+func (a *keyActor) Receive(ctx actor.Context) {
+	switch ctx.Message().(type) {
+	case actor.SystemMessage, actor.AutoReceiveMessage:
+		return
+	}
+	a.entry.handled++
+	a.handle(ctx.Message())
+	if a.retired {
+		ctx.Stop(ctx.Self())
+		a.c.gone()
+	}
+}
+
+// handle is one message, whole. A panic in it would restart the actor without
+// its state, and its waiters would wait for ever: it fails them instead.
+func (a *keyActor) handle(message any) {
+	defer func() {
+		if r := recover(); r != nil {
+			err := fmt.Errorf("%w: key actor panicked: %v", backends.ErrUnavailable, r)
+			a.collapse(err)
+			a.answer(message, err)
+			a.c.cfg.Logger.Error("key actor panicked", "key", a.entry.key, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	now := time.Now()
+	switch m := message.(type) {
+	case acquire:
+		a.arrive(m.hold, now)
+	case abandon:
+		a.leave(m.hold)
+	case explain:
+		m.why <- a.waitError(m.hold, now)
+		a.leave(m.hold)
+	case release:
+		a.release(m.hold, now)
+	case extend:
+		a.extend(m.extension, now)
+	case result:
+		a.finish(m.call, now)
+		now = time.Now() // what follows grants holds: their time starts now
+	case wake:
+		a.wake(m.kind, now)
+	case tick:
+		a.timerAt = time.Time{}
+	case sweep:
+		a.swept = false
+	case snapshot:
+		m.reply <- a.info(now)
+	case shutdown:
+		a.shutdown()
+	default:
+		panic(fmt.Sprintf("actors: unknown message %T", message))
+	}
+	a.advance(now)
+}
+
+// answer fails the sender of a message whose handling panicked before the
+// message was anywhere that collapse would find it.
+func (a *keyActor) answer(message any, err error) {
+	switch m := message.(type) {
+	case acquire:
+		a.refuse(m.hold, err)
+	case release:
+		select {
+		case m.hold.reply <- err:
+		default: // it has its answer
+		}
+	case extend:
+		select {
+		case m.done <- err:
+		default:
+		}
+	case explain:
+		select {
+		case m.why <- WaitError{Key: a.entry.key, Err: err}:
+		default:
+		}
+	case snapshot:
+		select {
+		case m.reply <- Info{Key: a.entry.key}:
+		default:
+		}
+	}
+}
+
+// advance brings the key from where a message left it to where it can be.
+func (a *keyActor) advance(now time.Time) {
+	for {
+		a.expire(now)
+		a.grant(now)
+		if a.call != nil {
+			break
+		}
+		c := a.next(now)
+		if c == nil || !a.start(c) {
+			break
+		}
+		now = time.Now()
+		a.finish(c, now)
+	}
+	a.rejectTry(now)
+	a.arm(now)
+	a.rest(now)
+}
+
+// yields reports whether the lease has to go back before the next local grant:
+// because another process waits and the budget of handoffs or time is used up,
+// or because handoff is turned off, or because pollers get their gap.
+func (a *keyActor) yields(now time.Time) bool {
+	l := &a.lease
+	switch {
+	case l.holds == 0:
+		return false // what was just acquired is used at least once
+	case a.c.cfg.NoHandoff:
+		return true
+	case l.contended && (l.passed >= maxN || now.Sub(l.since) >= a.c.cfg.Tenure):
+		return true
+	case !l.gapAt.IsZero() && !now.Before(l.gapAt):
+		a.gapDue = true
+		return true
+	}
+	return false
+}
+
+// lingers reports whether a lease that nobody here needs stays for a while.
+func (a *keyActor) lingers(now time.Time) bool {
+	return a.c.cfg.Linger > 0 && !a.closing && !a.lease.contended && now.Before(a.lingerUntil) && !a.yields(now)
+}
+
+// wake takes a push: a hint that something changed at the backend.
+func (a *keyActor) wake(kind backends.WakeKind, now time.Time) {
+	switch kind {
+	case backends.Given:
+		// Ask now; or again, if we are asking and the answer is from before.
+		a.woken = a.queue.len > 0 && !a.lease.own
+	case backends.Wanted:
+		if a.lease.own {
+			a.lease.note(true, now)
+		}
+	}
+}
+
+// arm sets the timer for what comes first. It is left alone when it fires
+// sooner anyway: resetting it for each hold of a hot key would cost more than
+// a tick in vain now and then.
+func (a *keyActor) arm(now time.Time) {
+	at := a.due(now)
+	if at.IsZero() || !a.timerAt.IsZero() && !at.Before(a.timerAt) {
+		return
+	}
+	a.timerAt = at
+	d := max(at.Sub(now), 0)
+	if a.timer == nil {
+		a.timer = time.AfterFunc(d, func() { a.entry.post(tick{}) })
+		return
+	}
+	a.timer.Reset(d)
+}
+
+// due is when the actor has to look again, if no message comes; zero if never.
+func (a *keyActor) due(now time.Time) time.Time {
+	var at time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	for h := a.holders.first; h != nil; h = h.next {
+		sooner(earlier(h.deadline, a.lostAt(h)))
+	}
+	for _, h := range a.releases {
+		sooner(h.bound)
+	}
+	for _, x := range a.extends {
+		sooner(x.until)
+	}
+	if a.call != nil {
+		return at // its result wakes us
+	}
+	switch {
+	case a.settling.Key != "", !a.lease.own && (a.queue.len > 0 || a.pending.Key != ""):
+		sooner(later(a.retryAt, now))
+	case a.lease.own:
+		if a.holders.len == 0 {
+			sooner(a.lingerUntil)
+		}
+		sooner(a.lease.deadline)
+		switch need, urgent := a.need(now); {
+		case urgent:
+			sooner(later(a.renewRetry, now))
+		case need > 0:
+			sooner(later(a.lease.renewAt, a.renewRetry))
+		}
+	}
+	return at
+}
+
+// rest puts an actor with nothing to do on the sweeper's list, and retires one
+// that has had nothing to do ever since.
+func (a *keyActor) rest(now time.Time) {
+	if a.swept && !a.closing || a.retired || a.queue.len > 0 || a.holders.len > 0 || a.call != nil || a.lease.own ||
+		a.pending.Key != "" || a.settling.Key != "" || len(a.releases) > 0 {
+		return
+	}
+	if (a.closing || a.entry.handled == a.active+1) && a.c.directory.retire(a.entry) {
+		a.retired = true
+		if a.timer != nil {
+			a.timer.Stop()
+		}
+		return
+	}
+	if !a.closing {
+		a.swept, a.active = true, a.entry.handled
+		a.c.sweeper.add(a.entry, now)
+	}
+}
+
+// arrive queues an acquire, or answers it at once.
+func (a *keyActor) arrive(h *Hold, now time.Time) {
+	h.arrived = now
+	switch {
+	case a.closing:
+		a.refuse(h, backends.ErrClosed)
+	case h.stage.Load() == abandoned:
+		// The caller gave up before we looked; its own abandon follows.
+	case h.spec.Try && (a.queue.len > 0 || a.busy()):
+		// One try never waits behind another: whoever is ahead will have the key.
+		e := a.waitError(h, now)
+		a.refuse(h, &e)
+	case a.queue.len >= a.c.cfg.MaxWaiters:
+		a.refuse(h, fmt.Errorf("%w: key %q has %d", backends.ErrOverloaded, a.entry.key, a.queue.len))
+	default:
+		a.queue.push(h)
+		a.c.counters.waiters.Add(1)
+	}
+}
+
+// busy reports whether somebody here holds the key, and nobody else can.
+func (a *keyActor) busy() bool { return a.c.can.Exclusive && a.holders.len > 0 }
+
+// leave drops an abandoned acquire.
+func (a *keyActor) leave(h *Hold) {
+	a.c.counters.timeouts.Add(1)
+	if h.listed == inQueue {
+		a.dequeue(h)
+	}
+}
+
+func (a *keyActor) dequeue(h *Hold) {
+	a.queue.remove(h)
+	a.c.counters.waiters.Add(-1)
+}
+
+// fail answers a waiter with an error, unless it gave up first.
+func (a *keyActor) fail(h *Hold, err error) {
+	a.dequeue(h)
+	a.refuse(h, err)
+}
+
+func (a *keyActor) refuse(h *Hold, err error) {
+	if h.stage.CompareAndSwap(waiting, settled) {
+		if errors.Is(err, backends.ErrTimeout) {
+			a.c.counters.timeouts.Add(1)
+		}
+		h.reply <- err
+	}
+}
+
+// failTry answers the waiter at the head if it came for one try, and that has
+// been made.
+func (a *keyActor) failTry(err error, now time.Time) {
+	h := a.queue.first
+	if h == nil || !h.spec.Try {
+		return
+	}
+	e := a.waitError(h, now)
+	if err != nil {
+		e.Err, e.Silent = err, true
+	}
+	a.fail(h, &e)
+}
+
+// rejectTry answers a try that got as far as the head and has nothing under way
+// that could still grant it.
+func (a *keyActor) rejectTry(now time.Time) {
+	if h := a.queue.first; h != nil && h.spec.Try && (a.call == nil || a.busy()) {
+		a.failTry(nil, now)
+	}
+}
+
+// grant gives the key to the waiters whose turn it is: one where the backend
+// excludes, all where it does not. Nothing is granted on a lease that is past
+// its deadline, or that would end before the hold does.
+func (a *keyActor) grant(now time.Time) {
+	for h := a.queue.first; h != nil; h = a.queue.first {
+		if a.closing || a.busy() || a.settling.Key != "" ||
+			!a.lease.fits(now, h.spec.Expires) || a.yields(now) {
+			return
+		}
+		a.dequeue(h)
+		// A hold that its caller has abandoned by now is not granted: see waiting.
+		// What the grant says must be there before the swap lets the caller read it.
+		h.granted = now
+		h.deadline = now.Add(h.spec.Expires)
+		if h.spec.Renew && h.spec.MaxHold > 0 {
+			h.bound = now.Add(h.spec.MaxHold)
+			if h.bound.Before(h.deadline) {
+				h.deadline = h.bound
+			}
+		}
+		h.fence = a.lease.base<<10 | a.lease.n
+		if !h.stage.CompareAndSwap(waiting, settled) {
+			continue
+		}
+		if a.lease.holds > 0 {
+			a.c.counters.handoffs.Add(1)
+			if a.lease.contended {
+				a.lease.passed++
+			}
+		}
+		a.lease.n++
+		a.lease.holds++
+		a.c.counters.holds.Add(1)
+		a.holders.push(h)
+		h.reply <- nil
+		a.answerReleases(nil)
+	}
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}

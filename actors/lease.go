@@ -1,0 +1,88 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+const (
+	// maxSlack is how much longer than its longest hold a lease is, so that the
+	// next hold fits under it without a renewal.
+	maxSlack = 500 * time.Millisecond
+	// leastMargin and marginShare are what a lease's own deadline stays clear of
+	// the backend's, for the difference between two clocks: 50 ms and 1 % of the
+	// ttl, but at most a tenth of it.
+	leastMargin = 50 * time.Millisecond
+	marginShare = 100
+	marginMost  = 10
+	// maxN is the highest number a fence counts up to under one base.
+	maxN = 1<<10 - 1
+	// spareN is where a hot key asks for its next base, ahead of need.
+	spareN = maxN / 2
+)
+
+// slackOf is the slack of a lease that carries a hold of that length.
+func slackOf(expires time.Duration) time.Duration { return min(expires, maxSlack) }
+
+// marginOf is how much earlier than the backend this process takes a lease to
+// be over.
+func marginOf(ttl time.Duration) time.Duration {
+	return min(ttl/marginShare+leastMargin, ttl/marginMost)
+}
+
+// ttlFor is the lease to ask for so that marginOf leaves need of it.
+func ttlFor(need time.Duration) time.Duration {
+	ttl := (need + leastMargin) * marginShare / (marginShare - 1)
+	if ttl/marginMost < ttl/marginShare+leastMargin {
+		ttl = need * marginMost / (marginMost - 1)
+	}
+	const ms = time.Millisecond
+	return (ttl + 2*ms - 1) / ms * ms // whole ms, and one more for the divisions
+}
+
+// A lease is what a key actor knows of its possession of the key. It is owned
+// by the actor.
+type lease struct {
+	own      bool
+	attempt  backends.Attempt
+	deadline time.Time // on our clock; no hold goes beyond it
+	ends     time.Time // when the backend's ttl is over at the latest
+	renewAt  time.Time // a third of the ttl after it was set
+	base     uint64
+	n        uint64 // the next hold's number under base
+
+	unproved bool // the last renewal failed: the deadline may be final
+
+	holds     int       // granted under this lease
+	contended bool      // another process waits
+	since     time.Time // when that became known
+	passed    int       // handoffs since then
+	gapAt     time.Time // when PollerGap wants the key freed
+}
+
+// set takes over what a grant or a renewal says. sent is from before the
+// request was sent, so the backend's own end is never before ours.
+func (l *lease) set(sent time.Time, r backends.Reply) {
+	l.deadline = sent.Add(r.TTL - marginOf(r.TTL))
+	l.ends = time.Now().Add(r.TTL)
+	l.renewAt = sent.Add(r.TTL / 3)
+	l.base, l.n = r.Base, 0
+	l.unproved = false
+	l.note(r.Contended, time.Now())
+}
+
+// note records whether others wait. The budget of handoffs starts when that is
+// first known, and ends when nobody waits any more.
+func (l *lease) note(contended bool, now time.Time) {
+	if contended && !l.contended {
+		l.since, l.passed = now, 0
+	}
+	l.contended = contended
+}
+
+// fits reports whether a hold of that length ends before the lease does, on
+// both clocks.
+func (l *lease) fits(now time.Time, expires time.Duration) bool {
+	return l.own && l.n <= maxN && !passed(now.Add(expires), l.deadline)
+}

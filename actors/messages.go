@@ -1,0 +1,59 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// The messages of a key actor: a closed set. Those that carry one pointer
+// are sent as a struct of that pointer, which Go stores in an interface without
+// allocating. All of them go through entry.post, which counts them.
+type (
+	// acquire is sent by Coordinator.Begin. The answer comes on the hold's
+	// reply channel: nil for a grant, or why there will be none.
+	acquire struct{ hold *Hold }
+
+	// abandon is sent by a caller that gave up, after its compare-and-swap won
+	// against a grant. No answer, unless why is asked for.
+	abandon struct{ hold *Hold }
+
+	// explain is an abandon whose sender wants to know what it waited for.
+	explain struct {
+		hold *Hold
+		why  chan<- WaitError // one slot
+	}
+
+	// release is sent by Hold.Release, once a hold. The answer comes on the
+	// hold's reply channel.
+	release struct{ hold *Hold }
+
+	// extend is sent by Hold.Extend; its answer comes on done.
+	extend struct{ *extension }
+
+	// result is sent by the goroutine that made a backend call.
+	result struct{ *call }
+
+	// wake is sent when the backend pushed something about the key.
+	wake struct{ kind backends.WakeKind }
+
+	// tick is sent by the actor's own timer.
+	tick struct{}
+
+	// sweep is sent to an actor that has been idle for a while: it may retire.
+	sweep struct{}
+
+	// snapshot asks for what the actor knows; the answer comes on reply.
+	snapshot struct{ reply chan<- Info }
+
+	// shutdown is sent by Coordinator.Close: waiters fail, leases are released.
+	shutdown struct{}
+)
+
+// An extension is a request to move a hold's deadline.
+type extension struct {
+	hold  *Hold
+	d     time.Duration
+	until time.Time  // when to give up
+	done  chan error // one slot
+}
