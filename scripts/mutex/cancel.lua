@@ -16,18 +16,13 @@ local member = string.sub(token, #STAMP + 1)
 local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. string.sub(member, 1, 20))
 local last, queued, settled = c[1], c[2], c[3]
 local us = micros()
-settle(companion, member, settled, us)
 if queued then
   redis.call('ZREM', queue, member)
   redis.call('ZREM', alive, member)
 end
 
-local held = 0
-if redis.call('GET', lock) == token then
-  held = 1
-  if pass(lock, companion, queue, alive, queued, last, us) == 0 then
-    redis.call('PEXPIRE', companion, keep(0, tonumber(last or '0'), us))
-  end
-end
-if redis.call('PTTL', companion) < KEEP then redis.call('PEXPIRE', companion, digits(KEEP)) end
-return {held}
+local given
+if redis.call('GET', lock) == token then given = pass(lock, companion, queue, alive, queued, last, us) end
+settle(companion, member, settled, us)
+stay(companion, given == 0, last, us)
+return {given and 1 or 0}

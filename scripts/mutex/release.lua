@@ -16,13 +16,12 @@ local member = string.sub(token, #STAMP + 1)
 local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. string.sub(member, 1, 20))
 local last, queued, settled = c[1], c[2], c[3]
 local us = micros()
-settle(companion, member, settled, us)
 
-local reply = {0}
-if redis.call('GET', lock) == token then
-  reply = {1, pass(lock, companion, queue, alive, queued, last, us)}
-  if reply[2] == 0 then redis.call('PEXPIRE', companion, keep(0, tonumber(last or '0'), us)) end
-elseif not last then
-  redis.call('PEXPIRE', companion, digits(KEEP))
-end
-return reply
+-- The lock goes first: on a server whose memory is full, a script may write what takes memory only after a
+-- write that takes none, and a release must not wait until others let go of memory.
+local given
+if redis.call('GET', lock) == token then given = pass(lock, companion, queue, alive, queued, last, us) end
+settle(companion, member, settled, us)
+stay(companion, given == 0, last, us)
+if given then return {1, given} end
+return {0}

@@ -43,6 +43,13 @@ local function keep(ttl, base, us)
   return digits(ms)
 end
 
+-- Sees that the companion stays as long as what was just settled has to be known. Only where the lock
+-- was just freed may that be shorter than before: a lease that goes on needs its companion.
+local function stay(companion, freed, last, us)
+  local ms = keep(0, tonumber(last or '0'), us)
+  if freed or redis.call('PTTL', companion) < tonumber(ms) then redis.call('PEXPIRE', companion, ms) end
+end
+
 -- The first live member of the queue; dead ones before it are removed. The second value is true if
 -- there were more dead heads than one call may skip: then nobody is known to be first.
 local function head(queue, alive, us)
@@ -66,9 +73,9 @@ end
 -- Gives the free lock to a waiting member, for DIRECT ms, and tells its session.
 local function give(lock, companion, queue, alive, member, last, us)
   local base = mint(last, us)
-  redis.call('SET', lock, STAMP .. member, 'PX', digits(DIRECT))
-  redis.call('ZREM', queue, member)
+  redis.call('ZREM', queue, member) -- before SET: see release on a full server
   redis.call('ZREM', alive, member)
+  redis.call('SET', lock, STAMP .. member, 'PX', digits(DIRECT))
   redis.call('HSET', companion, 'v', '1', 'last', digits(base), 'lease', member,
     'at', digits(math.floor(us / 1000)), 'label', '')
   redis.call('PEXPIRE', companion, keep(DIRECT, base, us))
