@@ -35,7 +35,8 @@ end
 if not granted then
   holder = redis.call('GET', lock)
   -- What a crashed pylock leaves behind: a time in the past, and no ttl that would ever clear it away.
-  if holder and tonumber(holder) and tonumber(holder) < us / 1000000 and redis.call('PTTL', lock) == -1 then
+  -- Nothing else does: somebody's SET NX of a plain '1' is a lock, not a time.
+  if holder and string.match(holder, PYLOCK) and tonumber(holder) < us / 1000000 and redis.call('PTTL', lock) == -1 then
     redis.call('DEL', lock)
     holder = false
   end
