@@ -1,0 +1,157 @@
+package lockclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/turnstile-go/turnstile/actors"
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// tryTimeout bounds an acquire that does not wait: its one try may still have
+// to ask a backend.
+const tryTimeout = 2 * time.Second
+
+// A Client locks keys over one backend. Its methods may be called from any
+// goroutine.
+type Client struct {
+	cfg         Config
+	backend     backends.Backend
+	coordinator *actors.Coordinator
+}
+
+// New returns a client over a backend of the caller's own, which is closed with
+// the client, and also if New fails. Config.Backend is ignored.
+func New(backend backends.Backend, cfg Config) (*Client, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, errors.Join(err, backend.Close())
+	}
+	return newClient(backend, cfg)
+}
+
+// newClient takes a configuration whose defaults are filled in.
+func newClient(backend backends.Backend, cfg Config) (*Client, error) {
+	if least := backends.Describe(backend).MinExpires; cfg.Expires < least {
+		err := invalid("Config.Expires %v: this backend keeps no lease shorter than %v", cfg.Expires, least)
+		return nil, errors.Join(err, backend.Close())
+	}
+	coordinator, err := actors.New(backend, actors.Config{
+		Prefix: cfg.KeyPrefix, Owner: cfg.Owner, Tenure: cfg.Tenure, Linger: cfg.Linger,
+		PollerGap: cfg.PollerGap, NoHandoff: cfg.NoHandoff, MaxWaiters: cfg.MaxWaiters, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Client{cfg: cfg, backend: backend, coordinator: coordinator}, nil
+}
+
+// Acquire waits for a hold of key: up to the timeout, or to ctx's end.
+//
+// Its errors: a *WaitError (ErrTimeout) when time ran out; ctx.Err() when ctx was
+// cancelled; ErrInvalid, ErrOverloaded, ErrClosed; ErrUnavailable at once when the
+// backend refuses in a way that waiting can't mend. With an error there is no hold,
+// and nothing is left in any queue.
+func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
+	o, err := c.options(opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.acquire(ctx, key, o)
+}
+
+// TryAcquire makes one try and never waits for another holder: then it returns
+// ErrTimeout at once. The try itself is bounded by ctx and 2 s.
+func (c *Client) TryAcquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
+	o, err := c.options(opts)
+	if err != nil {
+		return nil, err
+	}
+	o.timeout = 0
+	return c.acquire(ctx, key, o)
+}
+
+func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, error) {
+	if err := checkKey(key); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		// A ctx that has ended wins over a key that is free: the caller is gone.
+		return nil, interrupted(ctx, actors.WaitError{Key: key})
+	}
+	l := &Lock{key: key, parent: ctx}
+	spec := actors.Spec{Expires: o.expires, Renew: o.renew, MaxHold: o.maxHold, Try: o.timeout == 0}
+	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {
+		return nil, err
+	}
+	patience := o.timeout
+	if spec.Try {
+		patience = tryTimeout
+	}
+	if err := wait(ctx, &l.hold, patience); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// timers pools the timers of waiting acquires.
+var timers = sync.Pool{New: func() any {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}}
+
+// wait blocks until the acquire has its one outcome.
+//
+// A grant can cross the end of the wait. If time ran out, the grant wins: it
+// came, and it is whole. If ctx was ended by its owner, the end wins: the grant is
+// given back, since nobody may be left to release it.
+func wait(ctx context.Context, h *actors.Hold, patience time.Duration) error {
+	timer := timers.Get().(*time.Timer)
+	timer.Reset(patience)
+	defer func() {
+		timer.Stop()
+		timers.Put(timer)
+	}()
+	select {
+	case err := <-h.Granted():
+		return err
+	case <-timer.C:
+		if why, ok := h.AbandonWhy(); ok {
+			return &why
+		}
+		return <-h.Granted()
+	case <-ctx.Done():
+		why, ok := actors.WaitError{}, true
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			why, ok = h.AbandonWhy()
+		} else {
+			ok = h.Abandon()
+		}
+		if !ok && <-h.Granted() == nil {
+			_ = h.Release() // nobody waits for what it says
+		}
+		return interrupted(ctx, why)
+	}
+}
+
+// interrupted is the error of an acquire whose ctx has ended. A deadline is a
+// kind of timeout; a cancellation is not, and matches ctx.Err() only.
+func interrupted(ctx context.Context, why actors.WaitError) error {
+	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+		if cause := context.Cause(ctx); !errors.Is(cause, err) {
+			return fmt.Errorf("turnstile: acquire cancelled: %w: %w", err, cause)
+		}
+		return fmt.Errorf("turnstile: acquire cancelled: %w", err)
+	}
+	why.CtxError = ctx.Err()
+	return &why
+}
+
+// Close fails the waiters with ErrClosed, ends the contexts of holds, and gives
+// the leases back to the backend, for at most 2 s; when it returns, the client's
+// goroutines are gone. Closing again is nil.
+func (c *Client) Close() error { return c.coordinator.Close() }

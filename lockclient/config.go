@@ -1,0 +1,163 @@
+package lockclient
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// The limits of what a caller may ask for. A breach is ErrInvalid before any
+// backend call.
+const (
+	MaxKey         = 512 // bytes, from 1; any but NUL
+	MinExpires     = 10 * time.Millisecond
+	MaxExpires     = 24 * time.Hour
+	MaxMaxWaiters  = 1_000_000
+	DefaultExpires = 10 * time.Second
+	DefaultTimeout = 60 * time.Second
+	// DefaultKeyPrefix is pylock's.
+	DefaultKeyPrefix = "pylock:"
+	// NoPrefix as Config.KeyPrefix uses keys as the caller gives them.
+	NoPrefix = "\x00none"
+
+	defaultBackend    = "embedded://"
+	defaultTenure     = 20 * time.Millisecond
+	defaultMaxWaiters = 10_000
+)
+
+// Config says how a client works. The zero value is ready to use: it locks
+// within the process.
+type Config struct {
+	// Backend is the URL of the place where leases live: embedded://NAME (the
+	// default is embedded://), file://DIR, redis://…, open://.
+	Backend string
+	// Expires is how long a hold is valid unless renewed: 10 ms to 24 h, default 10 s.
+	Expires time.Duration
+	// Timeout is how long an acquire waits: default 60 s. For one try without
+	// waiting use TryAcquire, or the option Timeout(0).
+	Timeout time.Duration
+	// KeyPrefix is put before every key in the backend: default "pylock:",
+	// NoPrefix for none. At most 256 bytes, any but NUL.
+	KeyPrefix string
+	// Owner is the label that others see as the holder's name: default host:pid.
+	// It is no secret and proves nothing. At most 256 bytes.
+	Owner string
+
+	// Tenure is how long the process may go on handing a key from goroutine to
+	// goroutine while another process waits for it: default 20 ms. 1023 handoffs
+	// end it as well, if they come first.
+	Tenure time.Duration
+	// Linger keeps a lease this long after the last local hold, so that a process
+	// that comes back takes it with no round trip. Other processes on the same key
+	// wait for it, and a crash leaves it until its ttl; so the default is 0.
+	Linger time.Duration
+	// PollerGap d frees a key outright for d once every 10 d, so that clients of
+	// other libraries, which poll, get their turn on a hot key. Default 0: never.
+	PollerGap time.Duration
+	// NoHandoff gives the lease back to the backend after every hold. It is for
+	// comparison, and for backends whose other clients must see each hold.
+	NoHandoff bool
+	// MaxWaiters is how many callers may wait for one key in this process:
+	// default 10 000, at most 1 000 000. More get ErrOverloaded.
+	MaxWaiters int
+
+	// Logger gets what an operator should know: lost holds, backends that need
+	// attention. Default: discard.
+	Logger *slog.Logger
+}
+
+// withDefaults fills in what is not set, and checks the rest.
+func (c Config) withDefaults() (Config, error) {
+	if c.Backend == "" {
+		c.Backend = defaultBackend
+	}
+	if c.Expires == 0 {
+		c.Expires = DefaultExpires
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	switch c.KeyPrefix {
+	case "":
+		c.KeyPrefix = DefaultKeyPrefix
+	case NoPrefix:
+		c.KeyPrefix = ""
+	}
+	if c.Owner == "" {
+		c.Owner = defaultOwner()
+	}
+	if c.Tenure == 0 {
+		c.Tenure = defaultTenure
+	}
+	if c.MaxWaiters == 0 {
+		c.MaxWaiters = defaultMaxWaiters
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, c.check()
+}
+
+func (c Config) check() error {
+	if err := checkExpires(c.Expires); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"Timeout", c.Timeout}, {"Tenure", c.Tenure}, {"Linger", c.Linger}, {"PollerGap", c.PollerGap},
+	} {
+		if f.value < 0 {
+			return invalid("Config.%s %v: must not be negative", f.name, f.value)
+		}
+	}
+	if c.Linger > MaxExpires {
+		return invalid("Config.Linger %v: at most %v", c.Linger, MaxExpires)
+	}
+	if c.MaxWaiters < 1 || c.MaxWaiters > MaxMaxWaiters {
+		return invalid("Config.MaxWaiters %d: 1 to %d", c.MaxWaiters, MaxMaxWaiters)
+	}
+	for _, f := range []struct{ name, value string }{{"KeyPrefix", c.KeyPrefix}, {"Owner", c.Owner}} {
+		if len(f.value) > 256 || strings.ContainsRune(f.value, 0) {
+			return invalid("Config.%s: at most 256 bytes, none of them NUL", f.name)
+		}
+	}
+	return nil
+}
+
+func defaultOwner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + ":" + strconv.Itoa(os.Getpid())
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{backends.ErrInvalid}, args...)...)
+}
+
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return invalid("empty key")
+	case len(key) > MaxKey:
+		return invalid("key of %d bytes: at most %d", len(key), MaxKey)
+	case strings.IndexByte(key, 0) >= 0:
+		return invalid("key with a NUL byte")
+	}
+	return nil
+}
+
+func checkExpires(d time.Duration) error {
+	if d < MinExpires || d > MaxExpires {
+		return invalid("expires of %v: %v to %v", d, MinExpires, MaxExpires)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package lockclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Do runs f under a hold of key. The ctx that f gets is ctx, and also ends when
+// the hold does, with its cause: f should return then, since the key may be
+// another's. The hold is released when f returns or panics. The result joins f's
+// error with that of the release; a release that finds the hold ended already
+// reports ErrNotHeld, so a nil result says that f ran under the lock to its end.
+func (c *Client) Do(ctx context.Context, key string, f func(context.Context) error, opts ...Option) (err error) {
+	lock, err := c.Acquire(ctx, key, opts...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+
+	held := lock.Context()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(context.Canceled)
+	stop := context.AfterFunc(held, func() { cancel(context.Cause(held)) })
+	defer stop()
+	return f(ctx)
+}
+
+// Locker returns a sync.Locker of key, for code that takes one. An interface
+// without errors has only one way to say that a lock can't be had: Lock panics
+// when the acquire fails, be it by timeout or because the backend is away.
+// Unlock panics if the Locker is not locked; a hold that ended before Unlock, by
+// expiry or loss, is logged. Like a sync.Mutex, one Locker may be locked by one
+// goroutine and unlocked by another.
+func (c *Client) Locker(key string, opts ...Option) sync.Locker {
+	return &locker{client: c, key: key, opts: opts}
+}
+
+type locker struct {
+	client *Client
+	key    string
+	opts   []Option
+
+	mu   sync.Mutex // protects held
+	held *Lock
+}
+
+func (l *locker) Lock() {
+	lock, err := l.client.Acquire(context.Background(), l.key, l.opts...)
+	if err != nil {
+		panic(fmt.Sprintf("lockclient: Locker.Lock: %v", err))
+	}
+	l.mu.Lock()
+	// The hold before this one may have expired without an Unlock; whoever had
+	// it will unlock ours, as with a mutex that is unlocked by the wrong one.
+	l.held = lock
+	l.mu.Unlock()
+}
+
+func (l *locker) Unlock() {
+	l.mu.Lock()
+	lock := l.held
+	l.held = nil
+	l.mu.Unlock()
+	if lock == nil {
+		panic("lockclient: Locker.Unlock of an unlocked Locker")
+	}
+	if err := lock.Release(); err != nil {
+		l.client.cfg.Logger.Warn("unlock", "key", l.key, "error", err)
+	}
+}

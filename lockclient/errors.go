@@ -1,0 +1,32 @@
+package lockclient
+
+import (
+	"github.com/turnstile-go/turnstile/actors"
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// The errors of this package, for errors.Is.
+var (
+	// ErrTimeout: the key was not acquired in time. The error is a *WaitError.
+	ErrTimeout = backends.ErrTimeout
+	// ErrNotHeld: the hold had ended before.
+	ErrNotHeld = backends.ErrNotHeld
+	// ErrExpired: the hold reached its deadline.
+	ErrExpired = backends.ErrExpired
+	// ErrLost: the lease was taken away, or could not be proved before the deadline.
+	ErrLost = backends.ErrLost
+	// ErrClosed: the client is closed.
+	ErrClosed = backends.ErrClosed
+	// ErrOverloaded: too many callers wait for this key; see Config.MaxWaiters.
+	ErrOverloaded = backends.ErrOverloaded
+	// ErrUnavailable: the backend did not answer, or refused to work.
+	ErrUnavailable = backends.ErrUnavailable
+	// ErrInvalid: an argument is out of its limits.
+	ErrInvalid = backends.ErrInvalid
+)
+
+// A WaitError says why an acquire timed out: how long it waited, at which place
+// in the queue, who holds the key and since when, and what the backend last
+// complained of. It matches ErrTimeout; ErrUnavailable as well if no attempt got an
+// answer; and context.DeadlineExceeded if the caller's ctx ended the wait.
+type WaitError = actors.WaitError

@@ -1,0 +1,110 @@
+package lockclient
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/turnstile-go/turnstile/actors"
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// Info is what is known of a key. A nil pointer says that something can't be
+// known, which is not the same as zero.
+type Info struct {
+	Key       string
+	Held      bool
+	Holder    *string        // the holder's label
+	Fence     *uint64        // of the newest hold; of another process's, the newest its backend knows
+	HeldFor   *time.Duration // since the hold, or another process's lease, was granted
+	ExpiresIn *time.Duration // unless renewed
+	Waiters   int            // callers waiting in this process
+	Processes *int           // processes waiting, where the backend keeps a queue
+}
+
+// MarshalJSON writes durations in seconds, and the fence as a string: it is
+// greater than what a JSON reader may keep exactly.
+func (i Info) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Key       string   `json:"key"`
+		Held      bool     `json:"held"`
+		Holder    *string  `json:"holder,omitempty"`
+		Fence     string   `json:"fence,omitempty"`
+		HeldFor   *float64 `json:"held_for_seconds,omitempty"`
+		ExpiresIn *float64 `json:"expires_in_seconds,omitempty"`
+		Waiters   int      `json:"waiters"`
+		Processes *int     `json:"waiting_processes,omitempty"`
+	}{Key: i.Key, Held: i.Held, Holder: i.Holder, Waiters: i.Waiters, Processes: i.Processes}
+	if i.Fence != nil {
+		out.Fence = strconv.FormatUint(*i.Fence, 10)
+	}
+	out.HeldFor, out.ExpiresIn = seconds(i.HeldFor), seconds(i.ExpiresIn)
+	return json.Marshal(out)
+}
+
+func seconds(d *time.Duration) *float64 {
+	if d == nil {
+		return nil
+	}
+	s := d.Seconds()
+	return &s
+}
+
+// Inspect tells who holds a key: what this process knows of its own hold, and
+// what the backend knows of everybody else's. Errors: ErrInvalid for a key out of
+// its limits, ErrUnavailable when the backend does not answer, ErrClosed.
+func (c *Client) Inspect(ctx context.Context, key string) (Info, error) {
+	if err := checkKey(key); err != nil {
+		return Info{}, err
+	}
+	if c.coordinator.Closed() {
+		return Info{}, ErrClosed
+	}
+	local, _ := c.coordinator.Lookup(key)
+	local.Key = key
+	info := c.local(local)
+	inspector, ok := c.backend.(backends.Inspector)
+	if !ok {
+		return info, nil
+	}
+	remote, err := inspector.Inspect(ctx, c.cfg.KeyPrefix+key)
+	if err != nil {
+		return info, err
+	}
+	info.Processes = remote.Waiting
+	if local.Held {
+		return info, nil // of our own hold we know more than the backend
+	}
+	info.Held, info.Holder = remote.Held, remote.Holder
+	info.HeldFor, info.ExpiresIn = remote.HeldFor, remote.ExpiresIn
+	if remote.Base != nil {
+		fence := *remote.Base << 10
+		info.Fence = &fence
+	}
+	return info, nil
+}
+
+func (c *Client) local(i actors.Info) Info {
+	info := Info{Key: i.Key, Held: i.Held, Waiters: i.Waiters}
+	if i.Held {
+		info.Holder, info.Fence = &c.cfg.Owner, &i.Fence
+		info.HeldFor, info.ExpiresIn = &i.HeldFor, &i.ExpiresIn
+	}
+	return info
+}
+
+// Keys lists the keys that are held or waited for in this process, in no order.
+// It is no snapshot: keys come and go while it runs.
+func (c *Client) Keys() iter.Seq[Info] {
+	return func(yield func(Info) bool) {
+		c.coordinator.Keys(func(i actors.Info) bool { return yield(c.local(i)) })
+	}
+}
+
+// Stats counts what a client did since it was opened.
+type Stats = actors.Stats
+
+// Stats returns the counters of this client.
+func (c *Client) Stats() Stats { return c.coordinator.Stats() }

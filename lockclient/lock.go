@@ -1,0 +1,50 @@
+package lockclient
+
+import (
+	"context"
+	"time"
+
+	"github.com/turnstile-go/turnstile/actors"
+)
+
+// A Lock is one hold of a key. Its methods may be called from any goroutine.
+type Lock struct {
+	key    string
+	parent context.Context
+	hold   actors.Hold
+}
+
+// Key is the key as it was given to Acquire.
+func (l *Lock) Key() string { return l.key }
+
+// Fence is the number of this hold: greater than that of every earlier hold of
+// the key, in any process. It is below 2^63; its upper bits are a time in µs.
+func (l *Lock) Fence() uint64 { return l.hold.Fence() }
+
+// Deadline is when the hold ends unless it is renewed or extended. It has a
+// monotonic clock reading.
+func (l *Lock) Deadline() time.Time { return l.hold.Deadline() }
+
+// Context is the acquire's ctx without its cancellation. It ends when the hold
+// does; context.Cause then is ErrExpired, ErrLost, ErrClosed (the client was
+// closed), or plain context.Canceled after a release.
+func (l *Lock) Context() context.Context { return l.hold.Context(l.parent) }
+
+// Extend makes the deadline now + d, but never earlier than it was; d is 10 ms
+// to 24 h. Errors: ErrInvalid; ErrNotHeld if the hold has ended; ErrUnavailable if
+// the backend did not confirm the longer lease within 2 s or the rest of the hold,
+// which then goes on to its old deadline.
+func (l *Lock) Extend(d time.Duration) error {
+	if err := checkExpires(d); err != nil {
+		return err
+	}
+	return l.hold.Extend(d)
+}
+
+// Release gives the hold back. It takes no context: it works after the caller's
+// is cancelled. It returns nil once the key is free in the backend, or has its next
+// holder, or lingers; ErrNotHeld if the hold had ended before, by expiry, loss or an
+// earlier Release; ErrUnavailable if the backend did not answer within 2 s or the
+// rest of the lease: the release is then retried in the background until the lease
+// ends, so the key is not stuck.
+func (l *Lock) Release() error { return l.hold.Release() }
