@@ -143,7 +143,7 @@ func (f *fake) Acquire(ctx context.Context, r backends.Request) (backends.Reply,
 	}
 	defer leave()
 	if f.fault != forgetsSettled && f.settled[f.settledUpTo(r.Attempt)] >= r.Token.Attempt() {
-		return backends.Reply{Outcome: backends.NotRun}, backends.ErrUnavailable
+		return backends.Reply{Outcome: backends.NotRun}, backends.ErrSettled
 	}
 	if f.mayHave(rec, r) {
 		return f.grant(rec, r), nil

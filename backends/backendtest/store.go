@@ -153,8 +153,10 @@ func contract(r backends.Request, reply backends.Reply, err error) error {
 	switch {
 	case answered != (err == nil):
 		return fmt.Errorf("outcome %q comes with error %v", reply.Outcome, err)
-	case err != nil && !errors.Is(err, backends.ErrUnavailable) && !errors.Is(err, backends.ErrClosed):
-		return fmt.Errorf("an acquire's error must match ErrUnavailable or ErrClosed: %w", err)
+	case err != nil && !failure(err):
+		return fmt.Errorf("an acquire's error must match ErrUnavailable, ErrClosed or ErrSettled: %w", err)
+	case errors.Is(err, backends.ErrSettled) && reply.Outcome != backends.NotRun:
+		return fmt.Errorf("a settled attempt's outcome is %q, want %q", reply.Outcome, backends.NotRun)
 	case err != nil:
 		return nil
 	case reply.Outcome == backends.Granted && (reply.Base == 0 || reply.Base >= 1<<53):
@@ -169,6 +171,11 @@ func contract(r backends.Request, reply backends.Reply, err error) error {
 		return fmt.Errorf("held for %v, free in %v: negative", reply.HeldFor, reply.FreeIn)
 	}
 	return nil
+}
+
+// failure reports whether an acquire may fail in this way.
+func failure(err error) bool {
+	return errors.Is(err, backends.ErrUnavailable) || errors.Is(err, backends.ErrClosed) || errors.Is(err, backends.ErrSettled)
 }
 
 // want makes one attempt that must have this outcome.

@@ -1,0 +1,111 @@
+package backends_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestErrorsMatchWhatTheyWrap(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(nil)
+	late, stop := context.WithTimeout(t.Context(), 0)
+	defer stop()
+	for _, tt := range []struct {
+		name  string
+		err   error
+		is    []error
+		isNot []error
+	}{
+		{"unavailable", backends.Unavailable("redis", io.EOF), []error{backends.ErrUnavailable, io.EOF}, []error{backends.ErrRefused}},
+		{"refused", backends.Refused("redis", "check the password", io.EOF), []error{backends.ErrUnavailable, backends.ErrRefused, io.EOF}, []error{backends.ErrNotHeld}},
+		{"cancelled", backends.Interrupted(ctx, "redis"), []error{backends.ErrUnavailable, context.Canceled}, []error{context.DeadlineExceeded}},
+		{"too late", backends.Interrupted(late, "redis"), []error{backends.ErrUnavailable, context.DeadlineExceeded}, []error{context.Canceled}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, want := range tt.is {
+				if !errors.Is(tt.err, want) {
+					t.Errorf("%v does not match %v", tt.err, want)
+				}
+			}
+			for _, other := range tt.isNot {
+				if errors.Is(tt.err, other) {
+					t.Errorf("%v matches %v", tt.err, other)
+				}
+			}
+		})
+	}
+}
+
+func TestOutcomesNameThemselves(t *testing.T) {
+	var zero backends.Outcome
+	if zero != backends.MayHaveRun {
+		t.Error("the zero outcome promises something")
+	}
+	for outcome, want := range map[backends.Outcome]string{
+		backends.MayHaveRun: "may have run",
+		backends.NotRun:     "did not run",
+		backends.Held:       "held by another",
+		backends.Granted:    "granted",
+		backends.Outcome(9): "unknown outcome",
+	} {
+		if got := outcome.String(); got != want {
+			t.Errorf("outcome %d is called %q, want %q", outcome, got, want)
+		}
+	}
+}
+
+// plain has no optional interface; release is what it answers.
+type plain struct{ release error }
+
+func (plain) Acquire(context.Context, backends.Request) (backends.Reply, error) {
+	return backends.Reply{}, nil
+}
+
+func (plain) Renew(context.Context, backends.Attempt, time.Duration, uint64) (backends.Reply, error) {
+	return backends.Reply{}, nil
+}
+func (p plain) Release(context.Context, backends.Attempt) error { return p.release }
+func (plain) Close() error                                      { return nil }
+
+// canceler has its own way to cancel.
+type canceler struct {
+	plain
+	cancel error
+}
+
+func (c canceler) Cancel(context.Context, backends.Attempt) error { return c.cancel }
+
+func TestCancelWithoutACancelerIsARelease(t *testing.T) {
+	down := backends.Unavailable("plain", io.EOF)
+	for _, tt := range []struct {
+		name string
+		b    backends.Backend
+		want error
+	}{
+		{"released", plain{}, nil},
+		{"not held is good news", plain{backends.ErrNotHeld}, nil},
+		{"any other error is not", plain{down}, down},
+		{"a canceler is asked itself", canceler{plain{down}, nil}, nil},
+		{"and its error is kept", canceler{plain{}, down}, down},
+	} {
+		if err := backends.Cancel(t.Context(), tt.b, backends.Attempt{}); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestWhatDeclaresNothingExcludes(t *testing.T) {
+	want := backends.Capabilities{Name: "custom", Exclusive: true}
+	if got := backends.Describe(plain{}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
