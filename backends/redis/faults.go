@@ -1,0 +1,208 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// A fault is a call that brought no usable reply.
+type fault struct {
+	outcome backends.Outcome // NotRun or MayHaveRun
+	err     error
+	// wrongType: a key holds what it shouldn't, and the server doesn't say which.
+	wrongType bool
+}
+
+// errClosed is what calls get after Close.
+var errClosed = fmt.Errorf("%w: %s: %w", backends.ErrUnavailable, name, backends.ErrClosed)
+
+// driverError and serverError carry the words of the driver or the server, and
+// nothing else of them: their own types stay in here.
+type (
+	driverError string
+	serverError string
+)
+
+func (e driverError) Error() string { return string(e) }
+func (e serverError) Error() string { return "the server says: " + string(e) }
+
+// judge tells what an error means.
+//
+//	the request's end was never written   did not run, whatever the reason: dial refused, no free
+//	                                      connection, ctx done, login denied
+//	the server answered with an error     by its words; see judgeReply
+//	anything else                         may have run: a timeout, a reset, a reply that makes no sense
+func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err error, written bool) *fault {
+	outcome := backends.MayHaveRun
+	if !written {
+		outcome = backends.NotRun
+	}
+	var reply goredis.Error
+	switch {
+	case errors.As(err, &reply) && !errors.Is(err, goredis.Nil):
+		f := judgeReply(reply.Error(), s, key)
+		if !written {
+			f.outcome = backends.NotRun // a reply to the login, not to the script
+		}
+		return f
+	case errors.Is(err, goredis.Nil):
+		return &fault{outcome: outcome, err: malformed(s.Name)}
+	case errors.Is(err, goredis.ErrClosed), b.closed.Load():
+		return &fault{outcome: outcome, err: errClosed}
+	}
+	if ended := ctxError(ctx, err); ended != nil {
+		return &fault{outcome: outcome, err: interrupted(ctx, ended, err)}
+	}
+	return &fault{outcome: outcome, err: backends.Unavailable(name, driverError(err.Error()))}
+}
+
+// ctxError is the ctx's part in an error, nil if it had none. The connection's
+// deadline is the ctx's own, and can fire a moment before the ctx does.
+func ctxError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var timeout net.Error
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) && errors.As(err, &timeout) && timeout.Timeout() {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// interrupted is the error of a call that ended with its context. Its cause is
+// shown as well, since a cause given by the canceller need not match ctx.Err().
+func interrupted(ctx context.Context, ended, driver error) error {
+	err := backends.Unavailable(name, ended)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	if driver != nil && !errors.Is(driver, ended) {
+		err = fmt.Errorf("%w: %w", err, driverError(driver.Error()))
+	}
+	return err
+}
+
+// malformed is the error of a reply that no script of ours gives: another
+// version's, or a proxy's. It is never taken for a grant.
+func malformed(verb string) error {
+	return backends.Unavailable(name, driverError("the reply to "+verb+" makes no sense"))
+}
+
+// errSettled is what a late copy of a settled attempt's acquire gets.
+var errSettled = backends.Unavailable(name, backends.ErrSettled)
+
+// A verdict is what one kind of server error means.
+type verdict struct {
+	words   []string // how the error begins, or a part of it if it has a space in front
+	outcome backends.Outcome
+	// advice is set where waiting can't mend it, and says what can. %k, %c stand for the
+	// key and its companions.
+	advice string
+}
+
+// verdicts are tried in order. An error inside a script can leave the writes
+// before it behind, so it may have run; but the checks that Redis makes before
+// a script's first write (the role, the memory, the disk, the replicas) can't
+// newly fail after it. Checked against Redis 7.0; the words of 6.2 are in the tests.
+var verdicts = []verdict{
+	{words: []string{"READONLY", "OOM", "MISCONF", "NOREPLICAS"}, outcome: backends.NotRun},
+	{words: []string{"LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "ASK ", "BUSY "}, outcome: backends.NotRun},
+	{words: []string{"ERR max number of clients"}, outcome: backends.NotRun},
+	{
+		words: []string{"NOAUTH", "WRONGPASS", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"}, outcome: backends.NotRun,
+		advice: "the login was refused: check the user and password of the backend URL",
+	},
+	{
+		words: []string{"DENIED"}, outcome: backends.NotRun,
+		advice: "the server is in protected mode: give it a password or bind it to this network",
+	},
+	{
+		words: []string{"ERR DB index", "ERR invalid DB", "ERR SELECT"}, outcome: backends.NotRun,
+		advice: "the server has no such database: check the number in the backend URL",
+	},
+	{
+		words: []string{"MOVED", "CROSSSLOT"}, outcome: backends.NotRun,
+		advice: "the server is a node of a Cluster, which a redis:// URL can't follow",
+	},
+	{
+		words: []string{"NOPERM", " ACL failure in script", " can't access at least one of the keys"}, outcome: backends.MayHaveRun,
+		advice: "the user lacks a permission: grant ~%k, ~%c* and " + grants,
+	},
+	{
+		words: []string{" can't run this command"}, outcome: backends.MayHaveRun,
+		advice: "the user lacks a command of the script: grant " + grants,
+	},
+	{
+		words: []string{"WRONGTYPE"}, outcome: backends.MayHaveRun,
+		advice: wrongTypeAdvice,
+	},
+	{
+		words: []string{"ERR unknown command", "ERR Unknown"}, outcome: backends.MayHaveRun,
+		advice: "the server lacks a command that locks need (Redis 6.2 or later, or Valkey)",
+	},
+}
+
+// grants are the commands that an ACL user needs, the scripts' own included.
+const grants = "+evalsha +eval +time +get +set +del +pttl +pexpire +hmget +hget +hset +hdel +hlen +hgetall " +
+	"+zadd +zrem +zrange +zrank +zscore +zcount +publish"
+
+const wrongTypeAdvice = "%k, or one of its companions %c*, holds something that is no lock"
+
+// within62 is what Redis 6 puts before an error from inside a script.
+var within62 = regexp.MustCompile(`^ERR Error running script \(call to [^)]*\): (?:@?user_script: ?\d+: )*-?`)
+
+// judgeReply tells what a server's error means, by its words.
+func judgeReply(text string, s *scripts.Script, key string) *fault {
+	inside := strings.Contains(text, s.SHA) // Redis names the script that an error came from
+	said := within62.ReplaceAllString(text, "")
+	for _, v := range verdicts {
+		if !v.matches(said) {
+			continue
+		}
+		outcome := v.outcome
+		if !inside {
+			outcome = backends.NotRun // refused at the door
+		}
+		cause := serverError(presentable(text))
+		if v.advice == "" {
+			return &fault{outcome: outcome, err: backends.Unavailable(name, cause)}
+		}
+		return &fault{outcome: outcome, err: backends.Refused(name, advise(v.advice, key), cause), wrongType: v.advice == wrongTypeAdvice}
+	}
+	cause := serverError(presentable(text))
+	if inside || strings.HasPrefix(text, "ERR Error compiling script") {
+		// The script itself failed. It will do so again.
+		return &fault{outcome: backends.MayHaveRun, err: backends.Refused(name, "the "+s.Name+" script failed", cause)}
+	}
+	return &fault{outcome: backends.MayHaveRun, err: backends.Unavailable(name, cause)}
+}
+
+func (v verdict) matches(said string) bool {
+	for _, w := range v.words {
+		if strings.HasPrefix(said, w) || w[0] == ' ' && strings.Contains(said, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func advise(advice, key string) string {
+	return strings.NewReplacer("%k", key, "%c", scripts.Keys(key)[1]).Replace(advice)
+}
+
+// presentable is a server's text without what it quotes of the request: the
+// token is a secret, and "unknown command" repeats the arguments.
+func presentable(text string) string {
+	text, _, _ = strings.Cut(text, ", with args")
+	return text
+}

@@ -1,0 +1,105 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/backendtest"
+	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// shared is the server of all tests that do it no harm.
+var shared *servers.Server
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared, err = servers.StartRedis(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
+		shared.Close()
+		os.Exit(code)
+	}))
+}
+
+func TestConformance(t *testing.T) {
+	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, shared.URL()) })
+}
+
+// open opens a backend that the test's end closes, if the test hasn't.
+func open(t testing.TB, rawURL string) *redis.Backend {
+	t.Helper()
+	b, err := redis.Open(t.Context(), parse(t, rawURL), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func parse(t testing.TB, rawURL string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+var keys atomic.Int64
+
+// newKey is a key of the test's own.
+func newKey(t testing.TB) string {
+	return fmt.Sprintf("pylock:%s:%d", strings.ReplaceAll(t.Name(), "/", ":"), keys.Add(1))
+}
+
+// newRequest is the first attempt of a new session, for 10 s, queueing.
+func newRequest(key string) backends.Request {
+	return backends.Request{
+		Attempt: backends.Attempt{Key: key, Token: backends.NewSession().Token(1)},
+		TTL:     10 * time.Second, Label: "tester", Queue: true,
+	}
+}
+
+func mustGrant(t testing.TB, b backends.Backend, r backends.Request) backends.Reply {
+	t.Helper()
+	reply, err := b.Acquire(bounded(t), r)
+	if err != nil || reply.Outcome != backends.Granted {
+		t.Fatalf("acquire: %v, %v; want granted", reply.Outcome, err)
+	}
+	return reply
+}
+
+func bounded(t testing.TB) context.Context {
+	t.Helper()
+	return within(t, 10*time.Second)
+}
+
+func within(t testing.TB, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// exists tells whether the server has anything under the key.
+func exists(t testing.TB, client *goredis.Client, key string) bool {
+	t.Helper()
+	n, err := client.Exists(bounded(t), key).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n == 1
+}

@@ -1,0 +1,299 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// wantFailed checks a failed acquire: its outcome, that it says unavailable,
+// and that its words carry no secret.
+func wantFailed(t testing.TB, r backends.Request, reply backends.Reply, err error, outcome backends.Outcome) {
+	t.Helper()
+	if reply.Outcome != outcome {
+		t.Errorf("outcome %q, want %q (%v)", reply.Outcome, outcome, err)
+	}
+	if !errors.Is(err, backends.ErrUnavailable) {
+		t.Errorf("error %v, want ErrUnavailable", err)
+	}
+	if err != nil && strings.Contains(err.Error(), r.Token.Wire()) {
+		t.Errorf("the error shows the token: %v", err)
+	}
+}
+
+// retry repeats an attempt, as a key actor does, until it is answered.
+func retry(t testing.TB, b backends.Backend, r backends.Request) backends.Reply {
+	t.Helper()
+	ctx := bounded(t)
+	for ctx.Err() == nil {
+		reply, err := b.Acquire(within(t, time.Second), r)
+		if err == nil {
+			return reply
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	t.Fatal("never answered")
+	return backends.Reply{}
+}
+
+func TestABackendOutlivesItsServer(t *testing.T) {
+	server := servers.Redis(t)
+	b := open(t, server.URL())
+	r := newRequest(newKey(t))
+	before := mustGrant(t, b, r)
+
+	server.Stop()
+	next := newRequest(r.Key)
+	reply, err := b.Acquire(bounded(t), next)
+	if err == nil {
+		t.Fatal("granted by a server that is gone")
+	}
+	// The pooled connection was seen to be dead, or was found so by the write.
+	wantFailed(t, next, reply, err, reply.Outcome)
+	reply, err = b.Acquire(bounded(t), next)
+	wantFailed(t, next, reply, err, backends.NotRun)
+
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	after := retry(t, b, next)
+	if after.Outcome != backends.Granted || after.Base <= before.Base {
+		t.Errorf("after the restart: %+v, want a base above %d", after, before.Base)
+	}
+	if err := b.Release(bounded(t), r.Attempt); !errors.Is(err, backends.ErrNotHeld) {
+		t.Errorf("release of the lost lease: %v, want not held", err)
+	}
+}
+
+func TestARepeatFindsTheLeaseWhoseGrantWasLost(t *testing.T) {
+	for name, fault := range map[string]func(*servers.Proxy){
+		"the connection ends":   (*servers.Proxy).CutAfterRequest,
+		"the reply never comes": (*servers.Proxy).LoseReplies,
+		"the reply is too late": func(p *servers.Proxy) { p.Delay(time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := servers.NewProxy(t, shared.Addr)
+			b := open(t, "redis://"+proxy.Addr)
+			r := newRequest(newKey(t))
+			mustGrant(t, b, newRequest(newKey(t))) // the connection and the script are there
+			fault(proxy)
+			reply, err := b.Acquire(within(t, 200*time.Millisecond), r)
+			wantFailed(t, r, reply, err, backends.MayHaveRun)
+			if !exists(t, shared.RedisClient(t, nil), r.Key) {
+				t.Fatal("the fault came too early: nothing was executed")
+			}
+			proxy.Heal()
+			if reply := retry(t, b, r); reply.Outcome != backends.Granted {
+				t.Errorf("the same attempt again: %+v, want granted", reply)
+			}
+		})
+	}
+}
+
+func TestAnOldGrantIsCancelledAfterALostReply(t *testing.T) {
+	proxy := servers.NewProxy(t, shared.Addr)
+	b := open(t, "redis://"+proxy.Addr)
+	r := newRequest(newKey(t))
+	mustGrant(t, b, newRequest(newKey(t)))
+	proxy.CutAfterRequest()
+	reply, err := b.Acquire(bounded(t), r)
+	wantFailed(t, r, reply, err, backends.MayHaveRun)
+	proxy.Heal()
+	if err := b.Cancel(bounded(t), r.Attempt); err != nil {
+		t.Fatal(err)
+	}
+	if exists(t, shared.RedisClient(t, nil), r.Key) {
+		t.Error("the lease is still there")
+	}
+	if reply, err := b.Acquire(bounded(t), r); reply.Outcome != backends.NotRun || !errors.Is(err, backends.ErrSettled) {
+		t.Errorf("a late copy: %v, %v; want settled", reply.Outcome, err)
+	}
+}
+
+func TestAPausedServerEndsTheCallWithItsContext(t *testing.T) {
+	server := servers.Redis(t)
+	b := open(t, server.URL())
+	mustGrant(t, b, newRequest(newKey(t)))
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	r := newRequest(newKey(t))
+	start := time.Now()
+	reply, err := b.Acquire(within(t, 100*time.Millisecond), r)
+	wantFailed(t, r, reply, err, backends.MayHaveRun)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v hides the deadline", err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	// What the server read late is executed now, before what is sent next or after it.
+	if err := b.Cancel(bounded(t), r.Attempt); err != nil {
+		t.Fatal(err)
+	}
+	if reply := mustGrant(t, b, newRequest(r.Key)); reply.Contended {
+		t.Error("the cancelled attempt is still queued")
+	}
+}
+
+func TestADoneContextSendsNothing(t *testing.T) {
+	b := open(t, shared.URL())
+	why := errors.New("the caller left")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	r := newRequest(newKey(t))
+	reply, err := b.Acquire(ctx, r)
+	wantFailed(t, r, reply, err, backends.NotRun)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
+		t.Errorf("%v hides the context's error or its cause", err)
+	}
+	if exists(t, shared.RedisClient(t, nil), r.Key) {
+		t.Error("something was sent")
+	}
+}
+
+func TestAFullPoolRunsNothing(t *testing.T) {
+	server := servers.Redis(t)
+	b := open(t, server.URL()+"?pool_size=1&pool_timeout=50ms&max_active_conns=1")
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan error, 1)
+	go func() { // ends with its context
+		_, err := b.Acquire(within(t, time.Second), newRequest(newKey(t)))
+		first <- err
+	}()
+	r := newRequest(newKey(t))
+	var reply backends.Reply
+	var err error
+	for deadline := time.Now().Add(900 * time.Millisecond); time.Now().Before(deadline); {
+		if reply, err = b.Acquire(within(t, 100*time.Millisecond), r); reply.Outcome == backends.NotRun {
+			break // the other call has the connection
+		}
+	}
+	wantFailed(t, r, reply, err, backends.NotRun)
+	<-first
+}
+
+func TestAFlushedScriptIsSentAgain(t *testing.T) {
+	server := servers.Redis(t)
+	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
+	flush := func() {
+		t.Helper()
+		if err := inside.ScriptFlush(bounded(t)).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRequest(newKey(t))
+	flush()
+	reply := mustGrant(t, b, r)
+	flush()
+	if _, err := b.Renew(bounded(t), r.Attempt, r.TTL, reply.Base); err != nil {
+		t.Error(err)
+	}
+	flush()
+	if info, err := b.Inspect(bounded(t), r.Key); err != nil || !info.Held {
+		t.Errorf("inspect: %+v, %v", info, err)
+	}
+	flush()
+	if err := b.Cancel(bounded(t), newRequest(r.Key).Attempt); err != nil {
+		t.Error(err)
+	}
+	flush()
+	if err := b.Release(bounded(t), r.Attempt); err != nil {
+		t.Error(err)
+	}
+	for _, s := range scripts.Mutex() {
+		if s == scripts.Release {
+			if ok := inside.ScriptExists(bounded(t), s.SHA).Val(); len(ok) != 1 || !ok[0] {
+				t.Error("the script was not left with the server")
+			}
+		}
+	}
+}
+
+// Redis refuses a script's writes at maxmemory unless it has written before.
+func TestAReleaseWorksOnAFullServer(t *testing.T) {
+	server := servers.Redis(t)
+	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
+	holder, waiter := newRequest(newKey(t)), newRequest("")
+	waiter.Key = holder.Key
+	lone := newRequest(newKey(t))
+	mustGrant(t, b, holder)
+	base := mustGrant(t, b, lone).Base
+	if reply, err := b.Acquire(bounded(t), waiter); err != nil || reply.Outcome != backends.Held || reply.Place != 1 {
+		t.Fatalf("%+v, %v", reply, err)
+	}
+	if err := inside.ConfigSet(bounded(t), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	fresh := newRequest(newKey(t))
+	reply, err := b.Acquire(bounded(t), fresh)
+	wantFailed(t, fresh, reply, err, backends.NotRun)
+	if backends.IsRefused(err) {
+		t.Errorf("%v: memory may be freed, so waiting can help", err)
+	}
+	if _, err := b.Renew(bounded(t), lone.Attempt, lone.TTL, base); err != nil {
+		t.Errorf("renew: %v", err)
+	}
+	if err := b.Release(bounded(t), lone.Attempt); err != nil {
+		t.Errorf("release to nobody: %v", err)
+	}
+	if err := b.Release(bounded(t), holder.Attempt); err != nil {
+		t.Errorf("release to a waiter: %v", err)
+	}
+	if err := b.Cancel(bounded(t), waiter.Attempt); err != nil {
+		t.Errorf("cancel of what was just given: %v", err)
+	}
+}
+
+func TestALazyBackendOpensWithTheServerAway(t *testing.T) {
+	server := servers.Redis(t)
+	server.Stop()
+	if _, err := redis.Open(bounded(t), parse(t, server.URL()), nil); !errors.Is(err, backends.ErrUnavailable) {
+		t.Errorf("open: %v, want ErrUnavailable", err)
+	}
+	b := open(t, server.URL()+"?lazy=true")
+	r := newRequest(newKey(t))
+	reply, err := b.Acquire(bounded(t), r)
+	wantFailed(t, r, reply, err, backends.NotRun)
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if reply := retry(t, b, r); reply.Outcome != backends.Granted {
+		t.Errorf("%+v, want granted", reply)
+	}
+}
+
+func TestAClientOfTheCallersStaysOpen(t *testing.T) {
+	client := shared.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
+	b := redis.New(client, redis.Options{})
+	r := newRequest(newKey(t))
+	mustGrant(t, b, r)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := b.Acquire(bounded(t), r)
+	wantFailed(t, r, reply, err, backends.NotRun)
+	if !errors.Is(err, backends.ErrClosed) {
+		t.Errorf("%v, want ErrClosed", err)
+	}
+	if err := client.Ping(bounded(t)).Err(); err != nil {
+		t.Errorf("the client was closed as well: %v", err)
+	}
+}

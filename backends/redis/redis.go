@@ -1,0 +1,146 @@
+// Package redis keeps leases on a Redis or Valkey server, by the scripts of
+// package scripts.
+//
+// One call of a verb is one script, sent once. What goes wrong is told apart
+// with care, since everything above builds on it: a request whose last byte was
+// never handed to a connection did not run, and anything that ended later may
+// have run, unless the server itself said that it refused to start. No error
+// of the driver and no reply of the server leaves this package as it came.
+//
+// The driver never sends a command twice by itself. It would do so after a
+// timeout, when the first copy may have been executed; resending is safe only
+// with the same token, and the key actor does that.
+package redis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// name is how errors and the table of backends call this one.
+const name = "redis"
+
+var (
+	_ backends.Backend   = (*Backend)(nil)
+	_ backends.Canceler  = (*Backend)(nil)
+	_ backends.Inspector = (*Backend)(nil)
+	_ backends.Describer = (*Backend)(nil)
+)
+
+// Options of New. The zero value is good.
+type Options struct {
+	// Logger gets what an operator should know; nil discards it.
+	Logger *slog.Logger
+	// Owned hands the client over: Close closes it. Otherwise the client stays
+	// the caller's, and calls under way at Close end as they would have.
+	Owned bool
+}
+
+// A Backend keeps leases on one server. It is safe for concurrent use.
+type Backend struct {
+	client goredis.UniversalClient
+	owned  bool
+	log    *slog.Logger
+	closed atomic.Bool
+}
+
+// New makes a backend over a client of the caller's own, which may be shared
+// and need not be connected. Set ContextTimeoutEnabled in its options: without
+// it a call is bounded by the client's timeouts alone and not by its ctx.
+// Retries need not be turned off; a script's command refuses them by itself.
+func New(client goredis.UniversalClient, o Options) *Backend {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Backend{client: client, owned: o.Owned, log: log}
+}
+
+// Capabilities says what a Redis server can do for locks.
+func (b *Backend) Capabilities() backends.Capabilities {
+	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true}
+}
+
+// Acquire makes one attempt; see backends.Backend.
+func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	wait := "0"
+	if r.Queue {
+		wait = "1"
+	}
+	v, f := b.run(ctx, scripts.Acquire, r.Key, r.Token.Wire(), millis(r.TTL), r.Label, wait)
+	if f != nil {
+		return backends.Reply{Outcome: f.outcome}, f.err
+	}
+	reply, err := readAcquire(v, r.Probe)
+	if errors.Is(err, backends.ErrSettled) {
+		return backends.Reply{Outcome: backends.NotRun}, err
+	}
+	if err != nil {
+		return backends.Reply{Outcome: backends.MayHaveRun}, err
+	}
+	return reply, nil
+}
+
+// Renew makes the lease last ttl from now; see backends.Backend.
+func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
+	v, f := b.run(ctx, scripts.Renew, a.Key, a.Token.Wire(), millis(ttl), strconv.FormatUint(known, 10))
+	if f != nil {
+		return backends.Reply{Outcome: f.outcome}, f.err
+	}
+	return readRenew(v)
+}
+
+// Release gives the lease back; see backends.Backend.
+func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
+	v, f := b.run(ctx, scripts.Release, a.Key, a.Token.Wire())
+	if f != nil {
+		return f.err
+	}
+	return readRelease(v)
+}
+
+// Cancel ends an attempt that nobody awaits; see backends.Canceler.
+func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
+	v, f := b.run(ctx, scripts.Cancel, a.Key, a.Token.Wire())
+	if f != nil {
+		return f.err
+	}
+	return readCancel(v)
+}
+
+// Inspect tells who holds a key; see backends.Inspector.
+func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error) {
+	v, f := b.run(ctx, scripts.Inspect, key)
+	if f != nil {
+		return backends.Info{}, f.err
+	}
+	return readInspect(v)
+}
+
+// Close ends the backend. Calls after it fail with ErrClosed; with a client of
+// its own, calls under way do so as well.
+func (b *Backend) Close() error {
+	if b.closed.Swap(true) || !b.owned {
+		return nil
+	}
+	if err := b.client.Close(); err != nil && !errors.Is(err, goredis.ErrClosed) {
+		return backends.Unavailable(name, driverError(err.Error()))
+	}
+	return nil
+}
+
+// millis is a lease in the server's unit, rounded up so that it is never
+// shorter than what was asked for.
+func millis(d time.Duration) string {
+	ms := (d + time.Millisecond - 1) / time.Millisecond
+	return strconv.FormatInt(max(1, int64(ms)), 10)
+}

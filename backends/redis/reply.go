@@ -1,0 +1,187 @@
+package redis
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// maxBase is where a fence's base stops being exact in a Lua double: 2^53 µs,
+// in the year 2255.
+const maxBase = 1 << 53
+
+// The first number of a reply to acquire; the scripts' headers list them.
+const (
+	codeSettled = -1
+	codeHeld    = 0
+	codeGranted = 1
+)
+
+// readAcquire reads acquire's reply. The probe count paces the polling.
+func readAcquire(v any, probe int) (backends.Reply, error) {
+	l := list(v)
+	code, ok := l.number(0)
+	switch {
+	case ok && code == codeSettled && len(l) == 1:
+		return backends.Reply{}, errSettled
+	case ok && code == codeGranted:
+		if reply, ok := l.grant(); ok {
+			return reply, nil
+		}
+	case ok && code == codeHeld && len(l) == 6:
+		if reply, ok := l.held(probe); ok {
+			return reply, nil
+		}
+	}
+	return backends.Reply{}, malformed("acquire")
+}
+
+func readRenew(v any) (backends.Reply, error) {
+	l := list(v)
+	code, ok := l.number(0)
+	switch {
+	case ok && code == codeHeld && len(l) == 1:
+		return backends.Reply{}, backends.ErrNotHeld
+	case ok && code == codeGranted:
+		if reply, ok := l.grant(); ok {
+			return reply, nil
+		}
+	}
+	return backends.Reply{}, malformed("renew")
+}
+
+func readRelease(v any) error {
+	l := list(v)
+	code, ok := l.number(0)
+	switch {
+	case ok && code == 0 && len(l) == 1:
+		return backends.ErrNotHeld
+	case ok && code == 1 && len(l) == 2:
+		return nil
+	}
+	return malformed("release")
+}
+
+func readCancel(v any) error {
+	l := list(v)
+	if held, ok := l.number(0); !ok || len(l) != 1 || held != 0 && held != 1 {
+		return malformed("cancel")
+	}
+	return nil
+}
+
+func readInspect(v any) (backends.Info, error) {
+	l := list(v)
+	state, ok0 := l.number(0)
+	label, ok1 := l.text(1)
+	held, ok2 := l.number(2)
+	ends, ok3 := l.number(3)
+	base, ok4 := l.text(4)
+	waiting, ok5 := l.number(5)
+	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5) || len(l) != 6 || state < 0 || state > 2 || waiting < 0 {
+		return backends.Info{}, malformed("inspect")
+	}
+	info := backends.Info{Held: state != 0, Foreign: state == 2, Waiting: ptr(int(waiting))}
+	if label != "" {
+		info.Holder = &label
+	}
+	if held >= 0 {
+		info.HeldFor = ptr(time.Duration(held) * time.Millisecond)
+	}
+	if ends >= 0 {
+		info.ExpiresIn = ptr(time.Duration(ends) * time.Millisecond)
+	}
+	if base != "" {
+		n, err := strconv.ParseUint(base, 10, 64)
+		if err != nil {
+			return backends.Info{}, malformed("inspect")
+		}
+		info.Base = &n
+	}
+	return info, nil
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// fields is a script's reply; nil for anything that is no array. Its readers
+// report false instead of guessing: a zero that stands for "unreadable" could
+// pass for a fence or a lease.
+type fields []any
+
+func list(v any) fields {
+	l, _ := v.([]any)
+	return l
+}
+
+func (l fields) number(i int) (int64, bool) {
+	if i >= len(l) {
+		return 0, false
+	}
+	n, ok := l[i].(int64)
+	return n, ok
+}
+
+func (l fields) text(i int) (string, bool) {
+	if i >= len(l) {
+		return "", false
+	}
+	s, ok := l[i].(string)
+	return s, ok
+}
+
+// grant reads {1, base, ttl, contended}.
+func (l fields) grant() (backends.Reply, bool) {
+	text, ok1 := l.text(1)
+	ttl, ok2 := l.number(2)
+	contended, ok3 := l.number(3)
+	base, err := strconv.ParseUint(text, 10, 64)
+	if !(ok1 && ok2 && ok3) || len(l) != 4 || err != nil || base == 0 || base >= maxBase || ttl <= 0 {
+		return backends.Reply{}, false
+	}
+	return backends.Reply{
+		Outcome: backends.Granted, Base: base, TTL: time.Duration(ttl) * time.Millisecond, Contended: contended != 0,
+	}, true
+}
+
+// held reads {0, label, held, free, place, foreign}.
+func (l fields) held(probe int) (backends.Reply, bool) {
+	label, ok1 := l.text(1)
+	since, ok2 := l.number(2)
+	free, ok3 := l.number(3)
+	place, ok4 := l.number(4)
+	_, ok5 := l.number(5)
+	if !(ok1 && ok2 && ok3 && ok4 && ok5) || place < 0 {
+		return backends.Reply{}, false
+	}
+	return backends.Reply{
+		Outcome: backends.Held,
+		Holder:  label,
+		HeldFor: time.Duration(max(0, since)) * time.Millisecond,
+		FreeIn:  time.Duration(max(0, free)) * time.Millisecond,
+		Place:   int(place),
+		Retry:   pollAfter(probe, time.Duration(free)*time.Millisecond),
+	}, true
+}
+
+const (
+	pollFirst = 5 * time.Millisecond
+	pollMost  = 50 * time.Millisecond
+	// pollLate is how long after a lease's end the next try comes at most. Redis
+	// counts ttls in whole ms, and the reply took its time to arrive.
+	pollLate = 2 * time.Millisecond
+)
+
+// pollAfter is when to ask for a held key again: twice as long after every
+// probe, and no later than the lease's end, free from now. Up to half of it is
+// jitter, or sessions that met once would keep asking in step.
+func pollAfter(probe int, free time.Duration) time.Duration {
+	d := pollFirst << min(max(probe, 0), 4)
+	d = min(d, pollMost)
+	d -= rand.N(d / 2)
+	if free > 0 {
+		d = min(d, free+rand.N(pollLate))
+	}
+	return d
+}
