@@ -67,17 +67,27 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 }
 
 // ctxError is the ctx's part in an error, nil if it had none. The connection's
-// deadline is the ctx's own, and can fire a moment before the ctx does.
+// deadline is the ctx's own, and its timer can fire a moment before the ctx's
+// does; a caller that then compares the error with ctx.Err() finds that nil. So
+// the other timer is waited for.
 func ctxError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	var timeout net.Error
+	deadline, ok := ctx.Deadline()
+	if !ok || time.Now().Before(deadline) || !errors.As(err, &timeout) || !timeout.Timeout() {
 		return ctx.Err()
 	}
-	var timeout net.Error
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) && errors.As(err, &timeout) && timeout.Timeout() {
+	late := time.NewTimer(timerSlack)
+	defer late.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-late.C:
 		return context.DeadlineExceeded
 	}
-	return nil
 }
+
+// timerSlack is far more than two timers of one time are ever apart.
+const timerSlack = 50 * time.Millisecond
 
 // interrupted is the error of a call that ended with its context. Its cause is
 // shown as well, since a cause given by the canceller need not match ctx.Err().
@@ -119,7 +129,7 @@ var verdicts = []verdict{
 	{words: []string{"LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "ASK ", "BUSY "}, outcome: backends.NotRun},
 	{words: []string{"ERR max number of clients"}, outcome: backends.NotRun},
 	{
-		words: []string{"NOAUTH", "WRONGPASS", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"}, outcome: backends.NotRun,
+		words: []string{"NOAUTH", "WRONGPASS", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH", protocolNoAuth}, outcome: backends.NotRun,
 		advice: "the login was refused: check the user and password of the backend URL",
 	},
 	{
@@ -151,6 +161,10 @@ var verdicts = []verdict{
 		advice: "the server lacks a command that locks need (Redis 6.2 or later, or Valkey)",
 	},
 }
+
+// protocolNoAuth is what Redis says instead of NOAUTH to a request of more than
+// ten parts: it doesn't even read that much from a client it doesn't know.
+const protocolNoAuth = "ERR Protocol error: unauthenticated"
 
 // grants are the commands that an ACL user needs, the scripts' own included.
 const grants = "+evalsha +eval +time +get +set +del +pttl +pexpire +hmget +hget +hset +hdel +hlen +hgetall " +

@@ -1,0 +1,176 @@
+package redis_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+func TestBadURLs(t *testing.T) {
+	for _, raw := range []string{
+		"http://u:hunter2@localhost", "redis:localhost", "redis://u:hunter2@localhost/x", "redis://u:hunter2@localhost/-1", "redis://u:hunter2@localhost/0/1",
+		"redis://u:hunter2@localhost?db=-1", "redis://u:hunter2@localhost?db=x", "redis://u:hunter2@localhost?frobnicate=1", "redis://u:hunter2@localhost?pool_size=x",
+		"redis://u:hunter2@localhost?lazy=perhaps", "redis://u:hunter2@localhost?max_retries=3", "redis://u:hunter2@localhost?a=%zz",
+		"redis://u:hunter2@localhost#frag", "unix://u:hunter2@", "unix://host/path", "redis://u:hunter2@localhost?pool_size=1;x=2",
+		// A password whose rest became something else.
+		"redis://u:1/hunter2@localhost", "redis://u:1?hunter2@localhost", "redis://u:1#hunter2@localhost",
+		"redis://u:%68unter2@localhost?frobnicate=1",
+	} {
+		b, err := redis.Open(t.Context(), parse(t, raw), nil)
+		if err == nil {
+			_ = b.Close()
+		}
+		if !errors.Is(err, backends.ErrInvalid) {
+			t.Errorf("%s: %v, want ErrInvalid", raw, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "%68unter2")) {
+			t.Errorf("%s: the error shows the password: %v", raw, err)
+		}
+	}
+}
+
+func TestOptionsPassThrough(t *testing.T) {
+	b := open(t, shared.URL()+"/3?protocol=2&pool_size=2&read_timeout=1s&client_name=turnstile-test")
+	r := newRequest(newKey(t))
+	mustGrant(t, b, r)
+	if !exists(t, shared.RedisClient(t, &goredis.Options{DB: 3}), r.Key) {
+		t.Error("the lock is not in database 3")
+	}
+	if clients := shared.RedisClient(t, nil).ClientList(bounded(t)).Val(); !strings.Contains(clients, "name=turnstile-test") {
+		t.Errorf("no client of that name: %s", clients)
+	}
+}
+
+func TestAUnixSocket(t *testing.T) {
+	socket := t.TempDir() + "/s"
+	servers.Redis(t, "--unixsocket", socket)
+	mustGrant(t, open(t, "unix://"+socket+"?db=1"), newRequest(newKey(t)))
+}
+
+func TestADeniedLoginIsRefusedAndNeverShown(t *testing.T) {
+	server := servers.Redis(t, "--requirepass", "right/secret")
+	right := "redis://:" + url.QueryEscape("right/secret") + "@" + server.Addr
+	mustGrant(t, open(t, right), newRequest(newKey(t)))
+	for name, raw := range map[string]string{
+		"wrong password":   "redis://:hunter2@" + server.Addr,
+		"no password":      "redis://" + server.Addr,
+		"no such user":     "redis://nobody:hunter2@" + server.Addr,
+		"no such database": right + "/99",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := redis.Open(bounded(t), parse(t, raw), nil)
+			if !backends.IsRefused(err) || !errors.Is(err, backends.ErrUnavailable) {
+				t.Errorf("open: %v, want refused", err)
+			}
+			if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "secret")) {
+				t.Errorf("the error shows the password: %v", err)
+			}
+			b := open(t, raw+"?lazy=1")
+			r := newRequest(newKey(t))
+			reply, err := b.Acquire(bounded(t), r)
+			wantFailed(t, r, reply, err, backends.NotRun)
+			if !backends.IsRefused(err) {
+				t.Errorf("acquire: %v, want refused", err)
+			}
+		})
+	}
+}
+
+func TestAMissingPermissionIsNamed(t *testing.T) {
+	server := servers.Redis(t)
+	inside := server.RedisClient(t, nil)
+	for user, rules := range map[string][]any{
+		"nocompanion": {"~pylock:*", "+@all"},
+		"noscripts":   {"~*", "+@all", "-@scripting"},
+		"nohash":      {"~*", "+@all", "-hset"},
+		"noping":      {"~*", "&*", "+@all", "-ping", "-config", "-client"},
+		"nochannel":   {"~*", "resetchannels", "+@all"},
+	} {
+		args := append([]any{"ACL", "SETUSER", user, "on", ">p"}, rules...)
+		if err := inside.Do(bounded(t), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	as := func(t *testing.T, user string) *redis.Backend { return open(t, "redis://"+user+":p@"+server.Addr) }
+	for _, row := range []struct {
+		user    string
+		outcome backends.Outcome
+		says    func(key string) string
+	}{
+		{"nocompanion", backends.NotRun, func(key string) string { return "~" + scripts.Keys(key)[1] + "*" }},
+		{"noscripts", backends.NotRun, func(string) string { return "+evalsha" }},
+		{"nohash", backends.MayHaveRun, func(string) string { return "+hset" }},
+	} {
+		t.Run(row.user, func(t *testing.T) {
+			r := newRequest(newKey(t))
+			reply, err := as(t, row.user).Acquire(bounded(t), r)
+			wantFailed(t, r, reply, err, row.outcome)
+			if !backends.IsRefused(err) || !strings.Contains(err.Error(), row.says(r.Key)) {
+				t.Errorf("%v: want refused, with %q", err, row.says(r.Key))
+			}
+		})
+	}
+	t.Run("ping and config are not needed", func(t *testing.T) {
+		mustGrant(t, as(t, "noping"), newRequest(newKey(t)))
+	})
+	// Redis 7 gives a new user no channels. Waiting then goes by polling.
+	t.Run("nor are channels", func(t *testing.T) {
+		b := as(t, "nochannel")
+		first := newRequest(newKey(t))
+		second := newRequest(first.Key)
+		mustGrant(t, b, first)
+		if reply, err := b.Acquire(bounded(t), second); err != nil || reply.Outcome != backends.Held || reply.Place != 1 {
+			t.Fatalf("%+v, %v", reply, err)
+		}
+		if err := b.Release(bounded(t), first.Attempt); err != nil {
+			t.Fatal(err)
+		}
+		mustGrant(t, b, second)
+	})
+}
+
+func TestAKeyThatHoldsNoLockIsNamed(t *testing.T) {
+	b, inside := open(t, shared.URL()), shared.RedisClient(t, nil)
+	for i, what := range []string{"lock", "companion", "queue", "alive"} {
+		t.Run(what, func(t *testing.T) {
+			r := newRequest(newKey(t))
+			if i > 1 {
+				mustGrant(t, b, newRequest(r.Key)) // or nobody would look at the queue
+			}
+			wrong := scripts.Keys(r.Key)[i]
+			if err := inside.RPush(bounded(t), wrong, "x").Err(); err != nil {
+				t.Fatal(err)
+			}
+			reply, err := b.Acquire(bounded(t), r)
+			wantFailed(t, r, reply, err, backends.MayHaveRun)
+			if !backends.IsRefused(err) || !strings.Contains(err.Error(), `"`+wrong+`"`) || !strings.Contains(err.Error(), "list") {
+				t.Errorf("%v: want refused, naming %q and its type", err, wrong)
+			}
+		})
+	}
+}
+
+func TestAnEvictingServerIsWarnedOf(t *testing.T) {
+	for policy, warned := range map[string]bool{"noeviction": false, "volatile-lru": true, "allkeys-random": true} {
+		server := servers.Redis(t, "--maxmemory-policy", policy)
+		var log bytes.Buffer
+		b, err := redis.Open(bounded(t), parse(t, server.URL()), slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = b.Close()
+		if got := strings.Contains(log.String(), policy); got != warned {
+			t.Errorf("%s: warned %v: %s", policy, got, log.String())
+		}
+	}
+}

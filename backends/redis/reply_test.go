@@ -1,0 +1,71 @@
+package redis
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+func TestMalformedRepliesGrantNothing(t *testing.T) {
+	const base = "1700000000000000"
+	for _, v := range []any{
+		nil, "OK", int64(1), []any{}, []any{nil}, []any{"1", base, int64(1), int64(0)}, []any{1.0, base, int64(1), int64(0)},
+		[]any{int64(2)}, []any{int64(1)}, []any{int64(1), base, int64(10)}, []any{int64(1), base, int64(10), int64(0), int64(0)},
+		[]any{int64(1), int64(1700000000000000), int64(10), int64(0)}, []any{int64(1), "1.7e+15", int64(10), int64(0)},
+		[]any{int64(1), "-5", int64(10), int64(0)}, []any{int64(1), "0", int64(10), int64(0)},
+		[]any{int64(1), "9007199254740992", int64(10), int64(0)}, []any{int64(1), base, int64(0), int64(0)},
+		[]any{int64(1), base, "10", int64(0)}, []any{int64(0)}, []any{int64(0), "x", int64(1), int64(1), int64(1)},
+		[]any{int64(0), nil, int64(1), int64(1), int64(1), int64(0)}, []any{int64(-1), int64(0)},
+	} {
+		if reply, err := readAcquire(v, 0); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
+			t.Errorf("acquire %v: %+v, %v", v, reply, err)
+		}
+		if l, ok := v.([]any); ok && len(l) == 1 && l[0] == int64(0) {
+			continue // renew's "not held"
+		}
+		if reply, err := readRenew(v); !errors.Is(err, backends.ErrUnavailable) || reply != (backends.Reply{}) {
+			t.Errorf("renew %v: %+v, %v", v, reply, err)
+		}
+		if err := readRelease(v); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("release %v: %v", v, err)
+		}
+		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("inspect %v: %v", v, err)
+		}
+	}
+	for _, v := range []any{nil, "OK", int64(1), []any{}, []any{int64(2)}, []any{"1"}, []any{int64(1), int64(1)}} {
+		if err := readCancel(v); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("cancel %v: %v", v, err)
+		}
+	}
+}
+
+func TestPollingBacksOffAndMeetsTheLeasesEnd(t *testing.T) {
+	for probe, most := range map[int]time.Duration{
+		-1: 5 * time.Millisecond, 0: 5 * time.Millisecond, 1: 10 * time.Millisecond, 2: 20 * time.Millisecond,
+		3: 40 * time.Millisecond, 4: 50 * time.Millisecond, 1 << 40: 50 * time.Millisecond,
+	} {
+		for range 200 {
+			if d := pollAfter(probe, -time.Millisecond); d > most || d <= most/2 {
+				t.Fatalf("probe %d: %v, want above %v up to %v", probe, d, most/2, most)
+			}
+		}
+	}
+	for range 200 {
+		if d := pollAfter(9, 3*time.Millisecond); d < 3*time.Millisecond || d >= 5*time.Millisecond {
+			t.Fatalf("a lease that ends in 3 ms: %v", d)
+		}
+	}
+}
+
+func TestALeaseIsNeverShorterThanAskedFor(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Second: "1000", 1500 * time.Microsecond: "2", time.Nanosecond: "1", 0: "1", 24 * time.Hour: "86400000",
+	} {
+		if got := millis(d); got != want {
+			t.Errorf("millis(%v) = %s, want %s", d, got, want)
+		}
+	}
+}
