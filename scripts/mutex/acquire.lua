@@ -36,7 +36,8 @@ if not granted then
   holder = redis.call('GET', lock)
   -- What a crashed pylock leaves behind: a time in the past, and no ttl that would ever clear it away.
   -- Nothing else does: somebody's SET NX of a plain '1' is a lock, not a time.
-  if holder and string.match(holder, PYLOCK) and tonumber(holder) < us / 1000000 and redis.call('PTTL', lock) == -1 then
+  local stamp = holder and tonumber(holder)
+  if stamp and stamp >= PYLOCK and stamp < us / 1000000 and redis.call('PTTL', lock) == -1 then
     redis.call('DEL', lock)
     holder = false
   end

@@ -12,7 +12,7 @@
 --   pruned          when the settled fields were last thinned out, s
 
 local STAMP = '4102444800.1'
-local PYLOCK = '^%d%d%d%d%d%d%d%d%d%d%.?%d*$' -- str(time.time()), until 2286
+local PYLOCK = 1e9      -- s: a smaller number (before 2001) is no pylock's time, but somebody's flag
 local DIRECT = 1000     -- ms a lease lasts that release gave away, until it is confirmed
 local ALIVE = 1000      -- ms a waiting session counts as alive after it asked
 local KEEP = 60000      -- ms the companion outlives the lease; settled fields, too
