@@ -126,7 +126,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 // ErrClosed if the coordinator is closed.
 func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
 	h.spec = spec
-	h.reply = replies.Get().(chan error)
+	h.reply = c.directory.replies.Get().(chan error)
 	if !c.directory.post(key, func(e *entry) any {
 		h.entry = e
 		return acquire{h}
@@ -227,3 +227,6 @@ func (c *Coordinator) failed(err error) {
 		c.closeErr = err
 	}
 }
+
+// Closed reports whether Close has been called.
+func (c *Coordinator) Closed() bool { return c.shut.Load() }

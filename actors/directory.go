@@ -29,11 +29,17 @@ const retired = 1 << 63
 // The entry leaves the map in the same critical section as the swap, so whoever
 // looks again under the shard's mutex finds no entry, or a live one.
 type directory struct {
-	system *actor.ActorSystem
+	root   *actor.RootContext
 	spawn  func(e *entry) actor.Actor
 	seed   maphash.Seed
 	shards [shardCount]shard
 	live   atomic.Int64
+
+	// replies pools the one-slot channels of acquires. A channel goes back only
+	// by the one who took its last answer: that of an abandoned acquire never
+	// does. The pool is no global: a channel that was made in a synctest bubble
+	// must not be met outside it.
+	replies sync.Pool
 }
 
 type shard struct {
@@ -50,7 +56,7 @@ type shard struct {
 // An entry is a key's place in the directory, and the address of its actor.
 type entry struct {
 	key    string // as the caller gave it
-	root   *actor.RootContext
+	dir    *directory
 	pid    *actor.PID
 	posted atomic.Uint64 // messages ever posted; the retired bit
 
@@ -59,7 +65,8 @@ type entry struct {
 }
 
 func newDirectory(system *actor.ActorSystem, d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory {
-	dir := &directory{system: system, spawn: spawn, seed: maphash.MakeSeed()}
+	dir := &directory{root: system.Root, spawn: spawn, seed: maphash.MakeSeed()}
+	dir.replies.New = func() any { return make(chan error, 1) }
 	for i := range dir.shards {
 		s := &dir.shards[i]
 		s.entries = make(map[string]*entry)
@@ -109,9 +116,9 @@ func (dir *directory) find(key string) *entry {
 }
 
 func (dir *directory) addLocked(s *shard, key string) *entry {
-	e := &entry{key: key, root: dir.system.Root}
+	e := &entry{key: key, dir: dir}
 	s.spawning = dir.spawn(e)
-	e.pid = dir.system.Root.Spawn(s.props)
+	e.pid = dir.root.Spawn(s.props)
 	s.spawning = nil
 	s.entries[key] = e
 	s.peak = max(s.peak, len(s.entries))
@@ -125,7 +132,7 @@ func (e *entry) post(message any) bool {
 	if e.posted.Add(1)&retired != 0 {
 		return false
 	}
-	e.root.Send(e.pid, message)
+	e.dir.root.Send(e.pid, message)
 	return true
 }
 

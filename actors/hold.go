@@ -39,7 +39,7 @@ type Hold struct {
 	// Set by Begin, then immutable.
 	spec  Spec
 	entry *entry
-	reply chan error // one slot; pooled once its last answer was taken
+	reply chan error // one slot; see directory.replies
 
 	stage    atomic.Uint32
 	released atomic.Bool // the first Release won
@@ -61,10 +61,6 @@ type Hold struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 }
-
-// replies pools the one-slot channels of acquires. A channel goes back only
-// by the one who took its last answer: that of an abandoned acquire never does.
-var replies = sync.Pool{New: func() any { return make(chan error, 1) }}
 
 // Granted delivers the outcome of the acquire: nil for a grant. It is received
 // from once.
@@ -159,7 +155,7 @@ func (h *Hold) Release() error {
 		return backends.ErrNotHeld // the actor has retired, so the hold is over
 	}
 	err := <-h.reply
-	replies.Put(h.reply)
+	h.entry.dir.replies.Put(h.reply)
 	return err
 }
 

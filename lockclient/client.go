@@ -21,6 +21,9 @@ type Client struct {
 	cfg         Config
 	backend     backends.Backend
 	coordinator *actors.Coordinator
+	// timers pools the timers of waiting acquires. It is no global: a timer that
+	// was made in a synctest bubble must not be met outside it.
+	timers sync.Pool
 }
 
 // New returns a client over a backend of the caller's own, which is closed with
@@ -46,7 +49,13 @@ func newClient(backend backends.Backend, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{cfg: cfg, backend: backend, coordinator: coordinator}, nil
+	c := &Client{cfg: cfg, backend: backend, coordinator: coordinator}
+	c.timers.New = func() any {
+		t := time.NewTimer(time.Hour)
+		t.Stop()
+		return t
+	}
+	return c, nil
 }
 
 // Acquire waits for a hold of key: up to the timeout, or to ctx's end.
@@ -91,30 +100,23 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 	if spec.Try {
 		patience = tryTimeout
 	}
-	if err := wait(ctx, &l.hold, patience); err != nil {
+	if err := c.wait(ctx, &l.hold, patience); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
-
-// timers pools the timers of waiting acquires.
-var timers = sync.Pool{New: func() any {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
-}}
 
 // wait blocks until the acquire has its one outcome.
 //
 // A grant can cross the end of the wait. If time ran out, the grant wins: it
 // came, and it is whole. If ctx was ended by its owner, the end wins: the grant is
 // given back, since nobody may be left to release it.
-func wait(ctx context.Context, h *actors.Hold, patience time.Duration) error {
-	timer := timers.Get().(*time.Timer)
+func (c *Client) wait(ctx context.Context, h *actors.Hold, patience time.Duration) error {
+	timer := c.timers.Get().(*time.Timer)
 	timer.Reset(patience)
 	defer func() {
 		timer.Stop()
-		timers.Put(timer)
+		c.timers.Put(timer)
 	}()
 	select {
 	case err := <-h.Granted():

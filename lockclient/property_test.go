@@ -1,0 +1,247 @@
+package lockclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// An op is one caller of a random script: it arrives, acquires, perhaps gives
+// up, holds, perhaps extends, and releases or lets the hold expire.
+type op struct {
+	at      time.Duration
+	client  int
+	key     string
+	expires time.Duration
+	timeout time.Duration
+	cancel  time.Duration // after the arrival; 0: never
+	hold    time.Duration
+	extend  time.Duration // by how much, half way through; 0: not
+	renew   bool
+	release bool
+}
+
+// A run is what became of an op.
+type run struct {
+	op       op
+	outcomes int
+	resolved time.Time
+	err      error
+	fence    uint64
+	start    time.Time
+	end      time.Time // of what the holder may rightly claim
+	short    error     // the hold ended before it should have
+	uncover  error     // S7: the store's lease did not cover the hold
+}
+
+// TestRandomScripts checks S1, S2, S5, S6, S7, L2, L3 and L7 over random
+// scripts of acquire, cancel, release, extend and expire, against a backend
+// that loses requests and replies, and delivers some after their caller gave up.
+func TestRandomScripts(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		ops := drawOps(rt)
+		seed := rapid.Uint64().Draw(rt, "seed")
+		f := faults{
+			notRun:  rapid.IntRange(0, 15).Draw(rt, "notRun"),
+			lost:    rapid.IntRange(0, 15).Draw(rt, "lost"),
+			late:    rapid.IntRange(0, 15).Draw(rt, "late"),
+			latency: time.Duration(rapid.IntRange(0, 20).Draw(rt, "latency")) * time.Millisecond,
+		}
+		cfg := Config{KeyPrefix: NoPrefix}
+		if rapid.Bool().Draw(rt, "noHandoff") {
+			cfg.NoHandoff = true
+		}
+		if rapid.Bool().Draw(rt, "linger") {
+			cfg.Linger = 100 * time.Millisecond
+		}
+		var failures []error
+		synctest.Test(t, func(t *testing.T) { failures = runScript(t, ops, seed, f, cfg) })
+		for _, err := range failures {
+			rt.Errorf("%v", err)
+		}
+	})
+}
+
+func drawOps(rt *rapid.T) []op {
+	ms := func(label string, low, high int) time.Duration {
+		return time.Duration(rapid.IntRange(low, high).Draw(rt, label)) * time.Millisecond
+	}
+	ops := make([]op, rapid.IntRange(1, 40).Draw(rt, "ops"))
+	at := time.Duration(0)
+	for i := range ops {
+		at += time.Duration(rapid.IntRange(1, 60_000).Draw(rt, "gap")) * time.Microsecond
+		o := op{
+			at: at, client: rapid.IntRange(0, 1).Draw(rt, "client"),
+			key:     rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key"),
+			expires: ms("expires", 10, 600), hold: ms("hold", 0, 700),
+			release: rapid.IntRange(0, 9).Draw(rt, "release") > 0,
+			renew:   rapid.IntRange(0, 3).Draw(rt, "renew") == 0,
+		}
+		if rapid.IntRange(0, 5).Draw(rt, "wait") > 0 {
+			o.timeout = ms("timeout", 1, 4000)
+		}
+		if rapid.IntRange(0, 2).Draw(rt, "gives up") == 0 {
+			o.cancel = ms("cancel", 1, 1500)
+		}
+		if rapid.IntRange(0, 4).Draw(rt, "extends") == 0 {
+			o.extend = ms("extend", 10, 900)
+		}
+		ops[i] = o
+	}
+	return ops
+}
+
+func runScript(t *testing.T, ops []op, seed uint64, f faults, cfg Config) []error {
+	s := newStore()
+	var clients [2]*Client
+	for i := range clients {
+		c, err := New(newFake(s, seed+uint64(i), f), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients[i] = c
+	}
+	runs := make([]run, len(ops))
+	var wg sync.WaitGroup
+	for i := range ops {
+		wg.Go(func() {
+			time.Sleep(ops[i].at) // virtual: the script's own clock
+			runs[i] = runOp(clients[ops[i].client], s, ops[i])
+		})
+	}
+	wg.Wait()
+	time.Sleep(10 * time.Second) // virtual: longer than any lease, backoff and idle time
+
+	var failures []error
+	for _, key := range []string{"a", "b"} {
+		if l, held := s.lease(key); held {
+			failures = append(failures, fmt.Errorf("S5: %s is still leased by %v", key, l.token))
+		}
+		failures = append(failures, checkKeyHistory(key, runs)...)
+	}
+	for _, r := range runs {
+		failures = append(failures, checkRun(r)...)
+	}
+	for i, c := range clients {
+		if st := c.Stats(); st.Waiters != 0 || st.LiveKeys != 0 {
+			failures = append(failures, fmt.Errorf("L7: client %d has %d waiters and %d live keys left", i, st.Waiters, st.LiveKeys))
+		}
+		if err := c.Close(); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return failures
+}
+
+func runOp(c *Client, s *store, o op) run {
+	r := run{op: o}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if o.cancel > 0 {
+		stop := time.AfterFunc(o.cancel, cancel)
+		defer stop.Stop()
+	}
+	opts := []Option{Expires(o.expires), Timeout(o.timeout)}
+	if o.renew {
+		opts = append(opts, Renew())
+	}
+	arrived := time.Now()
+	lock, err := c.Acquire(ctx, o.key, opts...)
+	r.outcomes++
+	r.resolved, r.err = time.Now(), err
+	if err != nil {
+		return r
+	}
+	r.start, r.fence = time.Now(), lock.Fence()
+	if full := lock.Deadline().Sub(arrived); full < o.expires {
+		r.short = fmt.Errorf("hold of %v ends %v after its acquire began", o.expires, full)
+	}
+	if l, held := s.lease(o.key); !held || l.ends.Before(lock.Deadline()) {
+		r.uncover = fmt.Errorf("S7: fence %d granted until %v, store says %v until %v", r.fence, lock.Deadline(), held, l.ends)
+	}
+	held := lock.Context()
+	ended := !sleep(held, o.hold/2)
+	if !ended && o.extend > 0 {
+		_ = lock.Extend(o.extend) // may fail: the faults see to that
+	}
+	ended = !sleep(held, o.hold-o.hold/2) || ended
+	if !o.release && !o.renew {
+		<-held.Done()
+	}
+	r.end = time.Now() // what the holder claims ends when it learns of a loss, or here
+	if deadline := lock.Deadline(); deadline.Before(r.end) {
+		r.end = deadline
+	}
+	err = lock.Release()
+	if ended && !errors.Is(err, ErrNotHeld) {
+		r.short = fmt.Errorf("release after %v: %v", context.Cause(held), err)
+	}
+	return r
+}
+
+// checkKeyHistory checks what concerns the holds of one key among each other.
+func checkKeyHistory(key string, runs []run) []error {
+	var failures []error
+	var granted []run
+	for _, r := range runs {
+		if r.op.key == key && r.err == nil {
+			granted = append(granted, r)
+		}
+	}
+	slices.SortFunc(granted, func(a, b run) int { return int(int64(a.fence) - int64(b.fence)) })
+	newest := [2]time.Duration{-1, -1}
+	for i, r := range granted {
+		if i > 0 {
+			before := granted[i-1]
+			if before.fence == r.fence {
+				failures = append(failures, fmt.Errorf("S2: %s: fence %d twice", key, r.fence))
+			}
+			if r.start.Before(before.start) {
+				failures = append(failures, fmt.Errorf("S2: %s: fence %d after %d, granted before it", key, r.fence, before.fence))
+			}
+			if r.start.Before(before.end) {
+				failures = append(failures, fmt.Errorf("S1: %s: fence %d from %v, %d until %v", key, r.fence, r.start, before.fence, before.end))
+			}
+		}
+		if r.op.at < newest[r.op.client] {
+			failures = append(failures, fmt.Errorf("L3: %s: arrival at %v granted after that at %v", key, r.op.at, newest[r.op.client]))
+		}
+		newest[r.op.client] = r.op.at
+	}
+	return failures
+}
+
+// checkRun checks what concerns one caller.
+func checkRun(r run) []error {
+	var failures []error
+	if r.outcomes != 1 {
+		failures = append(failures, fmt.Errorf("S6: %d outcomes for %+v", r.outcomes, r.op))
+	}
+	limit := r.op.timeout
+	if limit == 0 {
+		limit = tryTimeout
+	}
+	if r.op.cancel > 0 {
+		limit = min(limit, r.op.cancel)
+	}
+	epoch := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // when every bubble begins
+	if late := r.resolved.Sub(epoch) - r.op.at - limit; late > 250*time.Millisecond {
+		failures = append(failures, fmt.Errorf("L2: resolved %v after its deadline: %+v: %v", late, r.op, r.err))
+	}
+	if r.err != nil && !errors.Is(r.err, ErrTimeout) && !errors.Is(r.err, context.Canceled) {
+		failures = append(failures, fmt.Errorf("unexpected error: %w", r.err))
+	}
+	for _, err := range []error{r.short, r.uncover} {
+		if err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return failures
+}
