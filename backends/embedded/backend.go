@@ -1,0 +1,193 @@
+package embedded
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/embedded/engine"
+	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// backendName is how errors and capabilities call this backend.
+const backendName = "embedded"
+
+var (
+	_ backends.Backend   = (*Backend)(nil)
+	_ backends.Canceler  = (*Backend)(nil)
+	_ backends.Waker     = (*Backend)(nil)
+	_ backends.Inspector = (*Backend)(nil)
+	_ backends.Describer = (*Backend)(nil)
+)
+
+// verbs are the lock's scripts, compiled.
+type verbs struct {
+	acquire, renew, release, cancel, inspect *engine.Program
+}
+
+// compiled compiles the scripts once a process, when the first backend opens.
+var compiled = sync.OnceValue(func() *verbs {
+	compile := func(s *scripts.Script) *engine.Program {
+		p, err := engine.Compile(s.Name, s.Source)
+		if err != nil {
+			panic("embedded: a script of this very module: " + err.Error())
+		}
+		return p
+	}
+	return &verbs{
+		acquire: compile(scripts.Acquire),
+		renew:   compile(scripts.Renew),
+		release: compile(scripts.Release),
+		cancel:  compile(scripts.Cancel),
+		inspect: compile(scripts.Inspect),
+	}
+})
+
+// A Backend is one session's view of a store in this process.
+type Backend struct {
+	store *store
+	verbs *verbs
+
+	// gate is held for reading while a script runs, so that Close, which writes
+	// closed, knows that no lease is granted once it has returned. It protects
+	// the two below as well.
+	gate    sync.RWMutex
+	closed  bool
+	session backends.Session
+	inbox   *inbox // nil until Subscribe
+}
+
+// Open opens the store of this name, which may be empty. Backends of one name
+// share it; it ends with the last of them.
+func Open(name string) *Backend {
+	return &Backend{store: openStore(name), verbs: compiled()}
+}
+
+// Close ends the session's part in the store. Its leases stay until they
+// expire or the store goes. Closing again is nil.
+func (b *Backend) Close() error {
+	b.gate.Lock()
+	if b.closed {
+		b.gate.Unlock()
+		return nil
+	}
+	b.closed = true
+	box := b.inbox
+	b.gate.Unlock()
+	// Outside the gate: a wake under way may be calling us.
+	if box != nil {
+		b.store.inboxes.remove(b.session, box)
+	}
+	b.store.close()
+	return nil
+}
+
+// Capabilities declares what this backend can do: everything, while the
+// process lives.
+func (b *Backend) Capabilities() backends.Capabilities {
+	return backends.Capabilities{
+		Name:      backendName,
+		Exclusive: true,
+		Fair:      true,
+		Wakes:     true,
+		Fences:    true,
+		Inspects:  true,
+		Immediate: true,
+	}
+}
+
+// Subscribe has wake called for what other sessions do to this one. A second
+// subscription takes the place of the first.
+func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) error {
+	b.gate.Lock()
+	defer b.gate.Unlock()
+	if b.closed {
+		return backends.ErrClosed
+	}
+	b.session, b.inbox = session, b.store.inboxes.add(session, wake)
+	return nil
+}
+
+// Acquire makes one attempt.
+func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	queue := "0"
+	if r.Queue {
+		queue = "1"
+	}
+	reply, err := b.run(ctx, b.verbs.acquire, r.Key, r.Token.Wire(), milliseconds(r.TTL), r.Label, queue)
+	if err != nil {
+		return backends.Reply{Outcome: err.outcome}, err.cause
+	}
+	return acquired(reply, r.Queue)
+}
+
+// Renew makes the lease last ttl from now.
+func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
+	reply, err := b.run(ctx, b.verbs.renew, a.Key, a.Token.Wire(), milliseconds(ttl), strconv.FormatUint(known, 10))
+	if err != nil {
+		return backends.Reply{Outcome: err.outcome}, err.cause
+	}
+	return renewed(reply)
+}
+
+// Release gives the lease back.
+func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
+	reply, err := b.run(ctx, b.verbs.release, a.Key, a.Token.Wire())
+	if err != nil {
+		return err.cause
+	}
+	return released(reply)
+}
+
+// Cancel ends an attempt that nobody awaits.
+func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
+	if _, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire()); err != nil {
+		return err.cause
+	}
+	return nil
+}
+
+// Inspect tells what is known of a key.
+func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error) {
+	reply, err := b.run(ctx, b.verbs.inspect, key)
+	if err != nil {
+		return backends.Info{}, err.cause
+	}
+	return inspected(reply)
+}
+
+// run runs a verb's script where the key lives, and delivers what it published.
+func (b *Backend) run(ctx context.Context, p *engine.Program, key string, argv ...string) (keyspace.Reply, *fault) {
+	if ctx.Err() != nil {
+		return keyspace.Reply{}, &fault{backends.NotRun, backends.Interrupted(ctx, backendName)}
+	}
+	reply, sent, err := b.exclusive(p, key, argv)
+	b.store.inboxes.deliver(sent)
+	if err != nil {
+		return reply, faultOf(err)
+	}
+	if reply.Kind == keyspace.Error {
+		return reply, faultOf(&engine.ErrorReply{Message: reply.Str})
+	}
+	return reply, nil
+}
+
+// exclusive runs a script while the backend can't be closed.
+func (b *Backend) exclusive(p *engine.Program, key string, argv []string) (keyspace.Reply, []keyspace.Message, error) {
+	b.gate.RLock()
+	defer b.gate.RUnlock()
+	if b.closed {
+		return keyspace.Reply{}, nil, backends.ErrClosed
+	}
+	return b.store.shard(key).run(p, scripts.Keys(key), argv)
+}
+
+// milliseconds is a lease's length as the scripts take it: rounded up, since a
+// lease must not end early, and at least one.
+func milliseconds(d time.Duration) string {
+	ms := max(1, (d+time.Millisecond-1)/time.Millisecond)
+	return strconv.FormatInt(int64(ms), 10)
+}

@@ -1,0 +1,24 @@
+// Package engine runs Redis's Lua scripts over a keyspace in this process.
+//
+// It is gopher-lua with what Redis puts around Lua: KEYS, ARGV, redis.call and
+// its kin, the conversion of values both ways, and globals that no script can
+// write. A script that runs here runs on a server, and says the same there;
+// the reverse holds for the commands of package keyspace and for the part of
+// Lua's library that lock scripts need (no io, no load, no
+// metatables, no coroutines).
+//
+// What it keeps true:
+//
+//  1. A VM is used by one goroutine at a time; it shares nothing with others.
+//  2. Nothing of one run is seen by the next: globals and library tables can't
+//     be written, KEYS and ARGV are filled anew.
+//  3. Every run ends: by its return, an error, or its budget of instructions.
+//  4. A failed run leaves the VM usable. Whatever raised an error, a Go panic
+//     in a command included, costs the interpreter, which is built anew.
+//
+// The hot path is a script of a lock on a free key: some 150 instructions and
+// six commands. Three things make it cheap. A script is compiled once, and its
+// functions are made once and not with every run (see compile.go). Names of
+// the library are bound once. And numbers, the bulk of what a lock script
+// formats and parses, take no detour over package fmt.
+package engine

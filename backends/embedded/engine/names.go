@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/yuin/gopher-lua/ast"
+)
+
+// names is what a script does with names, scopes disregarded: a name that is
+// declared or assigned anywhere counts as taken everywhere. That is coarse, and
+// errs towards changing nothing.
+type names struct {
+	declared, assigned map[string]bool
+
+	// uses are the reads of names that may be bound, where they stand.
+	uses []*ast.Expr
+}
+
+// survey reads a whole script.
+func survey(chunk []ast.Stmt) *names {
+	n := &names{declared: map[string]bool{}, assigned: map[string]bool{}}
+	n.block(chunk)
+	return n
+}
+
+// bind replaces every read of a bindable name by a local of its own, and
+// returns the statement that declares these locals. Their names hold a space,
+// so that no script can know them.
+func (n *names) bind(chunk []ast.Stmt) *ast.LocalAssignStmt {
+	decl := &ast.LocalAssignStmt{}
+	for _, use := range n.uses {
+		path, root := pathOf(*use)
+		if n.declared[root] || n.assigned[root] {
+			continue
+		}
+		name := "bound " + path
+		if !slices.Contains(decl.Names, name) {
+			decl.Names = append(decl.Names, name)
+			decl.Exprs = append(decl.Exprs, *use)
+		}
+		local := &ast.IdentExpr{Value: name}
+		local.SetLine((*use).Line())
+		local.SetLastLine((*use).LastLine())
+		*use = local
+	}
+	if len(chunk) > 0 {
+		decl.SetLine(chunk[0].Line())
+		decl.SetLastLine(chunk[0].Line())
+	}
+	return decl
+}
+
+// pathOf names a bindable expression and the global that it starts from.
+func pathOf(e ast.Expr) (path, root string) {
+	if attr, ok := e.(*ast.AttrGetExpr); ok {
+		root = attr.Object.(*ast.IdentExpr).Value
+		return root + "." + attr.Key.(*ast.StringExpr).Value, root
+	}
+	root = e.(*ast.IdentExpr).Value
+	return root, root
+}
+
+// bindable: a global function or table of the sandbox, or a member of one of
+// its libraries. What isn't there must go on failing where it is read.
+func bindable(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.IdentExpr:
+		_, isBase := base[e.Value]
+		return isBase || e.Value == "KEYS" || e.Value == "ARGV"
+	case *ast.AttrGetExpr:
+		object, isIdent := e.Object.(*ast.IdentExpr)
+		key, isString := e.Key.(*ast.StringExpr)
+		if !isIdent || !isString {
+			return false
+		}
+		return member(object.Value, key.Value)
+	}
+	return false
+}
+
+func (n *names) block(stmts []ast.Stmt) {
+	for _, s := range stmts {
+		n.statement(s)
+	}
+}
+
+func (n *names) declare(list ...string) {
+	for _, name := range list {
+		n.declared[name] = true
+	}
+}
+
+func (n *names) statement(s ast.Stmt) {
+	switch s := s.(type) {
+	case *ast.AssignStmt:
+		n.targets(s.Lhs)
+		n.expressions(s.Rhs)
+	case *ast.LocalAssignStmt:
+		n.declare(s.Names...)
+		n.expressions(s.Exprs)
+	case *ast.FuncCallStmt:
+		n.expression(&s.Expr)
+	case *ast.DoBlockStmt:
+		n.block(s.Stmts)
+	case *ast.WhileStmt:
+		n.expression(&s.Condition)
+		n.block(s.Stmts)
+	case *ast.RepeatStmt:
+		n.block(s.Stmts)
+		n.expression(&s.Condition)
+	case *ast.IfStmt:
+		n.expression(&s.Condition)
+		n.block(s.Then)
+		n.block(s.Else)
+	case *ast.NumberForStmt:
+		n.declare(s.Name)
+		n.expression(&s.Init)
+		n.expression(&s.Limit)
+		n.expression(&s.Step)
+		n.block(s.Stmts)
+	case *ast.GenericForStmt:
+		n.declare(s.Names...)
+		n.expressions(s.Exprs)
+		n.block(s.Stmts)
+	case *ast.FuncDefStmt:
+		if s.Name.Func != nil {
+			n.targets([]ast.Expr{s.Name.Func})
+		} else {
+			n.targets([]ast.Expr{s.Name.Receiver})
+		}
+		n.function(s.Func)
+	case *ast.ReturnStmt:
+		n.expressions(s.Exprs)
+	}
+}
+
+// targets are expressions that are written to. Of t.x.y, only t could be a name
+// of ours, and writing to its fields fails when it runs, as it should.
+func (n *names) targets(list []ast.Expr) {
+	for _, e := range list {
+		switch e := e.(type) {
+		case *ast.IdentExpr:
+			n.assigned[e.Value] = true
+		case *ast.AttrGetExpr:
+			n.expression(&e.Object)
+			n.expression(&e.Key)
+		}
+	}
+}
+
+func (n *names) function(f *ast.FunctionExpr) {
+	n.declare(f.ParList.Names...)
+	n.block(f.Stmts)
+}
+
+func (n *names) expressions(list []ast.Expr) {
+	for i := range list {
+		n.expression(&list[i])
+	}
+}
+
+func (n *names) expression(at *ast.Expr) {
+	if *at == nil {
+		return
+	}
+	if bindable(*at) {
+		n.uses = append(n.uses, at)
+		return
+	}
+	switch e := (*at).(type) {
+	case *ast.AttrGetExpr:
+		n.expression(&e.Object)
+		n.expression(&e.Key)
+	case *ast.TableExpr:
+		for _, f := range e.Fields {
+			n.expression(&f.Key)
+			n.expression(&f.Value)
+		}
+	case *ast.FuncCallExpr:
+		n.expression(&e.Func)
+		n.expression(&e.Receiver)
+		n.expressions(e.Args)
+	case *ast.LogicalOpExpr:
+		n.expression(&e.Lhs)
+		n.expression(&e.Rhs)
+	case *ast.RelationalOpExpr:
+		n.expression(&e.Lhs)
+		n.expression(&e.Rhs)
+	case *ast.StringConcatOpExpr:
+		n.expression(&e.Lhs)
+		n.expression(&e.Rhs)
+	case *ast.ArithmeticOpExpr:
+		n.expression(&e.Lhs)
+		n.expression(&e.Rhs)
+	case *ast.UnaryMinusOpExpr:
+		n.expression(&e.Expr)
+	case *ast.UnaryNotOpExpr:
+		n.expression(&e.Expr)
+	case *ast.UnaryLenOpExpr:
+		n.expression(&e.Expr)
+	case *ast.FunctionExpr:
+		n.function(e)
+	}
+}

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// parseNumber reads a number as Lua 5.1 does, that is as C's strtod and
+// strtoul do.
+func parseNumber(s string, radix int) (float64, bool) {
+	if n, ok := plainInteger(s); ok && radix == 10 {
+		return n, true
+	}
+	s, _, _ = strings.Cut(s, "\x00") // C's strings end there
+	s = strings.Trim(s, " \t\n\v\f\r")
+	digits := strings.TrimLeft(s, "+-")
+	hex := len(digits) > 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X')
+	if strings.ContainsRune(s, '_') || len(s)-len(digits) > 1 {
+		return 0, false
+	}
+	if radix == 10 && !hex {
+		f, err := strconv.ParseFloat(s, 64)
+		// Out of range is infinity to strtod, and no error to Lua.
+		return f, err == nil || math.IsInf(f, 0)
+	}
+	if hex && (radix == 10 || radix == 16) {
+		digits, radix = digits[2:], 16
+	}
+	if radix < 2 || radix > 36 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, radix, 64)
+	if s[0] == '-' {
+		return -float64(n), err == nil
+	}
+	return float64(n), err == nil
+}
+
+// plainInteger reads what lock scripts read all the time: a few digits.
+func plainInteger(s string) (float64, bool) {
+	if len(s) == 0 || len(s) > 18 {
+		return 0, false
+	}
+	n := int64(0)
+	for i := range len(s) {
+		c := s[i] - '0'
+		if c > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(c)
+	}
+	return float64(n), true
+}
+
+// general is C's %.*g.
+func general(f float64, precision int) string {
+	switch {
+	case math.IsNaN(f):
+		return "nan"
+	case math.IsInf(f, 0):
+		return strings.ToLower(strconv.FormatFloat(f, 'f', -1, 64))[boolToInt(f > 0):]
+	}
+	return strconv.FormatFloat(f, 'g', precision, 64)
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// format is string.format. '%.0f' of an integer, the only way to write a fence
+// that never says 1.7e+15, is done by hand.
+func format(l *lua.LState) int {
+	layout := l.CheckString(1)
+	if layout == "%.0f" && l.GetTop() == 2 {
+		if n, isNumber := l.Get(2).(lua.LNumber); isNumber {
+			l.Push(lua.LString(whole(float64(n))))
+			return 1
+		}
+	}
+	var out strings.Builder
+	for arg := 2; layout != ""; {
+		text, rest, found := strings.Cut(layout, "%")
+		out.WriteString(text)
+		if !found {
+			break
+		}
+		if strings.HasPrefix(rest, "%") {
+			out.WriteByte('%')
+			layout = rest[1:]
+			continue
+		}
+		end := strings.IndexFunc(rest, func(r rune) bool { return !strings.ContainsRune("-+ #0123456789.", r) })
+		if end < 0 || end > len("-+ #0")+len("99.99") {
+			l.RaiseError("invalid option in 'format'")
+		}
+		out.WriteString(directive(l, rest[:end], rest[end], arg))
+		layout = rest[end+1:]
+		arg++
+	}
+	l.Push(lua.LString(out.String()))
+	return 1
+}
+
+// directive formats one argument. Go's verbs and flags are C's for these.
+func directive(l *lua.LState, flags string, verb byte, arg int) string {
+	switch verb {
+	case 'd', 'i':
+		return fmt.Sprintf("%"+flags+"d", truncate(float64(l.CheckNumber(arg))))
+	case 'u', 'x', 'X', 'o':
+		n := uint64(truncate(float64(l.CheckNumber(arg))))
+		if verb == 'u' {
+			verb = 'd'
+		}
+		return fmt.Sprintf("%"+flags+string(verb), n)
+	case 'c':
+		return string([]byte{byte(l.CheckInt(arg))})
+	case 'f':
+		if n, isNumber := l.Get(arg).(lua.LNumber); isNumber {
+			if text, ok := padded(flags, float64(n)); ok {
+				return text
+			}
+		}
+		return fmt.Sprintf("%"+flags+"f", float64(l.CheckNumber(arg)))
+	case 'e', 'E', 'g', 'G':
+		if !strings.Contains(flags, ".") && (verb == 'g' || verb == 'G') {
+			flags += ".6" // Go's default is the shortest that reads back
+		}
+		return fmt.Sprintf("%"+flags+string(verb), float64(l.CheckNumber(arg)))
+	case 's':
+		if flags == "" {
+			return l.CheckString(arg)
+		}
+		return fmt.Sprintf("%"+flags+"s", l.CheckString(arg))
+	}
+	l.RaiseError("invalid option '%%%c' to 'format'", verb)
+	return ""
+}
+
+// padded is '%0N.0f' for a positive integer of at most N digits, N to 19.
+func padded(flags string, f float64) (string, bool) {
+	width, isWhole := strings.CutSuffix(flags, ".0")
+	if !isWhole || len(width) < 2 || width[0] != '0' || f < 0 || f != math.Trunc(f) || f >= 1<<53 {
+		return "", false
+	}
+	n, err := strconv.Atoi(width)
+	digits := strconv.FormatInt(int64(f), 10)
+	if err != nil || n > 19 || len(digits) > n {
+		return "", false
+	}
+	return "0000000000000000000"[:n-len(digits)] + digits, true
+}
+
+// whole is '%.0f': rounded to the nearest integer, to the even one of two.
+func whole(f float64) string {
+	if f == math.Trunc(f) && math.Abs(f) < 1<<53 && (f != 0 || !math.Signbit(f)) {
+		return strconv.FormatInt(int64(f), 10)
+	}
+	return strconv.FormatFloat(f, 'f', 0, 64)
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	lua "github.com/yuin/gopher-lua"
+)
+
+// What a script may use of Lua, and whose implementation: nil takes
+// gopher-lua's. Left out is whatever reaches outside, compiles text, or could
+// change what another run sees (setmetatable, rawset, getfenv, coroutines).
+var (
+	base = map[string]lua.LGFunction{
+		"assert": nil, "error": nil, "ipairs": nil, "next": nil, "pairs": nil, "pcall": nil, "rawequal": nil,
+		"rawget": nil, "select": nil, "type": nil, "unpack": nil,
+		"tonumber": toNumber, "tostring": toString,
+	}
+	libraries = map[string]map[string]lua.LGFunction{
+		"string": {
+			"byte": nil, "char": nil, "find": nil, "len": nil, "lower": nil, "match": nil, "reverse": nil, "upper": nil,
+			"format": format, "rep": repeat, "sub": substring,
+		},
+		"table": {"concat": nil, "insert": nil, "maxn": nil, "remove": nil, "sort": nil},
+		"math": {
+			"abs": nil, "fmod": nil, "huge": nil, "modf": nil, "pow": nil, "sqrt": nil,
+			"ceil": ceil, "floor": floor, "max": greatest, "min": least,
+		},
+	}
+)
+
+// member says whether a library has this name.
+func member(library, name string) bool {
+	if library == "redis" {
+		return redisLibrary[name] != nil
+	}
+	_, ok := libraries[library][name]
+	return ok
+}
+
+// sandbox makes the globals. The table that scripts see is empty and looks
+// things up in another that they can't reach: a script can't write what it
+// reads. Libraries are userdata for the same reason: gopher-lua knows no
+// read-only table, and table.insert would write to an empty one.
+func (vm *VM) sandbox() {
+	l := vm.state
+	for _, open := range []lua.LGFunction{lua.OpenBase, lua.OpenString, lua.OpenTable, lua.OpenMath} {
+		l.Push(l.NewFunction(open))
+		l.Call(0, 0)
+	}
+	given := l.Env
+	globals := vm.pick(given, base)
+	for name, members := range libraries {
+		real := vm.pick(given.RawGetString(name).(*lua.LTable), members)
+		globals.RawSetString(name, vm.readOnly(real))
+		if name == "string" {
+			l.SetMetatable(lua.LString(""), vm.metatable(real)) // ("x"):sub(1, 1)
+		}
+	}
+	redis := l.NewTable()
+	for name, f := range redisLibrary {
+		redis.RawSetString(name, l.NewFunction(func(l *lua.LState) int { return f(vm, l) }))
+	}
+	globals.RawSetString("redis", vm.readOnly(redis))
+	globals.RawSetString("KEYS", vm.tables[0])
+	globals.RawSetString("ARGV", vm.tables[1])
+
+	missing := l.NewTable()
+	missing.RawSetString("__index", l.NewFunction(vm.noGlobal))
+	globals.Metatable = missing
+	env := l.NewTable()
+	env.Metatable = vm.metatable(globals)
+	l.Env = env
+	l.G.Global = env
+}
+
+// pick makes a table of the members that a script may use.
+func (vm *VM) pick(from *lua.LTable, members map[string]lua.LGFunction) *lua.LTable {
+	t := vm.state.NewTable()
+	for name, own := range members {
+		if own != nil {
+			t.RawSetString(name, vm.state.NewFunction(own))
+			continue
+		}
+		t.RawSetString(name, from.RawGetString(name))
+	}
+	return t
+}
+
+// readOnly is a value through which a table's fields can be read only.
+func (vm *VM) readOnly(t *lua.LTable) *lua.LUserData {
+	u := vm.state.NewUserData()
+	u.Metatable = vm.metatable(t)
+	return u
+}
+
+func (vm *VM) metatable(of *lua.LTable) *lua.LTable {
+	m := vm.state.NewTable()
+	m.RawSetString("__index", of)
+	m.RawSetString("__newindex", vm.state.NewFunction(vm.noWrite))
+	return m
+}
+
+func (vm *VM) noWrite(l *lua.LState) int {
+	l.RaiseError("Attempt to modify a readonly table")
+	return 0
+}
+
+func (vm *VM) noGlobal(l *lua.LState) int {
+	l.RaiseError("Script attempted to access nonexistent global variable '%s'", lua.LVAsString(l.Get(2)))
+	return 0
+}

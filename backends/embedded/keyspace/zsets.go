@@ -1,0 +1,203 @@
+package keyspace
+
+// zaddOptions is what stands between ZADD's key and its first score.
+type zaddOptions struct {
+	nx, xx, gt, lt, ch bool
+}
+
+func parseZaddOptions(args []string) (o zaddOptions, rest []string) {
+	for i, word := range args {
+		switch upper(word) {
+		case "NX":
+			o.nx = true
+		case "XX":
+			o.xx = true
+		case "GT":
+			o.gt = true
+		case "LT":
+			o.lt = true
+		case "CH":
+			o.ch = true
+		default:
+			return o, args[i:]
+		}
+	}
+	return o, nil
+}
+
+// fault is what Redis says of options that contradict one another.
+func (o zaddOptions) fault() string {
+	switch {
+	case o.nx && o.xx:
+		return errNXandXX
+	case (o.gt && (o.nx || o.lt)) || (o.lt && o.nx):
+		return errGTandLT
+	}
+	return ""
+}
+
+// allows says whether a member's score may become score.
+func (o zaddOptions) allows(old float64, found bool, score float64) bool {
+	if !found {
+		return !o.xx
+	}
+	return !o.nx && !(o.gt && score <= old) && !(o.lt && score >= old)
+}
+
+func zadd(k *Keyspace, args []string) Reply {
+	o, pairs := parseZaddOptions(args[2:])
+	if len(pairs) == 0 || len(pairs)%2 != 0 {
+		return failure(errSyntax)
+	}
+	if fault := o.fault(); fault != "" {
+		return failure(fault)
+	}
+	// All scores are read before the first is stored: an error changes nothing.
+	for i := 0; i < len(pairs); i += 2 {
+		if _, valid := parseFloat(pairs[i]); !valid {
+			return failure(errNotFloat)
+		}
+	}
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	switch {
+	case wrong:
+		return failure(errWrongType)
+	case e == nil && o.xx:
+		return integer(0)
+	case e == nil:
+		e = k.add(args[1], zsetKind)
+		e.zset = new(zset)
+	}
+	n := int64(0)
+	for i := 0; i < len(pairs); i += 2 {
+		score, _ := parseFloat(pairs[i])
+		old, found := e.zset.score(pairs[i+1])
+		if !o.allows(old, found, score) {
+			continue
+		}
+		added, changed := e.zset.set(pairs[i+1], score)
+		if added || changed && o.ch {
+			n++
+		}
+	}
+	return integer(n)
+}
+
+func zrem(k *Keyspace, args []string) Reply {
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	switch {
+	case wrong:
+		return failure(errWrongType)
+	case e == nil:
+		return integer(0)
+	}
+	n := int64(0)
+	for _, member := range args[2:] {
+		if e.zset.remove(member) {
+			n++
+		}
+	}
+	k.removeIfEmpty(e)
+	return integer(n)
+}
+
+func zcard(k *Keyspace, args []string) Reply {
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	switch {
+	case wrong:
+		return failure(errWrongType)
+	case e == nil:
+		return integer(0)
+	}
+	return integer(int64(e.zset.len()))
+}
+
+func zscore(k *Keyspace, args []string) Reply {
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	if wrong {
+		return failure(errWrongType)
+	}
+	if e != nil {
+		if score, ok := e.zset.score(args[2]); ok {
+			return bulk(FormatFloat(score))
+		}
+	}
+	return Reply{}
+}
+
+func zrank(k *Keyspace, args []string) Reply {
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	if wrong {
+		return failure(errWrongType)
+	}
+	if e != nil {
+		if i := e.zset.rank(args[2]); i >= 0 {
+			return integer(int64(i))
+		}
+	}
+	return Reply{}
+}
+
+func zrange(k *Keyspace, args []string) Reply {
+	scores := false
+	for _, word := range args[4:] {
+		if upper(word) != "WITHSCORES" {
+			return failure(errSyntax)
+		}
+		scores = true
+	}
+	start, startOK := parseInt(args[2])
+	stop, stopOK := parseInt(args[3])
+	if !startOK || !stopOK {
+		return failure(errNotInteger)
+	}
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	if wrong {
+		return failure(errWrongType)
+	}
+	k.scratch = k.scratch[:0]
+	if e != nil {
+		i, j := clip(start, stop, e.zset.len())
+		for _, m := range e.zset.members[i:j] {
+			k.scratch = append(k.scratch, bulk(m.member))
+			if scores {
+				k.scratch = append(k.scratch, bulk(FormatFloat(m.score)))
+			}
+		}
+	}
+	return Reply{Kind: Array, Array: k.scratch}
+}
+
+func zcount(k *Keyspace, args []string) Reply {
+	from, to, valid := parseRange(args[2], args[3])
+	if !valid {
+		return failure(errRange)
+	}
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	switch {
+	case wrong:
+		return failure(errWrongType)
+	case e == nil:
+		return integer(0)
+	}
+	i, j := e.zset.within(from, to)
+	return integer(int64(j - i))
+}
+
+func zremrangebyscore(k *Keyspace, args []string) Reply {
+	from, to, valid := parseRange(args[2], args[3])
+	if !valid {
+		return failure(errRange)
+	}
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	switch {
+	case wrong:
+		return failure(errWrongType)
+	case e == nil:
+		return integer(0)
+	}
+	i, j := e.zset.within(from, to)
+	e.zset.cut(i, j)
+	k.removeIfEmpty(e)
+	return integer(int64(j - i))
+}

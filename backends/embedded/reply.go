@@ -1,0 +1,158 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/embedded/engine"
+	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
+)
+
+const (
+	// heartbeat is how often a queued attempt is repeated at the latest: it keeps
+	// the place in the queue alive (1 s), and bounds what a lost wake costs.
+	heartbeat = 300 * time.Millisecond
+	// poll is the pace where no wake will come: the holder is another library's
+	// client and publishes nothing, or the attempt is not queued.
+	poll = 50 * time.Millisecond
+	// past is what an attempt waits beyond a lease's end, as told in whole
+	// milliseconds: before that the key is still there.
+	past = 2 * time.Millisecond
+)
+
+// A fault is an error together with what it means for an acquire.
+type fault struct {
+	outcome backends.Outcome
+	cause   error
+}
+
+// faultOf reads what came in place of a reply.
+func faultOf(err error) *fault {
+	var reply *engine.ErrorReply
+	switch {
+	case errors.Is(err, backends.ErrClosed):
+		return &fault{backends.NotRun, backends.ErrClosed}
+	case errors.As(err, &reply) && strings.HasPrefix(reply.Message, "WRONGTYPE"):
+		// Every verb reads before it writes, so it wrote nothing.
+		return &fault{backends.NotRun, backends.Refused(backendName, "the key holds something that is no lock", err)}
+	}
+	return &fault{backends.MayHaveRun, backends.Unavailable(backendName, err)}
+}
+
+// unexpected is the error of a reply that no script of this module makes.
+func unexpected(r keyspace.Reply) error {
+	return backends.Unavailable(backendName, fmt.Errorf("unexpected reply %+v", r))
+}
+
+// shaped says whether a reply is an array of at least n that begins with an integer.
+func shaped(r keyspace.Reply, n int) bool {
+	return r.Kind == keyspace.Array && len(r.Array) >= n && r.Array[0].Kind == keyspace.Integer
+}
+
+// acquired reads the reply of acquire.lua.
+func acquired(r keyspace.Reply, queued bool) (backends.Reply, error) {
+	switch {
+	case shaped(r, 4) && r.Array[0].Int == 1:
+		return granted(r)
+	case shaped(r, 6) && r.Array[0].Int == 0:
+		return held(r.Array, queued), nil
+	case shaped(r, 1) && r.Array[0].Int == -1:
+		return backends.Reply{Outcome: backends.NotRun}, backends.Unavailable(backendName, backends.ErrSettled)
+	}
+	return backends.Reply{Outcome: backends.MayHaveRun}, unexpected(r)
+}
+
+// granted reads {1, base, ttl, contended}, of acquire and of renew.
+func granted(r keyspace.Reply) (backends.Reply, error) {
+	base, err := strconv.ParseUint(r.Array[1].Str, 10, 64)
+	if err != nil {
+		return backends.Reply{Outcome: backends.MayHaveRun}, unexpected(r)
+	}
+	return backends.Reply{
+		Outcome:   backends.Granted,
+		Base:      base,
+		TTL:       time.Duration(r.Array[2].Int) * time.Millisecond,
+		Contended: r.Array[3].Int == 1,
+	}, nil
+}
+
+// held reads {0, label, held, free, place, foreign}.
+func held(r []keyspace.Reply, queued bool) backends.Reply {
+	free := time.Duration(r[3].Int) * time.Millisecond
+	return backends.Reply{
+		Outcome: backends.Held,
+		Holder:  r[1].Str,
+		HeldFor: max(0, time.Duration(r[2].Int)*time.Millisecond),
+		FreeIn:  max(0, free),
+		Place:   int(r[4].Int),
+		Retry:   retry(free, queued, r[5].Int == 1),
+	}
+}
+
+// retry is when to ask again, unless a wake comes first. free is 0 when the
+// lock is promised to another, and negative when it never ends.
+func retry(free time.Duration, queued, foreign bool) time.Duration {
+	pace := heartbeat
+	if foreign || !queued || free == 0 {
+		pace = poll
+	}
+	if free > 0 {
+		pace = min(pace, free+past)
+	}
+	return pace
+}
+
+// renewed reads the reply of renew.lua.
+func renewed(r keyspace.Reply) (backends.Reply, error) {
+	switch {
+	case shaped(r, 4) && r.Array[0].Int == 1:
+		return granted(r)
+	case shaped(r, 1) && r.Array[0].Int == 0:
+		return backends.Reply{}, backends.ErrNotHeld
+	}
+	return backends.Reply{}, unexpected(r)
+}
+
+// released reads the reply of release.lua.
+func released(r keyspace.Reply) error {
+	switch {
+	case shaped(r, 2) && r.Array[0].Int == 1:
+		return nil
+	case shaped(r, 1) && r.Array[0].Int == 0:
+		return backends.ErrNotHeld
+	}
+	return unexpected(r)
+}
+
+// inspected reads the reply of inspect.lua: {state, label, held, ends, base,
+// waiting}.
+func inspected(r keyspace.Reply) (backends.Info, error) {
+	if !shaped(r, 6) {
+		return backends.Info{}, unexpected(r)
+	}
+	a := r.Array
+	waiting := int(a[5].Int)
+	info := backends.Info{Held: a[0].Int != 0, Foreign: a[0].Int == 2, Waiting: &waiting}
+	if base, err := strconv.ParseUint(a[4].Str, 10, 64); err == nil {
+		info.Base = &base
+	}
+	if label := a[1].Str; label != "" {
+		info.Holder = &label
+	}
+	info.HeldFor = knownTime(a[2].Int)
+	info.ExpiresIn = knownTime(a[3].Int)
+	return info, nil
+}
+
+// knownTime is a time the scripts tell, nil where they say unknown.
+func knownTime(ms int64) *time.Duration {
+	if ms < 0 {
+		return nil
+	}
+	d := time.Duration(ms) * time.Millisecond
+	return &d
+}
