@@ -255,7 +255,7 @@ func (a *keyActor) due(now time.Time) time.Time {
 	case a.settling.Key != "", !a.lease.own && (a.queue.len > 0 || a.pending.Key != ""):
 		sooner(later(a.retryAt, now))
 	case a.lease.own:
-		if a.holders.len == 0 {
+		if a.holders.len == 0 && a.queue.len == 0 {
 			sooner(a.lingerUntil)
 		}
 		sooner(a.lease.deadline)
