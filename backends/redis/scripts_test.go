@@ -1,0 +1,63 @@
+package redis_test
+
+import (
+	"errors"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/scripts"
+	"github.com/turnstile-go/turnstile/scripts/scripttest"
+)
+
+// TestScripts runs the scripts' cases on a real server, without the backend.
+func TestScripts(t *testing.T) {
+	exec, raw := onServer(t, servers.Redis(t))
+	scripttest.Run(t, exec, raw)
+}
+
+// onServer runs scripts and commands on a server, with RESP2's plain replies.
+func onServer(t *testing.T, server *servers.Server) (scripttest.Exec, scripttest.Raw) {
+	client := server.RedisClient(t, &goredis.Options{Protocol: 2})
+	exec := func(s *scripts.Script, keys []string, args ...string) (any, error) {
+		return client.Eval(bounded(t), s.Source, keys, anys(args)...).Result()
+	}
+	raw := func(cmd ...string) (any, error) {
+		v, err := client.Do(bounded(t), anys(cmd)...).Result()
+		if errors.Is(err, goredis.Nil) {
+			return nil, nil
+		}
+		return v, err
+	}
+	return exec, raw
+}
+
+func anys(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
+	}
+	return out
+}
+
+func TestScriptMessages(t *testing.T) {
+	server := servers.Redis(t)
+	exec, raw := onServer(t, server)
+	client := server.RedisClient(t, nil)
+	scripttest.RunMessages(t, exec, raw, func(channel string) func() (string, bool) {
+		ctx := bounded(t)
+		sub := client.Subscribe(ctx, channel)
+		t.Cleanup(func() { _ = sub.Close() })
+		if _, err := sub.Receive(ctx); err != nil {
+			t.Fatal(err)
+		}
+		return func() (string, bool) {
+			m, err := sub.ReceiveMessage(ctx)
+			if err != nil {
+				return err.Error(), false
+			}
+			return m.Payload, true
+		}
+	})
+}

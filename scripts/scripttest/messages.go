@@ -1,0 +1,105 @@
+package scripttest
+
+import (
+	"testing"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// Listen subscribes to a channel. next waits for the channel's next message;
+// ok is false if none came within a few seconds.
+type Listen func(channel string) (next func() (message string, ok bool))
+
+// RunMessages runs the cases about what is published to whom. Beside what Run
+// needs, raw has to know PUBLISH.
+func RunMessages(t *testing.T, exec Exec, raw Raw, listen Listen) {
+	t.Helper()
+	for _, c := range messageCases {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLock(t, exec, raw, "messages")
+			c.run(l, func(a backends.Token) *inbox {
+				channel := "turnstile:inbox:" + string(a.Session())
+				return &inbox{lock: l, channel: channel, next: listen(channel)}
+			})
+			l.checkTTLs()
+		})
+	}
+}
+
+// An inbox is what a session is told.
+type inbox struct {
+	lock    *lock
+	channel string
+	next    func() (string, bool)
+}
+
+// gets expects these messages about the lock, by their first letters, and
+// nothing more: a marker sent after them has to come next.
+func (in *inbox) gets(kinds string) {
+	in.lock.Helper()
+	in.lock.do("PUBLISH", in.channel, "marker")
+	want := make([]string, 0, len(kinds)+1)
+	for _, k := range kinds {
+		want = append(want, string(k)+in.lock.keys[itself])
+	}
+	for _, w := range append(want, "marker") {
+		if got, ok := in.next(); !ok || got != w {
+			in.lock.Fatalf("%s got %q (%v), want %q", in.channel, got, ok, w)
+		}
+	}
+}
+
+var messageCases = []struct {
+	name string
+	run  func(l *lock, open func(backends.Token) *inbox)
+}{
+	{"a holder hears at every call of a waiter that it is wanted", func(l *lock, open func(backends.Token) *inbox) {
+		a, b := attempt(1, 1), attempt(2, 1)
+		holder, waiter := open(a), open(b)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		holder.gets("")
+		l.heldBy(b, "host:1", 1)
+		l.heldBy(b, "host:1", 1)
+		holder.gets("ww")
+		waiter.gets("")
+	}},
+	{"one that won't wait bothers nobody", func(l *lock, open func(backends.Token) *inbox) {
+		a := attempt(1, 1)
+		holder := open(a)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.try(attempt(2, 1), 5000, 0, "host:1", moments, ms(0, 5000), 0, 0)
+		holder.gets("")
+	}},
+	{"the next in the queue hears that it was given the lock", func(l *lock, open func(backends.Token) *inbox) {
+		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
+		second, third := open(b), open(c)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.heldBy(b, "host:1", 1)
+		l.heldBy(c, "host:1", 2)
+		l.release(a, 1, 1)
+		second.gets("g")
+		third.gets("")
+		l.cancel(b, 1)
+		second.gets("")
+		third.gets("g")
+	}},
+	{"a head that was passed a free lock by somebody else hears of it, and that it is wanted", func(l *lock, open func(backends.Token) *inbox) {
+		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
+		head := open(b)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.heldBy(b, "host:1", 1)
+		l.do("DEL", l.keys[itself])
+		l.wait(c, 5000, 0, "", 0, 0, 1, 0)
+		head.gets("gw")
+	}},
+	{"one whom the reply already tells is not told again", func(l *lock, open func(backends.Token) *inbox) {
+		a, b := attempt(1, 1), attempt(2, 1)
+		head := open(b)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.heldBy(b, "host:1", 1)
+		l.do("DEL", l.keys[itself])
+		l.wait(b, 5000, 1, fresh(), 5000, 0)
+		l.release(b, 1, 0)
+		head.gets("")
+	}},
+}

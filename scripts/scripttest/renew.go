@@ -1,0 +1,56 @@
+package scripttest
+
+var renewCases = []testCase{
+	{"a caller that knows the last base sets the lease", func(l *lock) {
+		a, base := attempt(1, 1), ""
+		l.try(a, 60_000, 1, mint(&base), 60_000, 0)
+		l.renew(a, 5000, base, 1, mint(&base), 5000, 0)
+		l.sees(ms(4000, 5000), "PTTL", l.keys[itself])
+		l.renew(a, 90_000, base, 1, mint(&base), 90_000, 0)
+		l.sees(ms(89_000, 90_000), "PTTL", l.keys[itself])
+		l.sees(base, "HGET", l.keys[companion], "last")
+	}, oddKeys},
+	{"a late copy never shortens", func(l *lock) {
+		a, base := attempt(1, 1), ""
+		l.try(a, 5000, 1, mint(&base), 5000, 0)
+		old := base
+		l.renew(a, 2000, old, 1, mint(&base), 2000, 0)
+		l.renew(a, 60_000, base, 1, mint(&base), 60_000, 0)
+		l.renew(a, 2000, old, 1, mint(&base), ms(59_000, 60_000), 0)
+		l.sees(ms(59_000, 60_000), "PTTL", l.keys[itself])
+		l.renew(a, 90_000, old, 1, mint(&base), 90_000, 0)
+	}, nil},
+	{"a caller whose companion is gone can only lengthen", func(l *lock) {
+		a, base := attempt(1, 1), ""
+		l.try(a, 60_000, 1, mint(&base), 60_000, 0)
+		l.do("DEL", l.keys[companion])
+		l.renew(a, 2000, base, 1, mint(&base), ms(59_000, 60_000), 0)
+		l.sees(ms(118_000, 120_000), "PTTL", l.keys[companion])
+	}, nil},
+	{"another's lease is not renewed", func(l *lock) {
+		a, b, base := attempt(1, 1), attempt(2, 1), ""
+		l.try(a, 5000, 1, mint(&base), 5000, 0)
+		l.renew(b, 60_000, base, 0)
+		l.sees(ms(4000, 5000), "PTTL", l.keys[itself])
+		l.sees(base, "HGET", l.keys[companion], "last")
+		l.holder(&a)
+	}, nil},
+	{"a lease that is gone is not renewed", func(l *lock) {
+		a, base := attempt(1, 1), ""
+		l.renew(a, 5000, "1", 0)
+		l.sees(0, "EXISTS", l.keys[companion])
+		l.try(a, 5000, 1, mint(&base), 5000, 0)
+		l.release(a, 1, 0)
+		l.renew(a, 5000, base, 0)
+		l.holder(nil)
+	}, nil},
+	{"a renewal tells that others wait, and that they no longer do", func(l *lock) {
+		a, b, base := attempt(1, 1), attempt(2, 1), ""
+		l.try(a, 5000, 1, mint(&base), 5000, 0)
+		l.wait(b, 5000, 0, "host:1", moments, ms(0, 5000), 1, 0)
+		l.renew(a, 5000, base, 1, mint(&base), 5000, 1)
+		l.cancel(b, 0)
+		l.renew(a, 5000, base, 1, mint(&base), 5000, 0)
+		l.sees(nil, "HGET", l.keys[companion], "queued")
+	}, nil},
+}

@@ -1,0 +1,205 @@
+// Package scripttest holds the cases that the lock's scripts must pass on
+// every engine that runs them: a Redis server, the embedded one.
+//
+// The expected replies are reasoned from the scripts' headers. Fence bases and
+// times differ from run to run and are held against bounds; everything else
+// must agree to the letter, and to the type. Time is not waited for: where a
+// case needs a session to be dead or a clock to have stepped back, it writes
+// what that leaves behind.
+package scripttest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// Exec runs a script. Replies are int64, string, nil, or []any of these.
+type Exec func(script *scripts.Script, keys []string, args ...string) (any, error)
+
+// Raw runs one command, to look inside and to set a case's scene. Replies are
+// as for Exec: nil, and no error, for a null. The cases use GET, SET, DEL,
+// EXISTS, PTTL, PEXPIRE, PERSIST, HGET, HSET, HLEN, ZADD, ZRANK, ZCARD and TIME.
+type Raw func(cmd ...string) (any, error)
+
+// Run puts an engine through all cases, one after another. Keys begin with
+// "pylock:scripttest:"; what earlier runs left there is deleted.
+//
+// It returns what was replied, a line a call, with fence bases and times masked:
+// two engines that agree return the same lines.
+func Run(t *testing.T, exec Exec, raw Raw) []string {
+	t.Helper()
+	var transcript []string
+	for _, group := range [][]testCase{holdCases, renewCases, queueCases, settleCases, foreignCases, keepCases} {
+		for _, c := range group {
+			for _, name := range c.keys() {
+				t.Run(c.name+" "+name, func(t *testing.T) {
+					l := newLock(t, exec, raw, name)
+					c.run(l)
+					l.checkTTLs()
+					transcript = append(transcript, "# "+c.name)
+					transcript = append(transcript, l.lines...)
+				})
+			}
+		}
+	}
+	return transcript
+}
+
+// A testCase is one sequence of calls on one key.
+type testCase struct {
+	name string
+	run  func(*lock)
+	odd  []string // keys to run it with besides the plain one
+}
+
+func (c testCase) keys() []string {
+	return append([]string{"k"}, c.odd...)
+}
+
+// oddKeys end in what the companion's name has to cope with.
+var oddKeys = []string{"{tag}k", "{}k", "}k{", "{{k}}", "two words", "sch\u00f6n", "\xff\x01"}
+
+// A lock is one key of a case, and what was said about it.
+type lock struct {
+	*testing.T
+	exec  Exec
+	raw   Raw
+	keys  []string
+	lines []string
+	// forever: the case put a foreign lock without a ttl there, and it must stay.
+	forever bool
+}
+
+func newLock(t *testing.T, exec Exec, raw Raw, name string) *lock {
+	l := &lock{T: t, exec: exec, raw: raw, keys: scripts.Keys("pylock:scripttest:" + name)}
+	l.do(append([]string{"DEL"}, l.keys...)...)
+	return l
+}
+
+// The parts of a lock, as indexes of its keys.
+const (
+	itself = iota
+	companion
+	queue
+	alive
+)
+
+// attempt returns attempt n of the session numbered s. The numbers are fixed,
+// so that the transcripts of two engines can be compared.
+func attempt(s, n uint64) backends.Token {
+	return backends.Session(fmt.Sprintf("%020d", s)).Token(n)
+}
+
+// member is an attempt as the queue has it.
+func member(a backends.Token) string { return strings.TrimPrefix(a.Wire(), backends.Stamp) }
+
+func label(a backends.Token) string { return "host:" + strings.TrimLeft(string(a.Session()), "0") }
+
+// acquire calls the script and holds its reply against the fields.
+func (l *lock) acquire(a backends.Token, ttl int, wait bool, fields ...any) {
+	l.Helper()
+	flag := "0"
+	if wait {
+		flag = "1"
+	}
+	l.call(scripts.Acquire, []string{a.Wire(), fmt.Sprint(ttl), label(a), flag}, fields)
+}
+
+// try is an acquire for ttl ms that does not queue; wait is one that does.
+func (l *lock) try(a backends.Token, ttl int, fields ...any) {
+	l.Helper()
+	l.acquire(a, ttl, false, fields...)
+}
+
+func (l *lock) wait(a backends.Token, ttl int, fields ...any) {
+	l.Helper()
+	l.acquire(a, ttl, true, fields...)
+}
+
+func (l *lock) renew(a backends.Token, ttl int, known string, fields ...any) {
+	l.Helper()
+	l.call(scripts.Renew, []string{a.Wire(), fmt.Sprint(ttl), known}, fields)
+}
+
+func (l *lock) release(a backends.Token, fields ...any) {
+	l.Helper()
+	l.call(scripts.Release, []string{a.Wire()}, fields)
+}
+
+func (l *lock) cancel(a backends.Token, fields ...any) {
+	l.Helper()
+	l.call(scripts.Cancel, []string{a.Wire()}, fields)
+}
+
+func (l *lock) inspect(fields ...any) {
+	l.Helper()
+	l.call(scripts.Inspect, nil, fields)
+}
+
+func (l *lock) call(s *scripts.Script, args []string, fields []any) {
+	l.Helper()
+	got, err := l.exec(s, l.keys, args...)
+	if err != nil {
+		l.Fatalf("%s: %v", s.Name, err)
+	}
+	line, err := compare(got, fields)
+	if err != nil {
+		l.Fatalf("%s replied %v: %v", s.Name, got, err)
+	}
+	l.lines = append(l.lines, s.Name+" "+line)
+}
+
+// do runs a command of the case's own.
+func (l *lock) do(cmd ...string) any {
+	l.Helper()
+	v, err := l.raw(cmd...)
+	if err != nil {
+		l.Fatalf("%v: %v", cmd, err)
+	}
+	return v
+}
+
+// sees runs a command and holds its reply against one field.
+func (l *lock) sees(field any, cmd ...string) {
+	l.Helper()
+	got := l.do(cmd...)
+	line, err := compare([]any{got}, []any{field})
+	if err != nil {
+		l.Fatalf("%q: %v: %v", cmd, got, err)
+	}
+	l.lines = append(l.lines, cmd[0]+" "+line)
+}
+
+// holder checks whose value stands under the lock; nil: nobody's.
+func (l *lock) holder(a *backends.Token) {
+	l.Helper()
+	if a == nil {
+		l.sees(nil, "GET", l.keys[itself])
+		return
+	}
+	l.sees(a.Wire(), "GET", l.keys[itself])
+}
+
+// checkTTLs: whatever happened, nothing may be left on the server for good.
+func (l *lock) checkTTLs() {
+	l.Helper()
+	for i, key := range l.keys {
+		if ttl := l.do("PTTL", key); ttl == int64(-1) && !(i == itself && l.forever) {
+			l.Errorf("%q has no ttl", key)
+		}
+	}
+}
+
+// now is the engine's clock in µs.
+func (l *lock) now() int64 {
+	l.Helper()
+	t, ok := l.do("TIME").([]any)
+	if !ok || len(t) != 2 {
+		l.Fatalf("TIME: %v", t)
+	}
+	return number(l, t[0])*1e6 + number(l, t[1])
+}
