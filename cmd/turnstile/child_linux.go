@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// attributes start the command as the leader of its own group. The parent-death
+// signal covers the moment until the guard knows the group; it spares
+// grandchildren, so it does not replace the guard.
+func attributes(foreground bool) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Foreground: foreground, Ctty: stdin, Pdeathsig: syscall.SIGKILL}
+}
+
+// await blocks until the command stops or ends. An ended one is left as a zombie,
+// so that its number, and with it the group's, stays taken until it is reaped.
+func await(pid int) (status syscall.WaitStatus, reaped bool, err error) {
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT, nil)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return 0, false, err
+		case info.Code != cldStopped && info.Code != cldTrapped:
+			return 0, false, nil
+		}
+		// The stop has to be taken for the next wait to block. It may be over by now,
+		// and the command may even have ended: then this has reaped it.
+		n, err := syscall.Wait4(pid, &status, syscall.WUNTRACED|syscall.WNOHANG, nil)
+		if n == pid && err == nil {
+			return status, true, nil
+		}
+	}
+}
+
+// Why a child changed state, from siginfo.h.
+const (
+	cldTrapped = 4
+	cldStopped = 5
+)
+
+// groupRuns reports whether a process of the group runs. kill(2) alone can't tell:
+// it finds zombies too, and in a container whose init does not reap, an orphan's
+// zombie stays for good.
+func groupRuns(group int) bool {
+	if syscall.Kill(-group, 0) == syscall.ESRCH {
+		return false
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return true
+	}
+	for _, e := range entries {
+		if name := e.Name(); name[0] < '1' || name[0] > '9' {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err == nil && runsIn(stat, group) {
+			return true
+		}
+	}
+	return false
+}
+
+// runsIn reads a line of /proc/PID/stat: pid (name) state ppid pgrp …. The name may
+// hold spaces and parentheses, so the fields are counted from its end.
+func runsIn(stat []byte, group int) bool {
+	end := bytes.LastIndexByte(stat, ')')
+	if end < 0 {
+		return false
+	}
+	fields := bytes.Fields(stat[end+1:])
+	if len(fields) < 3 || string(fields[2]) != strconv.Itoa(group) {
+		return false
+	}
+	return fields[0][0] != 'Z' && fields[0][0] != 'X'
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// parseDuration reads a Go duration (1m30s) or bare seconds, as flock(1) and
+// timeout(1) take them (90, 0.5). It does not take what strconv would beyond that:
+// an exponent or "inf" is more likely a slip than a wish.
+func parseDuration(s string) (time.Duration, error) {
+	if strings.Trim(s, "0123456789.-+") != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return 0, fmt.Errorf("%q is no duration: write seconds (90, 0.5) or units (1m30s, 500ms)", s)
+		}
+		return d, notNegative(s, d)
+	}
+	seconds, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no duration: write seconds (90, 0.5) or units (1m30s, 500ms)", s)
+	}
+	ns := math.Round(seconds * float64(time.Second))
+	if math.Abs(ns) >= math.MaxInt64 {
+		return 0, fmt.Errorf("%q is too long: at most 292 years", s)
+	}
+	return time.Duration(ns), notNegative(s, time.Duration(ns))
+}
+
+func notNegative(s string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%q is negative", s)
+	}
+	return nil
+}

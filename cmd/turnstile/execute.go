@@ -1,0 +1,233 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+// forwarded are the signals that the command gets from us. SIGTSTP and SIGCONT are
+// handled beside them: see supervisor.pass.
+var forwarded = []os.Signal{
+	syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+}
+
+// listen starts to receive what is forwarded. What the caller ignores, as nohup
+// does, stays ignored, for the command as well.
+func listen() chan os.Signal {
+	signals := make(chan os.Signal, 16)
+	for _, sig := range forwarded {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
+	return signals
+}
+
+// leavePatience is how long leaving the queue may hold up the end of a turnstile
+// that was interrupted.
+const leavePatience = 500 * time.Millisecond
+
+// An acquisition is a hold and what it came from; hold is nil if err is not.
+type acquisition struct {
+	client  *lockclient.Client
+	session *os.File // of file://, for the guard
+	hold    hold
+	err     error
+}
+
+// give gives back what there is.
+func (a acquisition) give() {
+	if a.hold != nil {
+		_ = a.hold.Release() // Close tries again, and tells
+	}
+	if a.client != nil {
+		_ = a.client.Close()
+	}
+}
+
+// execute carries the plan out.
+func (p *plan) execute() error {
+	signals := listen()
+	defer signal.Stop(signals)
+	// A reader of our stderr that went away must not end us while the command runs.
+	brokenPipe := make(chan os.Signal, 1)
+	signal.Notify(brokenPipe, syscall.SIGPIPE)
+	defer signal.Stop(brokenPipe)
+
+	a, err := p.wait(signals)
+	if err != nil {
+		return err
+	}
+	err = p.run(a, signals)
+	if e := a.client.Close(); e != nil {
+		p.log.Debug("closing the backend failed", "cause", e)
+	}
+	return err
+}
+
+// wait acquires the key. A signal ends it at once: the place in the queue is given
+// up, and so is a hold that was granted in the same moment.
+func (p *plan) wait(signals <-chan os.Signal) (acquisition, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	got := make(chan acquisition, 1)
+	go func() { got <- p.acquire(ctx) }() // ends when ctx does; at worst with the process
+	select {
+	case a := <-got:
+		if a.err != nil {
+			a.give()
+			return a, acquireError(a.err, p.conflict)
+		}
+		select {
+		case sig := <-signals: // before the command was started, so it is for us
+			a.give()
+			return a, interrupted(sig)
+		default:
+			return a, nil
+		}
+	case sig := <-signals:
+		cancel()
+		given := make(chan struct{})
+		go func() { // ends with the acquire; at worst with the process
+			a := <-got
+			a.give()
+			close(given)
+		}()
+		patience := time.NewTimer(leavePatience)
+		defer patience.Stop()
+		select {
+		case <-given:
+		case <-signals: // whoever says it twice wants no manners
+		case <-patience.C: // the backend does not answer; the place in its queue ends by itself
+		}
+		return acquisition{}, interrupted(sig)
+	}
+}
+
+// interrupted is the end by a signal that came while there was no command.
+func interrupted(sig os.Signal) error {
+	return &exitError{code: exitSignal + int(sig.(syscall.Signal))}
+}
+
+// acquire opens the backend and acquires the key.
+func (p *plan) acquire(ctx context.Context) acquisition {
+	p.log.Info("waiting", "key", p.key, "backend", p.backend)
+	begin := time.Now()
+	client, session, err := p.open()
+	if err != nil {
+		return acquisition{err: err}
+	}
+	a := acquisition{client: client, session: session}
+	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(p.timeout)}
+	var l *lockclient.Lock
+	if p.try {
+		l, a.err = client.TryAcquire(ctx, p.key, opts...)
+	} else {
+		l, a.err = client.Acquire(ctx, p.key, opts...)
+	}
+	if a.err == nil {
+		a.hold = l
+		p.log.Info("acquired", "key", p.key, "fence", l.Fence(), "waited", time.Since(begin).Round(time.Microsecond))
+	}
+	return a
+}
+
+// run starts the command under the hold, stays with it to its end, and gives the
+// hold back.
+func (p *plan) run(a acquisition, signals chan os.Signal) error {
+	g, err := startGuard(a.session)
+	if err != nil {
+		p.log.Warn("the command would survive a SIGKILL of turnstile", "cause", err)
+	}
+	defer g.wait()
+	signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
+	t := findTTY(signals)
+	c, err := startChild(p.path, p.argv, childEnv(a.hold), t.lends)
+	if err != nil {
+		g.dismiss()
+		p.release(a.hold)
+		return startError(p.argv[0], err)
+	}
+	g.watch(c.pid)
+	t.command = c.pid
+	s := &supervisor{
+		hold: a.hold, job: c, grace: p.grace, margin: marginFor(p.expires),
+		signals: signals, tty: t, log: p.log, now: time.Now,
+	}
+	if p.expires < shortExpires {
+		go refresh(a.hold, p.expires) // ends with the hold
+	}
+	lost := s.run()
+	g.dismiss()
+	status := c.reap()
+	t.takeBack()
+	if gone := p.release(a.hold); lost == nil && gone {
+		lost = lockclient.ErrNotHeld
+	}
+	if lost != nil {
+		return &exitError{code: exitLost, err: fmt.Errorf("the hold of %q was lost while the command ran: %w", p.key, lost)}
+	}
+	if code := exitCode(status); code != 0 {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// startError is that of a command that was found, and yet could not be run.
+func startError(name string, err error) error {
+	code := exitCannotRun
+	if errors.Is(err, fs.ErrNotExist) {
+		code = exitNotFound // it was removed while we waited, or its interpreter is missing
+	}
+	return &exitError{code: code, err: fmt.Errorf("%s: %w", name, err)}
+}
+
+// release gives the hold back; gone says that it was not there any more. Anything
+// else that fails is no fault of the command, whose exit code stands.
+func (p *plan) release(h hold) (gone bool) {
+	err := h.Release()
+	switch {
+	case err == nil:
+		p.log.Info("released", "key", p.key)
+	case errors.Is(err, lockclient.ErrNotHeld):
+		return true
+	default:
+		p.log.Warn("the key could not be released, it frees itself when its lease ends", "key", p.key, "within", p.expires, "cause", err)
+	}
+	return false
+}
+
+const (
+	// shortExpires is where the lease's own renewals come too late for us. They run
+	// at a third of the lease, which is longer than the hold by up to 500 ms: of a
+	// hold of 1 s that is when less than half is left, and --kill-after and the
+	// margin before the deadline may take half of it.
+	shortExpires = 3 * time.Second
+	// refreshShare gives a short hold two tries before that half.
+	refreshShare = 5
+)
+
+// refresh extends a short hold ahead of the lease's own renewals. It ends when the
+// hold does.
+func refresh(h hold, expires time.Duration) {
+	tick := time.NewTicker(expires / refreshShare)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.Context().Done():
+			return
+		case <-tick.C:
+			_ = h.Extend(expires) // the deadline that stands still tells the supervisor
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+// The exit codes of turnstile's own, from sysexits.h and the shells, so that a
+// script can tell them from the command's.
+const (
+	exitUsage       = 64  // EX_USAGE: the command line or the environment is wrong
+	exitUnavailable = 69  // EX_UNAVAILABLE: the backend never answered, or refuses
+	exitConflict    = 75  // EX_TEMPFAIL: the key was not acquired in time
+	exitLost        = 76  // EX_PROTOCOL: the hold was lost while the command ran
+	exitCannotRun   = 126 // as in sh
+	exitNotFound    = 127 // as in sh
+	exitSignal      = 128 // plus the signal's number, as in sh
+)
+
+// An exitError ends turnstile with a code of its own choice.
+type exitError struct {
+	code int
+	err  error // what to print; nil when there is nothing to say
+	// quiet says that -q silences the message: the code alone tells it all.
+	quiet bool
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage is the error of a command line that can't be meant.
+func usage(format string, args ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// acquireError gives an error of opening or acquiring its exit code. The order
+// counts: a wait in which the backend never answered matches ErrTimeout as well.
+func acquireError(err error, conflict int) error {
+	switch {
+	case errors.Is(err, lockclient.ErrInvalid):
+		return &exitError{code: exitUsage, err: err}
+	case errors.Is(err, lockclient.ErrUnavailable):
+		return &exitError{code: exitUnavailable, err: err}
+	case errors.Is(err, lockclient.ErrTimeout), errors.Is(err, lockclient.ErrOverloaded):
+		return &exitError{code: conflict, err: err, quiet: true}
+	}
+	return &exitError{code: exitUnavailable, err: err}
+}
+
+// codeOf is the exit code of an error. One without a code comes from the parsing
+// of the command line.
+func codeOf(err error) int {
+	var e *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &e):
+		return e.code
+	}
+	return exitUsage
+}

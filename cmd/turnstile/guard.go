@@ -1,0 +1,107 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// guardArg, as the only argument, makes the binary a guard. It is no command: the
+// flags know nothing of it.
+const guardArg = "__guard"
+
+const (
+	dismissal = "dismissed"
+	// guardPoll is how often the guard looks whether a killed group is gone.
+	guardPoll = 2 * time.Millisecond
+)
+
+// A guard is a process of ours that outlives a SIGKILL of turnstile. It holds the
+// reading end of a pipe; that the pipe ends without a dismissal says that turnstile
+// is gone. Then it kills the command's group, and ends when the group has: with it
+// goes the last descriptor of a file:// session, and only so the key is free.
+//
+// The pipe's end comes at once and from the kernel, where a parent-death signal
+// reaches the direct child alone. The guard is a session of its own, since what
+// kills turnstile may kill its whole group.
+type guard struct {
+	cmd  *exec.Cmd
+	pipe *os.File
+}
+
+// startGuard starts a guard; session is the descriptor that a file:// session is
+// locked through, or nil. It returns as soon as the process exists: what it has to
+// know waits in the pipe.
+func startGuard(session *os.File) (*guard, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("no guard: %w", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("no guard: %w", err)
+	}
+	defer r.Close()
+	cmd := exec.Command(self, guardArg)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = []string{} // no secrets where nobody needs them
+	cmd.Dir = "/"        // it must not keep a file system from being unmounted
+	cmd.Stdin = r
+	if session != nil {
+		cmd.ExtraFiles = []*os.File{session}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		w.Close()
+		return nil, fmt.Errorf("no guard: %w", err)
+	}
+	return &guard{cmd: cmd, pipe: w}, nil
+}
+
+// watch names the group to kill.
+func (g *guard) watch(group int) {
+	if g != nil {
+		fmt.Fprintln(g.pipe, group)
+	}
+}
+
+// dismiss says that nothing is left to kill. It comes before the command is
+// reaped, while the group's number is still its own.
+func (g *guard) dismiss() {
+	if g != nil {
+		fmt.Fprintln(g.pipe, dismissal)
+		g.pipe.Close()
+	}
+}
+
+// wait returns when a dismissed guard is gone.
+func (g *guard) wait() {
+	if g != nil {
+		_ = g.cmd.Wait() // it has nothing to tell
+	}
+}
+
+// runGuard is the guard's side.
+func runGuard() int {
+	// A pkill by name means turnstile, which knows what to do; not its guard.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	told, _ := io.ReadAll(os.Stdin) // what came before an error counts
+	var group int
+	_, err := fmt.Sscan(string(told), &group)
+	if err != nil || group <= 1 || strings.Contains(string(told), dismissal) {
+		return 0
+	}
+	// KILL again and again: a process may have joined the group in between.
+	for groupRuns(group) {
+		_ = syscall.Kill(-group, syscall.SIGKILL)
+		time.Sleep(guardPoll)
+	}
+	return 0
+}

@@ -1,0 +1,29 @@
+// Package main is the turnstile command: it runs other commands under a lock.
+//
+//	main.go       where it starts; root.go the flags of all commands, version.go
+//	run.go        `turnstile run`: its flags, and the plan that comes of them
+//	execute.go    acquire, start, supervise, release
+//	supervise.go  the state machine that ends a command whose hold is going
+//	child.go      the command's process group; terminal.go who has the terminal
+//	guard.go      the process that ends the group if turnstile is killed
+//
+// # What holds while a command runs
+//
+//  1. The command is started only under a hold, and gets no second one.
+//  2. When the hold can't be renewed, the command's process group is gone before
+//     the deadline; until it is gone the hold is not released.
+//  3. When the command ends by itself the hold is released at once: what it left
+//     running in the background goes on without the lock. Let the command wait
+//     for what the lock must cover.
+//  4. If turnstile is killed, the guard ends the group, and only then lets go of a
+//     file:// session.
+//
+// Out of reach are processes that left the group: those that made a session of
+// their own (setsid, daemons), and a guard that was killed along with turnstile.
+package main
+
+import "os"
+
+func main() {
+	os.Exit(start(os.Args, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
+)
+
+// TestMain makes the test binary a turnstile when it is called by that name; the
+// scripts and tests start it from the PATH as a user would.
+func TestMain(m *testing.M) {
+	testscript.Main(leakChecked{m}, map[string]func(){"turnstile": main})
+}
+
+// leakChecked is goleak.VerifyTestMain for a runner that exits by itself.
+type leakChecked struct{ m *testing.M }
+
+func (l leakChecked) Run() int {
+	code := l.m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		io.WriteString(os.Stderr, err.Error()+"\n")
+		code = 1
+	}
+	return code
+}
+
+// Each script has a file:// backend of its own. `exits CODE COMMAND…` runs a
+// command and checks its exit code.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("TURNSTILE_BACKEND", "file://"+filepath.Join(env.WorkDir, "locks"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var status *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &status) {
+		got = status.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}

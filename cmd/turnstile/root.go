@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+// settings are the flags of all commands, resolved.
+type settings struct {
+	backend string // a URL; may carry a password
+	prefix  string // as lockclient.Config has it
+	quiet   bool
+	verbose bool
+	format  string // table or json
+	log     *slog.Logger
+	stdout  io.Writer
+}
+
+// options is where cobra puts the flags of all commands, before the environment
+// and the defaults are known.
+type options struct {
+	backend, prefix, format string
+	quiet, verbose          bool
+}
+
+const about = `Turnstile runs commands under a lock, so that one at a time runs of all that name
+the same key: on one machine with no server, or on many over Redis.
+
+A flag wins over its environment variable, and that over the default; an empty
+variable counts as unset. A backend URL with a password belongs in the environment,
+where ps does not show it; turnstile never prints it.`
+
+// start runs the command line args and returns the exit code.
+func start(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 1 && args[1] == guardArg {
+		return runGuard()
+	}
+	var o options
+	root := newRoot(&o)
+	root.SetArgs(args[1:])
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var e *exitError
+	switch {
+	case err == nil:
+	case errors.As(err, &e) && (e.err == nil || e.quiet && o.quiet):
+	default:
+		fmt.Fprintln(stderr, oneLine(err))
+	}
+	return codeOf(err)
+}
+
+func newRoot(o *options) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "turnstile",
+		Short: "Run commands under a lock",
+		Long:  about,
+		// Errors are printed once, on one line, by start; what a command does wrong
+		// at run time is no reason to explain the flags.
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		DisableSuggestions: true, // they take a second line
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file://DIR, redis://HOST:PORT/DB (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
+	f.StringVar(&o.prefix, "prefix", "", "put before every key in the backend; \"\" for nothing (env TURNSTILE_KEY_PREFIX; default "+lockclient.DefaultKeyPrefix+")")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "no warnings, and no message when the key is not acquired in time")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
+	f.StringVarP(&o.format, "output", "o", "table", "`FORMAT` of what is listed: table or json")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.AddCommand(newRun(o), newVersion(o))
+	return root
+}
+
+// resolve completes the flags of all commands by the environment and the defaults.
+func (o *options) resolve(cmd *cobra.Command) (settings, error) {
+	s := settings{quiet: o.quiet, verbose: o.verbose, format: o.format, stdout: cmd.OutOrStdout()}
+	if o.quiet && o.verbose {
+		return s, usage("-q and -v together: choose one")
+	}
+	if o.format != "table" && o.format != "json" {
+		return s, usage("-o %q: table or json", o.format)
+	}
+	s.backend = text(cmd, "backend", o.backend, "TURNSTILE_BACKEND", defaultBackend())
+	if err := checkBackend(s.backend); err != nil {
+		return s, err
+	}
+	s.prefix = text(cmd, "prefix", o.prefix, "TURNSTILE_KEY_PREFIX", lockclient.DefaultKeyPrefix)
+	if s.prefix == "" {
+		s.prefix = lockclient.NoPrefix
+	}
+	level := slog.LevelWarn
+	switch {
+	case o.quiet:
+		level = slog.LevelError
+	case o.verbose:
+		level = slog.LevelDebug
+	}
+	s.log = newLogger(cmd.ErrOrStderr(), level)
+	return s, nil
+}
+
+// defaultBackend excludes the processes of one user on one machine. It is the
+// same directory whatever the environment says: under cron and sudo there is no
+// XDG_RUNTIME_DIR, TMPDIR differs, and two directories would exclude nobody. The
+// file backend checks whose it is.
+func defaultBackend() string {
+	return "file:///var/tmp/turnstile-" + strconv.Itoa(os.Getuid())
+}
+
+// checkBackend catches what is no URL at all before anything is opened. The
+// parser's error is not passed on: it quotes the URL, password included.
+func checkBackend(backend string) error {
+	u, err := url.Parse(backend)
+	if err != nil {
+		return usage("the backend is not a valid URL (is a special character of its password not escaped?)")
+	}
+	if u.Scheme == "" {
+		return usage("backend %q is not a URL: write file://DIR, redis://HOST:PORT/DB", mask(backend))
+	}
+	return nil
+}
+
+// text is a flag's value by the order of all: flag, environment, default.
+func text(cmd *cobra.Command, flag, value, env, fallback string) string {
+	if cmd.Flags().Changed(flag) {
+		return value
+	}
+	if v := os.Getenv(env); v != "" {
+		return v
+	}
+	return fallback
+}
+
+// duration is text for a duration; env is empty if no variable sets it. The
+// error names the place where the bad value stands.
+func duration(cmd *cobra.Command, flag, value, env string, fallback time.Duration) (time.Duration, error) {
+	source := "--" + flag
+	if !cmd.Flags().Changed(flag) {
+		if source, value = env, os.Getenv(env); env == "" || value == "" {
+			return fallback, nil
+		}
+	}
+	d, err := parseDuration(value)
+	if err != nil {
+		return 0, usage("%s: %w", source, err)
+	}
+	return d, nil
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+const (
+	defaultTimeout = 60 * time.Second
+	// defaultExpires is longer than the library's: commands run for longer than
+	// critical sections, and one that hangs is renewed all the same.
+	defaultExpires = 30 * time.Second
+	// defaultGrace is the most that a command gets between TERM and KILL by default.
+	defaultGrace = 5 * time.Second
+	// graceShare is the part of expires that --kill-after may be at most. A hold is
+	// renewed when a third of it has passed, so that two thirds are left; a third of
+	// them for the command's end leaves time for renewals to be retried.
+	graceShare = 3
+)
+
+// A plan is what a run shall do, flags and environment resolved.
+type plan struct {
+	settings
+	key      string
+	argv     []string      // the command, as it sees itself
+	path     string        // its file
+	timeout  time.Duration // how long to wait for the key
+	try      bool          // don't wait at all
+	expires  time.Duration
+	grace    time.Duration // between TERM and KILL
+	conflict int           // the exit code when the key was not acquired in time
+}
+
+// runFlags is where cobra puts the flags of run.
+type runFlags struct {
+	timeout, expires, grace string
+	conflict                string
+	try, shell              bool
+}
+
+const aboutRun = `Run waits for KEY, runs COMMAND while it holds it, and exits with COMMAND's exit code.
+The hold is renewed while the command runs. Flags end at KEY: what follows belongs to COMMAND.
+
+COMMAND is its own process group. INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the
+group; a second INT or TERM within --kill-after kills it. It finds TURNSTILE_KEY and
+TURNSTILE_FENCE in its environment: a resource that remembers the highest fence it saw can
+refuse what comes late. When COMMAND ends, the key is free: what it left running in the
+background goes on without the lock.
+
+When the hold can't be renewed, the group gets TERM in time, and KILL before the hold is over.
+
+Exit codes: COMMAND's own, 128+n if it ended by signal n; 75 (or -E) not acquired in time;
+76 the hold was lost while COMMAND ran; 69 the backend never answered; 64 bad usage;
+126 COMMAND can't be run, 127 it is not found; 130 interrupted while waiting (TERM: 143).`
+
+const runExamples = `  turnstile run nightly -- ./backup.sh --full
+  turnstile run -n -E 0 cron-job -- ./sync        # skip this run if the last one is still on
+  turnstile run -w 90 -c deploy 'git pull && make deploy'`
+
+func newRun(o *options) *cobra.Command {
+	var r runFlags
+	cmd := &cobra.Command{
+		Use:     "run [flags] KEY -- COMMAND [ARG...]",
+		Short:   "Run a command under the lock",
+		Long:    aboutRun,
+		Example: runExamples,
+		// The rest of the line is the command's; plan looks at it.
+		Args:                  cobra.ArbitraryArgs,
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := o.resolve(cmd)
+			if err != nil {
+				return err
+			}
+			p, err := r.plan(cmd, s, args)
+			if err != nil {
+				return err
+			}
+			return p.execute()
+		},
+	}
+	f := cmd.Flags()
+	f.SetInterspersed(false) // so that COMMAND's flags stay its own, with or without --
+	f.StringVarP(&r.timeout, "timeout", "w", "", "wait for KEY this `LONG`: seconds or 1m30s; 0 is one try (env TURNSTILE_TIMEOUT; default 60s)")
+	f.BoolVarP(&r.try, "nonblock", "n", false, "don't wait: exit at once if another holds KEY")
+	f.StringVar(&r.expires, "expires", "", "free KEY this `LONG` after the holder's machine is gone (env TURNSTILE_EXPIRES; default 30s)")
+	f.StringVarP(&r.conflict, "conflict-exit-code", "E", "75", "exit with `N` when KEY is not acquired in time")
+	f.StringVar(&r.grace, "kill-after", "", "KILL comes this `LONG` after TERM; at most a third of --expires (default 5s, or that third)")
+	f.BoolVarP(&r.shell, "command", "c", false, "COMMAND is one string for /bin/sh -c")
+	return cmd
+}
+
+// plan completes the flags of run and checks all that can be checked before the
+// key is acquired: a wrong command line should not wait a minute to be refused.
+func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, error) {
+	p := &plan{settings: s, try: r.try}
+	var err error
+	if r.try && cmd.Flags().Changed("timeout") {
+		return nil, usage("-n does not wait and --timeout does: choose one")
+	}
+	if p.timeout, err = duration(cmd, "timeout", r.timeout, "TURNSTILE_TIMEOUT", defaultTimeout); err != nil {
+		return nil, err
+	}
+	if p.expires, err = duration(cmd, "expires", r.expires, "TURNSTILE_EXPIRES", defaultExpires); err != nil {
+		return nil, err
+	}
+	if p.expires < lockclient.MinExpires || p.expires > lockclient.MaxExpires {
+		return nil, usage("expires of %v: %v to %v", p.expires, lockclient.MinExpires, lockclient.MaxExpires)
+	}
+	longest := p.expires / graceShare
+	if p.grace, err = duration(cmd, "kill-after", r.grace, "", min(defaultGrace, longest)); err != nil {
+		return nil, err
+	}
+	if p.grace > longest {
+		return nil, usage("--kill-after %v: at most a third of expires (%v), or the command could outlive its hold", p.grace, longest)
+	}
+	if p.conflict, err = strconv.Atoi(r.conflict); err != nil || p.conflict < 0 || p.conflict > 255 {
+		return nil, usage("--conflict-exit-code %q: a number from 0 to 255", r.conflict)
+	}
+	return p, p.command(args, r.shell)
+}
+
+// command takes what follows the flags: KEY, maybe --, and the command.
+func (p *plan) command(args []string, shell bool) error {
+	if len(args) == 0 {
+		return usage("run needs a key and a command: turnstile run [flags] KEY -- COMMAND [ARG...]")
+	}
+	p.key, p.argv = args[0], args[1:]
+	if len(p.argv) > 0 && p.argv[0] == "--" {
+		p.argv = p.argv[1:]
+	}
+	switch {
+	case p.key == "" || len(p.key) > lockclient.MaxKey:
+		return usage("a key of %d bytes: 1 to %d", len(p.key), lockclient.MaxKey)
+	case len(p.argv) == 0 || p.argv[0] == "":
+		return usage("no command to run under %q: turnstile run [flags] KEY -- COMMAND [ARG...]", p.key)
+	case shell && len(p.argv) > 1:
+		return usage("-c takes one string, got %d: quote it, or leave out -c", len(p.argv))
+	case shell:
+		p.argv = []string{"/bin/sh", "-c", p.argv[0]}
+	}
+	return p.find()
+}
+
+// find looks the command up before the key is acquired. A relative match through
+// the caller's own PATH is taken, as every shell does.
+func (p *plan) find() error {
+	path, err := exec.LookPath(p.argv[0])
+	switch {
+	case err == nil || errors.Is(err, exec.ErrDot):
+		p.path = path
+		return nil
+	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
+		return &exitError{code: exitNotFound, err: err}
+	}
+	return &exitError{code: exitCannotRun, err: err}
+}

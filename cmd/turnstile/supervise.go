@@ -1,0 +1,251 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+// A hold is what a supervised command runs under: *lockclient.Lock.
+type hold interface {
+	Key() string
+	Fence() uint64
+	Deadline() time.Time
+	Context() context.Context
+	Extend(d time.Duration) error
+	Release() error
+}
+
+var _ hold = (*lockclient.Lock)(nil)
+
+// A terminal is what the command may be lent.
+type terminal interface {
+	// Lend gives the command's group the foreground, if turnstile has it to give.
+	Lend()
+	// Lends reports whether the command had the terminal from its start.
+	Lends() bool
+	// StopSelf takes the terminal back and stops turnstile as the shell expects of a
+	// stopped job; it returns when turnstile was continued.
+	StopSelf()
+}
+
+// A job is a running command and its process group.
+type job interface {
+	// Signal signals the whole group; one that is gone is no error.
+	Signal(sig syscall.Signal)
+	// Ended is closed when the command itself has ended.
+	Ended() <-chan struct{}
+	// Stopped delivers the signal when the command was stopped.
+	Stopped() <-chan syscall.Signal
+	// Running reports whether any process of the group still runs.
+	Running() bool
+}
+
+const (
+	// mostMargin and marginShare are how long before the deadline a command has to
+	// be gone: for the kernel to end it, and for us to see it. Of a short hold it is
+	// a sixth: with --kill-after's third that is half, and renewals come when two
+	// thirds are left, so that one that is late is not taken for one that failed.
+	mostMargin  = 500 * time.Millisecond
+	marginShare = 6
+
+	// lookAround is how often the wall clock is compared while nothing happens:
+	// timers stand still while the machine is suspended.
+	lookAround = time.Second
+	// groupPoll is how often a group is asked whether it is gone; the kernel tells
+	// only of the direct child.
+	groupPoll = 5 * time.Millisecond
+	// burial is how long a killed group may take to be gone. What is still there
+	// then is stuck in the kernel, and no waiting of ours helps.
+	burial = 2 * time.Second
+)
+
+func marginFor(expires time.Duration) time.Duration { return min(mostMargin, expires/marginShare) }
+
+// A supervisor watches one command under one hold. It is a state machine with
+// three states, and never goes back:
+//
+//	guarded   the hold is good; signals are passed on
+//	leaving   it is lost, or soon will be: the group has TERM, and KILL is set
+//	killed    the group has KILL
+//
+// That the backend answers again after TERM changes nothing: the command was
+// told to go.
+type supervisor struct {
+	// Set by the caller, then immutable.
+	hold    hold
+	job     job
+	grace   time.Duration // from TERM to KILL
+	margin  time.Duration // from KILL to the deadline
+	signals <-chan os.Signal
+	tty     terminal
+	log     *slog.Logger
+	now     func() time.Time
+
+	// Owned by run.
+	lost    error     // why the state is no longer guarded
+	killAt  time.Time // when leaving
+	killed  time.Time // when killed
+	ending  time.Time // when INT or TERM was last passed on
+	pausing bool      // SIGTSTP was passed on
+}
+
+// run returns when the command has ended and, if the hold was lost, when nothing
+// of its group runs any more. The error says why the hold was lost; nil means that
+// it was good up to the command's end.
+func (s *supervisor) run() error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	gone := s.hold.Context().Done()
+	ended := s.job.Ended()
+	for {
+		select {
+		case <-ended:
+			ended = nil
+		case <-gone:
+			gone = nil
+			s.lose(context.Cause(s.hold.Context()))
+		case sig := <-s.signals:
+			s.pass(sig.(syscall.Signal))
+		case sig := <-s.job.Stopped():
+			s.stopped(sig)
+		case <-timer.C:
+		}
+		s.look()
+		if ended == nil && s.done() {
+			return s.lost
+		}
+		timer.Reset(s.pause(ended == nil))
+	}
+}
+
+// look compares the clock with what has to happen next. It is called after every
+// event, so that a process that was stopped or suspended acts before anything else.
+func (s *supervisor) look() {
+	now := s.now()
+	switch {
+	case s.lost == nil && reached(now, s.hold.Deadline()):
+		s.lose(lockclient.ErrExpired)
+	case s.lost == nil && s.hold.Context().Err() != nil:
+		s.lose(context.Cause(s.hold.Context()))
+	case s.lost == nil && reached(now, s.leaveAt()):
+		s.lose(errNotRenewed)
+	case s.lost != nil && s.killed.IsZero() && reached(now, s.killAt):
+		s.kill()
+	}
+}
+
+var errNotRenewed = errors.New("it could not be renewed")
+
+// leaveAt is the last moment to send TERM unless the deadline moves on.
+func (s *supervisor) leaveAt() time.Time { return s.hold.Deadline().Add(-s.margin - s.grace) }
+
+// lose begins the end of the command. KILL comes after the grace, but not so late
+// that the command could outlive the hold: where less time is left, because this
+// process was stopped or asleep, the command gets less, down to none.
+func (s *supervisor) lose(cause error) {
+	if s.lost != nil {
+		return
+	}
+	now := s.now()
+	s.lost = cause
+	s.killAt = now.Add(s.grace)
+	if last := s.hold.Deadline().Add(-s.margin); last.Before(s.killAt) {
+		s.killAt = last
+	}
+	s.log.Warn("the hold is lost, ending the command", "key", s.hold.Key(), "cause", cause)
+	s.job.Signal(syscall.SIGTERM)
+	s.look() // before a stopped group goes on: it may be too late for TERM
+	s.job.Signal(syscall.SIGCONT)
+}
+
+func (s *supervisor) kill() {
+	s.killed = s.now()
+	s.job.Signal(syscall.SIGKILL)
+}
+
+// done is asked after the command itself has ended. While the hold was good that
+// is all; once it was lost, the rest of the group is waited for.
+func (s *supervisor) done() bool {
+	switch {
+	case s.lost == nil:
+		return true
+	case !s.job.Running():
+		return true
+	case !s.killed.IsZero() && reached(s.now(), s.killed.Add(burial)):
+		s.log.Warn("some of the command's processes can't be killed", "key", s.hold.Key())
+		return true
+	}
+	return false
+}
+
+// pause is how long to sleep unless something happens.
+func (s *supervisor) pause(ended bool) time.Duration {
+	var d time.Duration
+	switch {
+	case s.lost != nil && ended:
+		d = groupPoll
+	case s.lost == nil:
+		d = s.leaveAt().Sub(s.now())
+	case s.killed.IsZero():
+		d = s.killAt.Sub(s.now())
+	default:
+		d = lookAround
+	}
+	return min(max(d, 0), lookAround)
+}
+
+// pass forwards a signal to the group. A second INT or TERM within the grace says
+// that the first did not help.
+func (s *supervisor) pass(sig syscall.Signal) {
+	switch sig {
+	case syscall.SIGINT, syscall.SIGTERM:
+		now := s.now()
+		if !s.ending.IsZero() && !reached(now, s.ending.Add(s.grace)) {
+			s.kill()
+			return
+		}
+		s.ending = now
+	case syscall.SIGTSTP:
+		s.pausing = true
+	case syscall.SIGCONT:
+		// We were stopped and go on: the caller of pass compares the clock. If this
+		// was the shell's fg, the terminal is ours and the command's to have.
+		s.look()
+		s.tty.Lend()
+		return
+	}
+	s.job.Signal(sig)
+}
+
+// stopped follows a command that was stopped by Ctrl-Z, or for using the terminal
+// from the background: the shell should see a stopped job. A command that somebody
+// stopped by hand stays stopped, under a hold that is renewed.
+func (s *supervisor) stopped(sig syscall.Signal) {
+	if !s.pausing && !s.tty.Lends() {
+		if sig == syscall.SIGTTIN || sig == syscall.SIGTTOU {
+			s.log.Warn("the command was stopped: it wants the terminal, which it gets only if turnstile is in the foreground and stdin and stdout are that terminal")
+		}
+		return
+	}
+	s.pausing = false
+	s.tty.StopSelf()
+	s.look() // the hold may have ended meanwhile; then the group must not go on
+	s.tty.Lend()
+	if s.lost == nil {
+		s.job.Signal(syscall.SIGCONT)
+	}
+}
+
+// reached reports whether t has come, by the monotonic clock, or by the wall clock,
+// which goes on while the machine is suspended.
+func reached(now, t time.Time) bool {
+	return !now.Before(t) || !now.Round(0).Before(t.Round(0))
+}

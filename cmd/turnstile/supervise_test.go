@@ -1,0 +1,350 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+const (
+	expires = 30 * time.Second
+	grace   = 5 * time.Second
+	margin  = 500 * time.Millisecond
+)
+
+// A fakeHold is a hold whose deadline the test moves.
+type fakeHold struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex // protects deadline
+	deadline time.Time
+}
+
+func (h *fakeHold) Key() string                { return "k" }
+func (h *fakeHold) Fence() uint64              { return 1 }
+func (h *fakeHold) Context() context.Context   { return h.ctx }
+func (h *fakeHold) Release() error             { return nil }
+func (h *fakeHold) Extend(time.Duration) error { return nil }
+
+func (h *fakeHold) Deadline() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.deadline
+}
+
+func (h *fakeHold) renew() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.deadline = time.Now().Add(expires)
+}
+
+// A fakeJob is a command that ends some time after TERM, or only by KILL.
+type fakeJob struct {
+	begin   time.Time
+	ended   chan struct{}
+	stopped chan syscall.Signal
+	obeys   time.Duration // from TERM to its end; 0: it ignores TERM
+	leaves  time.Duration // how long others of its group run on after its end
+
+	mu   sync.Mutex // protects what follows
+	log  []event
+	over time.Time // of the command
+}
+
+// An event is a signal, and how long after the test's begin the job got it.
+type event struct {
+	at  time.Duration
+	sig syscall.Signal
+}
+
+func (j *fakeJob) Ended() <-chan struct{}         { return j.ended }
+func (j *fakeJob) Stopped() <-chan syscall.Signal { return j.stopped }
+
+func (j *fakeJob) Running() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	killed := slices.ContainsFunc(j.log, func(e event) bool { return e.sig == syscall.SIGKILL })
+	return j.over.IsZero() || !killed && time.Since(j.over) < j.leaves
+}
+
+func (j *fakeJob) Signal(sig syscall.Signal) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.log = append(j.log, event{time.Since(j.begin), sig})
+	switch {
+	case sig == syscall.SIGKILL:
+		j.endLocked()
+	case sig == syscall.SIGTERM && j.obeys > 0:
+		time.AfterFunc(j.obeys, j.end)
+	}
+}
+
+func (j *fakeJob) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.endLocked()
+}
+
+func (j *fakeJob) endLocked() {
+	if j.over.IsZero() {
+		j.over = time.Now()
+		close(j.ended)
+	}
+}
+
+// A fakeTTY counts, and runs what the test does while turnstile is stopped.
+type fakeTTY struct {
+	lends     bool
+	lent      int
+	meanwhile func()
+}
+
+func (f *fakeTTY) Lend()       { f.lent++ }
+func (f *fakeTTY) Lends() bool { return f.lends }
+func (f *fakeTTY) StopSelf() {
+	if f.meanwhile != nil {
+		f.meanwhile()
+	}
+}
+
+// A scene is a supervisor with its fakes, at time 0 of a hold that was just granted.
+type scene struct {
+	*supervisor
+	hold    *fakeHold
+	job     *fakeJob
+	tty     *fakeTTY
+	signals chan os.Signal
+}
+
+func newScene() *scene {
+	s := &scene{
+		hold:    &fakeHold{deadline: time.Now().Add(expires)},
+		job:     &fakeJob{begin: time.Now(), ended: make(chan struct{}), stopped: make(chan syscall.Signal, 1)},
+		tty:     &fakeTTY{},
+		signals: make(chan os.Signal, 16),
+	}
+	s.hold.ctx, s.hold.cancel = context.WithCancelCause(context.Background())
+	s.supervisor = &supervisor{
+		hold: s.hold, job: s.job, grace: grace, margin: margin, signals: s.signals, tty: s.tty,
+		log: slog.New(slog.DiscardHandler), now: time.Now,
+	}
+	return s
+}
+
+// after does something at a time of the scene.
+func (s *scene) after(d time.Duration, f func()) { time.AfterFunc(d, f) }
+
+// check runs the supervisor and compares what it returned, when, and the signals.
+func (s *scene) check(t *testing.T, lost error, end time.Duration, want ...event) {
+	t.Helper()
+	if err := s.run(); !errors.Is(err, lost) {
+		t.Errorf("run: %v, want %v", err, lost)
+	}
+	if took := time.Since(s.job.begin); took != end {
+		t.Errorf("returned after %v, want %v", took, end)
+	}
+	if !slices.Equal(s.job.log, want) {
+		t.Errorf("signals %v, want %v", s.job.log, want)
+	}
+}
+
+const (
+	leave = expires - grace - margin // when a hold that is not renewed is left
+	kill  = expires - margin
+)
+
+func TestACommandThatEndsIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.after(7*time.Second, s.job.end)
+		s.check(t, nil, 7*time.Second)
+	})
+}
+
+func TestARenewedHoldLastsAsLongAsTheCommand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		stop := make(chan struct{})
+		go func() { // ends with stop
+			tick := time.NewTicker(expires * 2 / 3)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					s.hold.renew()
+				case <-stop:
+					return
+				}
+			}
+		}()
+		s.after(time.Hour+time.Second, s.job.end)
+		s.check(t, nil, time.Hour+time.Second)
+		close(stop)
+	})
+}
+
+func TestAHoldThatIsNotRenewedEndsTheCommandBeforeTheDeadline(t *testing.T) {
+	term := []event{{leave, syscall.SIGTERM}, {leave, syscall.SIGCONT}}
+	for name, c := range map[string]struct {
+		obeys, leaves time.Duration
+		end           time.Duration
+		want          []event
+	}{
+		"it obeys TERM":           {obeys: time.Second, end: leave + time.Second, want: term},
+		"it ignores TERM":         {end: kill, want: append(term[:2:2], event{kill, syscall.SIGKILL})},
+		"its group runs on":       {obeys: time.Second, leaves: 2 * time.Second, end: leave + 3*time.Second, want: term},
+		"its group has to be met": {obeys: time.Second, leaves: time.Hour, end: kill, want: append(term[:2:2], event{kill, syscall.SIGKILL})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene()
+				s.job.obeys, s.job.leaves = c.obeys, c.leaves
+				s.check(t, errNotRenewed, c.end, c.want...)
+			})
+		})
+	}
+}
+
+func TestARenewalAfterTERMChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.after(leave+time.Second, s.hold.renew)
+		s.check(t, errNotRenewed, kill,
+			event{leave, syscall.SIGTERM}, event{leave, syscall.SIGCONT}, event{kill, syscall.SIGKILL})
+	})
+}
+
+func TestAHoldThatIsTakenAwayEndsTheCommandAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.after(time.Second, func() { s.hold.cancel(lockclient.ErrLost) })
+		s.check(t, lockclient.ErrLost, time.Second+grace,
+			event{time.Second, syscall.SIGTERM}, event{time.Second, syscall.SIGCONT},
+			event{time.Second + grace, syscall.SIGKILL})
+	})
+}
+
+func TestAHoldThatIsTakenAwayLateStillEndsTheCommandBeforeTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const at = leave - time.Millisecond
+		s := newScene()
+		s.after(at, func() { s.hold.cancel(lockclient.ErrLost) })
+		s.check(t, lockclient.ErrLost, at+grace,
+			event{at, syscall.SIGTERM}, event{at, syscall.SIGCONT}, event{at + grace, syscall.SIGKILL})
+	})
+}
+
+// A process that was stopped, or a machine that was suspended, finds out late.
+// There is nothing left to be gentle with: the next holder may be there.
+func TestWhoFindsOutLateKillsAtOnce(t *testing.T) {
+	for name, late := range map[string]time.Duration{
+		"just before the deadline": expires - time.Millisecond,
+		"long after it":            time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene()
+				s.now = func() time.Time { // the wall clock leaps after half a second
+					now := time.Now().Round(0)
+					if now.Sub(s.job.begin.Round(0)) > 500*time.Millisecond {
+						now = now.Add(late - time.Second)
+					}
+					return now
+				}
+				lost := errNotRenewed
+				if late > expires {
+					lost = lockclient.ErrExpired
+				}
+				s.check(t, lost, time.Second, event{time.Second, syscall.SIGTERM},
+					event{time.Second, syscall.SIGKILL}, event{time.Second, syscall.SIGCONT})
+			})
+		})
+	}
+}
+
+func TestACommandThatEndsAsItsHoldIsLostHasLostIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.hold.cancel(lockclient.ErrLost)
+		s.job.end()
+		s.check(t, lockclient.ErrLost, 0, event{0, syscall.SIGTERM}, event{0, syscall.SIGCONT})
+	})
+}
+
+func TestSignalsAreForwardedInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		want := []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGUSR1, syscall.SIGINT}
+		var events []event
+		for _, sig := range want {
+			s.signals <- sig
+			events = append(events, event{0, sig})
+		}
+		s.after(time.Second, s.job.end)
+		s.check(t, nil, time.Second, events...)
+	})
+}
+
+func TestASecondINTOrTERMInTimeKills(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.signals <- syscall.SIGINT
+		s.after(grace-1, func() { s.signals <- syscall.SIGTERM })
+		s.check(t, nil, grace-1, event{0, syscall.SIGINT}, event{grace - 1, syscall.SIGKILL})
+	})
+	synctest.Test(t, func(t *testing.T) { // too late to be meant so
+		s := newScene()
+		s.signals <- syscall.SIGINT
+		s.after(grace, func() { s.signals <- syscall.SIGINT })
+		s.after(grace+1, s.job.end)
+		s.check(t, nil, grace+1, event{0, syscall.SIGINT}, event{grace, syscall.SIGINT})
+	})
+}
+
+func TestCtrlZStopsBothAndFgContinuesTheCommand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.tty.lends = true
+		s.tty.meanwhile = func() { time.Sleep(10 * time.Second) } // as long as we are stopped
+		s.after(time.Second, func() { s.job.stopped <- syscall.SIGTSTP })
+		s.after(12*time.Second, s.job.end)
+		s.check(t, nil, 12*time.Second, event{11 * time.Second, syscall.SIGCONT})
+		if s.tty.lent != 1 {
+			t.Errorf("the terminal was lent %d times, want once", s.tty.lent)
+		}
+	})
+}
+
+func TestAHoldThatEndedMeanwhileIsNoticedBeforeTheCommandGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.signals <- syscall.SIGTSTP // a terminal that was not lent: the signal is ours
+		s.after(time.Second, func() { s.job.stopped <- syscall.SIGTSTP })
+		s.tty.meanwhile = func() { time.Sleep(expires) }
+		at := time.Second + expires
+		s.check(t, lockclient.ErrExpired, at, event{0, syscall.SIGTSTP},
+			event{at, syscall.SIGTERM}, event{at, syscall.SIGKILL}, event{at, syscall.SIGCONT})
+	})
+}
+
+func TestACommandThatSomebodyElseStoppedStaysStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.job.stopped <- syscall.SIGSTOP
+		s.tty.meanwhile = func() { t.Error("turnstile stopped itself") }
+		s.after(time.Second, s.job.end)
+		s.check(t, nil, time.Second)
+	})
+}
