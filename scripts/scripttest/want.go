@@ -75,8 +75,17 @@ func compare(got any, want []any) (string, error) {
 			}
 		}
 		masked[i] = fmt.Sprintf("%T:%v", v, v)
+		if isBase(v) {
+			masked[i] = fmt.Sprintf("%T:base", v) // known to this case, but another run's
+		}
 	}
 	return strings.Join(masked, " "), nil
+}
+
+// isBase: 16 digits are a time in µs, until 2286.
+func isBase(v any) bool {
+	s, ok := v.(string)
+	return ok && len(s) == 16 && strings.Trim(s, "0123456789") == ""
 }
 
 // number reads an integer that came as one or as its digits.
