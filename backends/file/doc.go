@@ -1,0 +1,38 @@
+// Package file keeps leases in a directory, for the processes of one machine,
+// in containers too, with no server. It works on Linux and macOS, on a local
+// file system: flock(2) over NFS is something else.
+//
+// Two kinds of files stand in the directory:
+//
+//	k-HASH    a record: who has one key, who waits for it, its last fence base
+//	s-RANDOM  a session: its process holds it under flock for as long as it lives
+//
+// What keeps a lease exclusive:
+//
+//  1. A record changes only under its flock, and after the flock was taken the
+//     path must still name the locked inode; a cleaner may have unlinked it.
+//  2. A record has two slots, and a change is written to the older one, with
+//     a checksum. A write that was torn by a crash or a full disk leaves the
+//     newer slot as it was: the change did not happen, and whoever made it was
+//     told so or is dead.
+//  3. A record names the full key, so two keys whose names collide are refused
+//     rather than merged.
+//  4. A lease ends at its time, or when its session file is free: the kernel
+//     drops the flock with the process, however that ended. No process ids are
+//     compared, so containers with namespaces of their own take part.
+//  5. A free key goes to the first waiter that is alive, whoever calls.
+//  6. Every descriptor is close-on-exec: a child can't keep a session alive by
+//     accident. [Backend.SessionFile] is there to do it on purpose.
+//
+// A record both of whose slots are unreadable was not written by this package:
+// nobody is granted its key, each verb says so with the path, and it counts as
+// free when it was not touched for longer than the longest lease. Removing a
+// record by hand frees its key at once, whoever holds it.
+//
+// Lease ends are told on the clock that runs since boot (Linux), which neither
+// a step of the wall clock nor a suspend disturbs; on macOS on the wall clock.
+//
+// A process that is stopped while it has a record's flock, which is held for
+// some microseconds a call, blocks that key: calls of others end with their
+// context, or after 2 s, and match ErrUnavailable.
+package file

@@ -1,0 +1,136 @@
+//go:build linux || darwin
+
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+const name = "file"
+
+// A Backend is one session on a directory of leases.
+type Backend struct {
+	// Immutable after Open.
+	dir     directory
+	session *session
+	clock   clock
+	closing chan struct{} // closed by Close: calls that wait for a record give up
+
+	settled settled
+	sweeper sweeper
+
+	// life is held for reading by every verb and for writing by Close, so that
+	// no descriptor is closed, and its number given away, under a call.
+	life   sync.RWMutex
+	closed bool      // protected by life
+	once   sync.Once // closes closing
+}
+
+var (
+	_ backends.Backend   = (*Backend)(nil)
+	_ backends.Canceler  = (*Backend)(nil)
+	_ backends.Inspector = (*Backend)(nil)
+	_ backends.Describer = (*Backend)(nil)
+)
+
+type options struct{ shared bool }
+
+// An Option changes how Open treats the directory.
+type Option func(*options)
+
+// Shared allows a directory that several users work in: see Open.
+func Shared() Option { return func(o *options) { o.shared = true } }
+
+// Open starts a session in dir, which is created with mode 0700 if it is
+// missing (its parent must exist).
+//
+// dir must be a directory and no link. Unless Shared is given it must belong
+// to the caller and be writable by nobody else. That is what a well-known
+// path such as /var/tmp/turnstile-UID needs, where anybody could have put
+// something first.
+//
+// With Shared, for a directory that the user named, it may belong to root as
+// well, and be writable by its group, or by all if it is sticky: without the
+// sticky bit anyone could unlink another's lease. Files take their access from
+// the directory's mode. Whoever may write there can also break its locks.
+func Open(dir string, opts ...Option) (*Backend, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	d, err := openDirectory(dir, o.shared)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSession(d)
+	if err != nil {
+		unix.Close(d.fd)
+		return nil, err
+	}
+	b := &Backend{dir: d, session: s, clock: newClock(), closing: make(chan struct{})}
+	b.sweep()
+	return b, nil
+}
+
+// Capabilities says what a directory can do: all but push.
+func (b *Backend) Capabilities() backends.Capabilities {
+	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true}
+}
+
+// SessionFile is the open session file. A child process that is given it
+// (exec.Cmd.ExtraFiles) keeps this session's leases alive until it, too, has
+// closed it: a guard passes it on so that a lease outlives its process for as
+// long as the work does. Leases still end at their time, and Close ends them
+// whoever has a copy. The file belongs to the backend; don't close it.
+func (b *Backend) SessionFile() *os.File { return b.session.file }
+
+// Close ends the session: its leases and places in queues are free at once.
+func (b *Backend) Close() error {
+	b.once.Do(func() { close(b.closing) })
+	b.life.Lock()
+	defer b.life.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	b.sweeper.close()
+	return errors.Join(b.session.end(b.dir), unix.Close(b.dir.fd))
+}
+
+// enter begins a verb; leave must be called when err is nil.
+func (b *Backend) enter(ctx context.Context) (leave func(), err error) {
+	if ctx.Err() != nil {
+		return nil, interrupted(ctx)
+	}
+	b.life.RLock()
+	if b.closed {
+		b.life.RUnlock()
+		return nil, backends.ErrClosed
+	}
+	return b.life.RUnlock, nil
+}
+
+// interrupted keeps ctx.Err() visible also beside a cause of the caller's own.
+func interrupted(ctx context.Context) error {
+	return fmt.Errorf("%w: %w", backends.Interrupted(ctx, name), ctx.Err())
+}
+
+// failed tells errors that pass (a full disk, no descriptor left) from those
+// that stay until somebody mends the directory.
+func failed(doing, path string, err error) error {
+	err = &os.PathError{Op: doing, Path: path, Err: err}
+	for _, lasting := range []unix.Errno{unix.EACCES, unix.EPERM, unix.EROFS, unix.ELOOP, unix.ENOTDIR} {
+		if errors.Is(err, lasting) {
+			return backends.Refused(name, "check the directory and its owner", err)
+		}
+	}
+	return backends.Unavailable(name, err)
+}

@@ -1,0 +1,213 @@
+//go:build linux || darwin
+
+package file
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash/crc32"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// A record is what is known of one key. Its times are µs on the clock of the
+// process that has it in memory.
+type record struct {
+	key   string
+	seq   uint64 // grows with each write; the newer slot has the higher one
+	last  uint64 // the newest base
+	lease lease
+	queue []waiter // in the order of their arrival
+}
+
+// A lease is a key's holder. The zero value is nobody.
+type lease struct {
+	token    backends.Token
+	session  string // its session file
+	label    string
+	at, ends int64
+	// promised: it was given to a waiter that has not come for it yet.
+	promised bool
+}
+
+// A waiter has no label: it brings it along when it comes for its lease, and
+// a queue of many is written often.
+type waiter struct {
+	token   backends.Token
+	session string
+	alive   int64 // it counts as gone afterwards
+}
+
+func (l lease) none() bool { return l.token == backends.Token{} }
+
+// recordName is where a key's record is. 128 bits of a hash make a collision
+// improbable, and the key inside makes it harmless.
+func recordName(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return recordPrefix + hex.EncodeToString(sum[:16])
+}
+
+const (
+	recordPrefix = "k-"
+
+	// A slot is magic (4), version (1), 3 bytes 0, checksum of all that follows
+	// (4), length of the body (4), seq (8), body. The rest of its place is old.
+	magic      = "TSTL"
+	version    = 1
+	headerSize = 24
+	// slotSize is the place of a slot. The second one stands behind a hole, so
+	// that a record takes two blocks; it holds a queue of 2 000 or so.
+	slotSize = 256 << 10
+
+	maxLabel = 256 // bytes of a label that are kept
+	// maxQueue keeps the longest record within its slot: 96 bytes a waiter.
+	maxQueue = 2000
+)
+
+var (
+	errTorn    = errors.New("no whole record")
+	errVersion = errors.New("a record of another version")
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// encode is the slot of a record, with the writer's clock: readers of another
+// epoch translate by the wall time of the write.
+func (r *record) encode(c clock) []byte {
+	buf := make([]byte, headerSize, 512)
+	copy(buf, magic)
+	buf[4] = version
+	put := func(s string) {
+		buf = binary.AppendUvarint(buf, uint64(len(s)))
+		buf = append(buf, s...)
+	}
+	number := func(n uint64) { buf = binary.LittleEndian.AppendUint64(buf, n) }
+	token := func(t backends.Token) {
+		if t == (backends.Token{}) {
+			put("")
+			return
+		}
+		put(t.Wire())
+	}
+	put(r.key)
+	number(c.epoch)
+	number(uint64(c.now()))
+	number(uint64(wall()))
+	number(r.last)
+	token(r.lease.token)
+	put(r.lease.session)
+	put(r.lease.label)
+	number(uint64(r.lease.at))
+	number(uint64(r.lease.ends))
+	promised := uint64(0)
+	if r.lease.promised {
+		promised = 1
+	}
+	number(promised)
+	number(uint64(len(r.queue)))
+	for _, w := range r.queue {
+		token(w.token)
+		put(w.session)
+		number(uint64(w.alive))
+	}
+	binary.LittleEndian.PutUint32(buf[12:], uint32(len(buf)-headerSize))
+	binary.LittleEndian.PutUint64(buf[16:], r.seq)
+	binary.LittleEndian.PutUint32(buf[8:], crc32.Checksum(buf[12:], castagnoli))
+	return buf
+}
+
+// bodySize is what a slot's header says of its length.
+func bodySize(slot []byte) (int, error) {
+	if len(slot) < headerSize || string(slot[:4]) != magic {
+		return 0, errTorn
+	}
+	n := binary.LittleEndian.Uint32(slot[12:])
+	if n > slotSize-headerSize {
+		return 0, errTorn
+	}
+	return int(n), nil
+}
+
+// decode reads a slot, and carries its times over to c.
+func decode(slot []byte, c clock) (*record, error) {
+	n, err := bodySize(slot)
+	if err != nil {
+		return nil, err
+	}
+	if len(slot) < headerSize+n {
+		return nil, errTorn
+	}
+	slot = slot[:headerSize+n]
+	if binary.LittleEndian.Uint32(slot[8:]) != crc32.Checksum(slot[12:], castagnoli) {
+		return nil, errTorn
+	}
+	if slot[4] != version {
+		return nil, errVersion
+	}
+	p := parser{rest: slot[headerSize:]}
+	r := &record{seq: binary.LittleEndian.Uint64(slot[16:]), key: p.text()}
+	epoch, wrote, wroteWall := p.number(), int64(p.number()), int64(p.number())
+	r.last = p.number()
+	r.lease = lease{token: p.token(), session: p.text(), label: p.text(), at: int64(p.number()), ends: int64(p.number()), promised: p.number() == 1}
+	for range min(p.number(), slotSize) {
+		w := waiter{token: p.token(), session: p.text(), alive: int64(p.number())}
+		if p.bad || !isSession(w.session) {
+			return nil, errTorn
+		}
+		r.queue = append(r.queue, w)
+	}
+	if p.bad || len(p.rest) != 0 || (!r.lease.none() && !isSession(r.lease.session)) {
+		return nil, errTorn
+	}
+	if epoch != c.epoch {
+		r.shift(wroteWall - wrote + c.now() - wall())
+	}
+	return r, nil
+}
+
+func (r *record) shift(by int64) {
+	r.lease.at += by
+	r.lease.ends += by
+	for i := range r.queue {
+		r.queue[i].alive += by
+	}
+}
+
+// A parser reads a body; once something is missing it is bad and reads zeros.
+type parser struct {
+	rest []byte
+	bad  bool
+}
+
+func (p *parser) number() uint64 {
+	if len(p.rest) < 8 {
+		p.bad, p.rest = true, nil
+		return 0
+	}
+	n := binary.LittleEndian.Uint64(p.rest)
+	p.rest = p.rest[8:]
+	return n
+}
+
+func (p *parser) text() string {
+	n, size := binary.Uvarint(p.rest)
+	if size <= 0 || n > uint64(len(p.rest)-size) {
+		p.bad, p.rest = true, nil
+		return ""
+	}
+	s := string(p.rest[size : size+int(n)])
+	p.rest = p.rest[size+int(n):]
+	return s
+}
+
+func (p *parser) token() backends.Token {
+	wire := p.text()
+	if wire == "" {
+		return backends.Token{}
+	}
+	t, ok := backends.ParseToken(wire)
+	p.bad = p.bad || !ok
+	return t
+}

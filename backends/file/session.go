@@ -1,0 +1,95 @@
+//go:build linux || darwin
+
+package file
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// sessionPrefix begins the names of session files; 32 hex digits follow.
+const sessionPrefix = "s-"
+
+// A session is this process's proof of life.
+type session struct {
+	name string
+	file *os.File // under LOCK_EX until end, or until the process is gone
+	fd   int      // the file's
+}
+
+// newSession makes a session file and locks it. Between the two a cleaner or
+// a prober may have it locked, or may have unlinked it; then another is made.
+func newSession(d directory) (*session, error) {
+	for range 100 {
+		var random [16]byte
+		rand.Read(random[:]) // never fails
+		s := &session{name: sessionPrefix + hex.EncodeToString(random[:])}
+		fd, err := d.create(s.name)
+		if err != nil {
+			return nil, failed("create", d.join(s.name), err)
+		}
+		locked, err := tryFlock(fd, unix.LOCK_EX)
+		if err == nil && locked {
+			if locked, err = d.names(s.name, fd); err == nil && locked {
+				s.fd, s.file = fd, os.NewFile(uintptr(fd), d.join(s.name))
+				return s, nil
+			}
+		}
+		unlock(fd)
+		if err != nil {
+			return nil, failed("lock", d.join(s.name), err)
+		}
+		time.Sleep(time.Millisecond) // whoever looks at it is done by then
+	}
+	return nil, backends.Unavailable(name, errors.New("no session file in "+d.path+" can be kept"))
+}
+
+// linked reports whether the session file still has its name. Without one,
+// others would take this session for dead.
+func (s *session) linked() bool {
+	var st unix.Stat_t
+	err := unix.Fstat(s.fd, &st)
+	return err == nil && st.Nlink > 0
+}
+
+// end gives the session up, also if a child has a copy of the descriptor.
+func (s *session) end(d directory) error {
+	_ = d.unlink(s.name) // a sweep may have been quicker, after somebody cleared the directory
+	_ = unix.Flock(s.fd, unix.LOCK_UN)
+	return s.file.Close()
+}
+
+// alive probes another session: its process is gone if the lock can be had.
+// Whatever can't be found out counts as alive; its leases end at their time.
+func (b *Backend) alive(session string) bool {
+	if session == b.session.name {
+		return true
+	}
+	fd, err := b.dir.open(session, unix.O_RDONLY)
+	if err != nil {
+		return err != unix.ENOENT
+	}
+	free, _ := tryFlock(fd, unix.LOCK_SH)
+	if free {
+		unlock(fd)
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// isSession checks a name that a record brought, before it is opened.
+func isSession(name string) bool {
+	if len(name) != len(sessionPrefix)+32 || name[:len(sessionPrefix)] != sessionPrefix {
+		return false
+	}
+	_, err := hex.DecodeString(name[len(sessionPrefix):])
+	return err == nil
+}

@@ -1,0 +1,239 @@
+//go:build linux || darwin
+
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+const (
+	// busy is how long a call waits for a record's flock at most: others have
+	// it for microseconds, unless one of them is stopped.
+	busy = 2 * time.Second
+	// firstNap and lastNap bound the pauses between looks at a busy record.
+	firstNap, lastNap = 30 * time.Microsecond, 2 * time.Millisecond
+	// settling is how long a new file of another user may refuse us: that user
+	// opens it to others right after it is made.
+	settling = 50 * time.Millisecond
+	// forgotten is the age of an unreadable record that can hide no lease any
+	// more: the longest is 24 h and its slack.
+	forgotten = 26 * time.Hour
+)
+
+var errMissing = errors.New("no record")
+
+// change runs one step on a key's record, under its flock. step says whether
+// the record is to be written; its effect counts only if change returns nil.
+// Without create a missing record is errMissing.
+func (b *Backend) change(ctx context.Context, key string, create bool, step func(r *record, now int64) (write bool)) error {
+	file := recordName(key)
+	fd, err := b.lock(ctx, file, create)
+	if err != nil {
+		return err
+	}
+	defer unlock(fd)
+	r, err := b.load(fd, key)
+	if err != nil {
+		return b.unreadable(file, err)
+	}
+	if !step(r, b.clock.now()) {
+		return nil
+	}
+	r.seq++
+	if err := store(fd, r.encode(b.clock), r.seq); err != nil {
+		// The older slot is spoilt and the newer one as it was: nothing happened.
+		return failed("write", b.dir.join(file), err)
+	}
+	return nil
+}
+
+// lock opens a record and takes its flock. It looks again and again instead
+// of blocking in flock(2), where no context could reach it.
+func (b *Backend) lock(ctx context.Context, file string, create bool) (int, error) {
+	var started time.Time
+	for nap := firstNap; ; nap = min(2*nap, lastNap) {
+		fd, err := b.tryLock(file, create)
+		waited := time.Duration(0)
+		if !started.IsZero() {
+			waited = time.Since(started)
+		} else {
+			started = time.Now()
+		}
+		switch {
+		case err == nil && fd >= 0:
+			return fd, nil
+		case err == unix.ENOENT && !create:
+			return -1, errMissing
+		case err == unix.EACCES && b.dir.shared && waited < settling:
+		case err != nil:
+			return -1, failed("open", b.dir.join(file), err)
+		case waited > busy:
+			return -1, backends.Unavailable(name, fmt.Errorf("%s has been locked for %v: is a process stopped?", b.dir.join(file), busy))
+		}
+		if err := b.nap(ctx, nap/2+rand.N(nap)); err != nil {
+			return -1, err
+		}
+	}
+}
+
+func (b *Backend) nap(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return interrupted(ctx)
+	case <-b.closing:
+		return backends.ErrClosed
+	}
+}
+
+// tryLock returns -1 and no error if the record is busy, or was made or
+// unlinked in the meantime.
+func (b *Backend) tryLock(file string, create bool) (int, error) {
+	fd, err := b.dir.open(file, unix.O_RDWR)
+	if err == unix.ENOENT && create {
+		if fd, err = b.dir.create(file); err == unix.EEXIST {
+			return -1, nil
+		}
+	}
+	if err != nil {
+		return -1, err
+	}
+	locked, err := tryFlock(fd, unix.LOCK_EX)
+	if err != nil || !locked {
+		unix.Close(fd)
+		return -1, err
+	}
+	if same, err := b.dir.names(file, fd); err != nil || !same {
+		unlock(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// load reads the record of a key; a blank file is a new one.
+func (b *Backend) load(fd int, key string) (*record, error) {
+	r, err := b.read(fd)
+	switch {
+	case err != nil:
+		return nil, err
+	case r == nil:
+		return &record{key: key}, nil
+	case r.key != key:
+		return nil, fmt.Errorf("it is the record of another key, %q", r.key)
+	}
+	return r, nil
+}
+
+// read finds the newer slot that is whole; nil without an error is a blank
+// file. A torn slot holds a write that failed, or whose process died in it: it
+// was never reported as done, so the other slot is what counts. Any other
+// trouble with a slot is an error, as it may hold the newest state.
+func (b *Backend) read(fd int) (*record, error) {
+	var newest *record
+	for _, at := range []int64{0, slotSize} {
+		slot, err := readSlot(fd, at)
+		if err == nil {
+			var r *record
+			if r, err = decode(slot, b.clock); err == nil && (newest == nil || r.seq > newest.seq) {
+				newest = r
+			}
+		}
+		if err != nil && err != errTorn {
+			return nil, err
+		}
+	}
+	if newest == nil && !blank(fd) {
+		return nil, errTorn
+	}
+	return newest, nil
+}
+
+// blank reports whether a file without a whole slot may start over: it is
+// new; or its first write was torn, and nobody was ever granted anything by
+// such a write; or it is all zeros, as a power cut leaves files, and no
+// session outlives that; or it is too old to hide a lease.
+func blank(fd int) bool {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return false
+	}
+	if st.Size == 0 || age(&st) > forgotten {
+		return true
+	}
+	var first, second, zero [headerSize]byte
+	n, err := pread(fd, first[:], 0)
+	if err != nil {
+		return false
+	}
+	if _, err := pread(fd, second[:], slotSize); err != nil {
+		return false
+	}
+	begun := first == zero || string(first[:min(n, len(magic))]) == magic[:min(n, len(magic))]
+	return begun && second == zero
+}
+
+func age(st *unix.Stat_t) time.Duration { return time.Since(time.Unix(st.Mtim.Unix())) }
+
+// readSlot reads what is at an offset; most records fit the first read.
+func readSlot(fd int, at int64) ([]byte, error) {
+	buf := make([]byte, 1024)
+	n, err := pread(fd, buf, at)
+	if err != nil {
+		return nil, err
+	}
+	body, err := bodySize(buf[:n])
+	if err != nil || headerSize+body <= n {
+		return buf[:n], err
+	}
+	whole := make([]byte, headerSize+body)
+	n, err = pread(fd, whole, at)
+	return whole[:n], err
+}
+
+func pread(fd int, buf []byte, at int64) (int, error) {
+	done := 0
+	for done < len(buf) {
+		n, err := unix.Pread(fd, buf[done:], at+int64(done))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// store writes a slot in the place of the older one: the first write, seq 1,
+// goes to the first.
+func store(fd int, slot []byte, seq uint64) error {
+	at := int64((seq+1)%2) * slotSize
+	for len(slot) > 0 {
+		n, err := unix.Pwrite(fd, slot, at)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		slot, at = slot[n:], at+int64(n)
+	}
+	return nil
+}
+
+// unreadable says of a record that no key is granted by it, and what to do.
+func (b *Backend) unreadable(file string, err error) error {
+	return backends.Refused(name, b.dir.join(file)+" is not a readable record; remove it if nobody holds its key", err)
+}

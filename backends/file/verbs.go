@@ -1,0 +1,194 @@
+//go:build linux || darwin
+
+package file
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+	"unicode/utf8"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// Acquire makes one attempt; it changes nothing unless it returns Granted, or
+// Held with a place in the queue.
+func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	leave, err := b.enter(ctx)
+	if err != nil {
+		return backends.Reply{Outcome: backends.NotRun}, err
+	}
+	defer leave()
+	if !b.session.linked() {
+		return backends.Reply{Outcome: backends.NotRun}, b.orphaned()
+	}
+	var reply backends.Reply
+	settled := false
+	err = b.change(ctx, r.Key, true, func(rec *record, now int64) (write bool) {
+		// Looked up under the flock: a cancel settles before it takes it, so
+		// either it is seen here, or the cancel finds what is written here.
+		if settled = b.settled.has(r.Attempt); settled {
+			return false
+		}
+		reply, write = b.attempt(rec, r, now)
+		return write
+	})
+	if err == nil && settled {
+		err = backends.ErrSettled
+	}
+	if err != nil {
+		return backends.Reply{Outcome: backends.NotRun}, err
+	}
+	return reply, nil
+}
+
+// attempt decides whose the key is.
+func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool) {
+	if !b.held(rec, now) && !(rec.lease.none() && len(rec.queue) == 0) {
+		write = true
+		b.prune(rec, now)
+		if rec.position(r.Token) == 0 || len(rec.queue) == 0 {
+			rec.lease = lease{}
+		} else {
+			b.pass(rec, now)
+		}
+	}
+	if rec.lease.none() || rec.lease.token == r.Token {
+		return b.grant(rec, r, now), true
+	}
+	reply = backends.Reply{Outcome: backends.Held}
+	if !rec.lease.promised {
+		reply.Holder = rec.lease.label
+		reply.HeldFor = span(max(0, now-rec.lease.at))
+		reply.FreeIn = span(max(0, rec.lease.ends-now))
+	}
+	if r.Queue {
+		place, changed := rec.wait(waiter{token: r.Token, session: b.session.name, alive: now + patience})
+		reply.Place, write = place, write || changed
+	}
+	reply.Retry = pace(r.Probe, reply.Place)
+	return reply, write
+}
+
+// grant makes the lease r's, or finds that it is already: then it is only
+// ever lengthened, as this may be a copy of an older request.
+func (b *Backend) grant(rec *record, r backends.Request, now int64) backends.Reply {
+	us := ceil(r.TTL)
+	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label), at: now, ends: now + us}
+	if !rec.lease.none() && !rec.lease.promised {
+		l.at, l.ends = rec.lease.at, max(l.ends, rec.lease.ends)
+	}
+	rec.lease = l
+	rec.leave(r.Token)
+	b.prune(rec, now)
+	return backends.Reply{Outcome: backends.Granted, Base: rec.mint(), TTL: span(us), Contended: len(rec.queue) > 0}
+}
+
+// Renew makes the lease last ttl from now.
+func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
+	leave, err := b.enter(ctx)
+	if err != nil {
+		return backends.Reply{Outcome: backends.NotRun}, err
+	}
+	defer leave()
+	if !b.session.linked() {
+		return backends.Reply{Outcome: backends.NotRun}, b.orphaned()
+	}
+	reply := backends.Reply{Outcome: backends.NotRun}
+	err = b.change(ctx, a.Key, false, func(rec *record, now int64) bool {
+		if rec.lease.token != a.Token || now >= rec.lease.ends {
+			return false
+		}
+		us := ceil(ttl)
+		ends := now + us
+		if known != rec.last {
+			ends = max(ends, rec.lease.ends) // it may be a late copy of an older renewal
+		}
+		rec.lease.ends, rec.lease.promised = ends, false
+		b.prune(rec, now)
+		reply = backends.Reply{Outcome: backends.Granted, Base: rec.mint(), TTL: span(us), Contended: len(rec.queue) > 0}
+		return true
+	})
+	if err == errMissing || (err == nil && reply.Outcome != backends.Granted) {
+		err = backends.ErrNotHeld
+	}
+	if err != nil {
+		return backends.Reply{Outcome: backends.NotRun}, err
+	}
+	return reply, nil
+}
+
+// Release gives the lease to the first live waiter, or to nobody.
+func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
+	was, err := b.end(ctx, a)
+	if err == nil && !was {
+		err = backends.ErrNotHeld
+	}
+	return err
+}
+
+// Cancel leaves the queue, and gives the lease back if there is one.
+func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
+	_, err := b.end(ctx, a)
+	return err
+}
+
+// end leaves nothing of an attempt, and reports whether it had the lease.
+func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err error) {
+	leave, err := b.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	b.settled.add(a)
+	err = b.change(ctx, a.Key, false, func(rec *record, now int64) bool {
+		queued := rec.leave(a.Token)
+		if rec.lease.token != a.Token {
+			return queued
+		}
+		was = now < rec.lease.ends
+		b.pass(rec, now)
+		return true
+	})
+	if err != nil {
+		was = false
+	}
+	if err == errMissing {
+		err = nil
+	}
+	if err == nil {
+		b.sweepSometimes()
+	}
+	return was, err
+}
+
+// orphaned: others take this session for dead, so its leases exclude nobody.
+func (b *Backend) orphaned() error {
+	return backends.Refused(name, "somebody removed this session's file; open the backend again",
+		errors.New(b.dir.join(b.session.name)))
+}
+
+// pace is when to ask again: 1 ms doubling to 25 ms, jittered by a quarter so
+// that sessions that came together drift apart. Whoever is first in line asks
+// every few milliseconds: it is the one that a release makes wait.
+func pace(probe, place int) time.Duration {
+	longest := 25 * time.Millisecond
+	if place == 1 {
+		longest = 4 * time.Millisecond
+	}
+	d := min(time.Millisecond<<min(max(probe, 0), 5), longest)
+	return d - rand.N(d/4)
+}
+
+// cut shortens a label that is too long for a record, between two characters.
+func cut(label string) string {
+	if len(label) <= maxLabel {
+		return label
+	}
+	n := maxLabel
+	for n > maxLabel-utf8.UTFMax && !utf8.RuneStart(label[n]) {
+		n--
+	}
+	return label[:n]
+}
