@@ -39,7 +39,7 @@ func (vm *VM) pcall(l *lua.LState) int {
 func (vm *VM) command(l *lua.LState) keyspace.Reply {
 	n := l.GetTop()
 	if n == 0 {
-		return keyspace.Reply{Kind: keyspace.Error, Str: "ERR Please specify at least one argument for this redis.call() call"}
+		return keyspace.Reply{Kind: keyspace.Error, Str: "ERR Please specify at least one argument for this redis lib call"}
 	}
 	vm.args = vm.args[:0]
 	for i := 1; i <= n; i++ {

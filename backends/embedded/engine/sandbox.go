@@ -47,6 +47,7 @@ func (vm *VM) sandbox() {
 	}
 	given := l.Env
 	globals := vm.pick(given, base)
+	globals.RawSetString("pcall", l.NewFunction(plainErrors(given.RawGetString("pcall").(*lua.LFunction))))
 	for name, members := range libraries {
 		real := vm.pick(given.RawGetString(name).(*lua.LTable), members)
 		globals.RawSetString(name, vm.readOnly(real))
@@ -69,6 +70,24 @@ func (vm *VM) sandbox() {
 	env.Metatable = vm.metatable(globals)
 	l.Env = env
 	l.G.Global = env
+}
+
+// plainErrors is pcall as Redis has it: scripts of before 7.0 know the error of
+// redis.call as a string, so that is what is caught.
+func plainErrors(pcall *lua.LFunction) lua.LGFunction {
+	return func(l *lua.LState) int {
+		n := pcall.GFunction(l)
+		if n != 2 || l.Get(-2) != lua.LFalse {
+			return n
+		}
+		if t, isTable := l.Get(-1).(*lua.LTable); isTable {
+			if text, isString := t.RawGetString("err").(lua.LString); isString {
+				l.Pop(1)
+				l.Push(text)
+			}
+		}
+		return n
+	}
 }
 
 // pick makes a table of the members that a script may use.

@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -25,17 +26,35 @@ func addInt(a, b int64) (int64, bool) {
 	return a + b, true
 }
 
-// parseFloat reads a score: what C's strtod takes, but no NaN and no space
-// around it.
+// strtod reads a number as C does, without the space that C allows before it.
+// exact is false where C sets ERANGE.
+func strtod(s string) (f float64, exact, ok bool) {
+	lower := strings.ToLower(s)
+	if strings.ContainsAny(lower, "_ \t\n\v\f\r") {
+		return 0, false, false
+	}
+	if strings.Contains(lower, "0x") && !strings.Contains(lower, "p") {
+		lower += "p0" // Go wants the exponent that C doesn't
+	}
+	f, err := strconv.ParseFloat(lower, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return f, false, true
+	case err != nil || math.IsNaN(f):
+		return 0, false, false
+	}
+	// What is too small to tell from zero is out of range to C, not to Go.
+	mantissa, _, _ := strings.Cut(lower, "e")
+	return f, f != 0 || !strings.ContainsAny(mantissa, "123456789"), true
+}
+
+// parseFloat reads a score: no NaN, no space, and nothing out of range.
 func parseFloat(s string) (float64, bool) {
 	if n, ok := parseInt(s); ok && n > -1<<53 && n < 1<<53 {
 		return float64(n), true
 	}
-	if strings.ContainsAny(s, "_ \t\n\v\f\r") {
-		return 0, false
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	return f, err == nil && !math.IsNaN(f)
+	f, exact, ok := strtod(s)
+	return f, ok && exact
 }
 
 // FormatFloat writes a number as Redis 6.2 and 7.0 do: printf's %.17g.
@@ -57,9 +76,14 @@ type bound struct {
 	open  bool
 }
 
+// parseBound is laxer than parseFloat, as Redis is: space may stand before the
+// number, nothing at all is 0, and what is out of range is an end of it.
 func parseBound(s string) (bound, bool) {
 	rest, open := strings.CutPrefix(s, "(")
-	f, ok := parseFloat(rest)
+	if rest == "" {
+		return bound{open: open}, true
+	}
+	f, _, ok := strtod(strings.TrimLeft(rest, " \t\n\v\f\r"))
 	return bound{f, open}, ok
 }
 

@@ -41,13 +41,12 @@ func parseSetOptions(args []string) (o setOptions, ok bool) {
 			o.get = true
 		case word == "KEEPTTL" && o.unit == 0:
 			o.keepTTL = true
-		case (word == "PX" || word == "EX") && o.unit == 0 && !o.keepTTL && i+1 < len(args):
-			o.unit = 1
-			if word == "EX" {
-				o.unit = 1000
-			}
+		case word == "PX" && o.unit != 1000 && !o.keepTTL && i+1 < len(args):
 			i++
-			o.ttl = args[i]
+			o.unit, o.ttl = 1, args[i]
+		case word == "EX" && o.unit != 1 && !o.keepTTL && i+1 < len(args):
+			i++
+			o.unit, o.ttl = 1000, args[i] // EX twice is fine with Redis: the last one counts
 		default:
 			return o, false
 		}
