@@ -1,0 +1,207 @@
+package scripts_test
+
+import (
+	"crypto/sha1" //nolint:gosec // EVALSHA's name for a script
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// known are the commands that scripts may call: every one is on the embedded
+// engine as well, and on a server none needs more than the lock's own keys.
+var known = strings.Fields(`
+	TIME GET SET DEL PTTL PEXPIRE
+	HGET HMGET HSET HDEL HLEN HGETALL
+	ZADD ZREM ZSCORE ZRANK ZRANGE ZCOUNT
+	PUBLISH`)
+
+var (
+	called   = regexp.MustCompile(`redis\.p?call\(\s*(?:'(\w*)'|([^')]))`)
+	firstArg = regexp.MustCompile(`redis\.p?call\(\s*'\w+',\s*([^,)]+)`)
+	indexed  = regexp.MustCompile(`\b(KEYS|ARGV)\[(\w+)\]`)
+	anyTable = regexp.MustCompile(`\b(KEYS|ARGV)\b`)
+	comment  = regexp.MustCompile(`(?m)--.*$`)
+)
+
+// header is the comment at a script's top, without its dashes.
+func header(source string) []string {
+	var lines []string
+	for line := range strings.Lines(source) {
+		text, isComment := strings.CutPrefix(strings.TrimRight(line, "\n"), "--")
+		if !isComment {
+			break
+		}
+		lines = append(lines, strings.TrimPrefix(text, " "))
+	}
+	return lines
+}
+
+// listed is what a header names after "KEYS:" or "ARGV:".
+func listed(lines []string, title string) ([]string, bool) {
+	for _, line := range lines {
+		if rest, found := strings.CutPrefix(line, title+":"); found {
+			return strings.FieldsFunc(rest, func(r rune) bool { return r == ',' || r == ' ' }), true
+		}
+	}
+	return nil, false
+}
+
+// checkHeader compares a script's header with its code.
+func checkHeader(source string) (faults []string) {
+	lines := header(source)
+	code := comment.ReplaceAllString(source, "")
+	if len(lines) == 0 || !strings.HasSuffix(lines[0], ".") && !strings.HasSuffix(strings.Join(lines[:min(2, len(lines))], " "), ".") {
+		faults = append(faults, "the header does not begin with a sentence")
+	}
+	for _, title := range []string{"KEYS", "ARGV"} {
+		names, found := listed(lines, title)
+		if !found {
+			faults = append(faults, "no line "+title+":")
+		}
+		if top := highest(code, title); top != len(names) {
+			faults = append(faults, fmt.Sprintf("%s: names %d, the code indexes up to %d", title, len(names), top))
+		}
+	}
+	if keys, _ := listed(lines, "KEYS"); !slices.Equal(keys, []string{"lock", "companion", "queue", "alive"}) {
+		faults = append(faults, fmt.Sprintf("KEYS are %q: every verb takes the same four", keys))
+	}
+	for _, title := range []string{"Reply:", "Safe to run twice"} {
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, title) }) {
+			faults = append(faults, "no paragraph "+title)
+		}
+	}
+	if all, plain := len(anyTable.FindAllString(code, -1)), len(indexed.FindAllString(code, -1)); all != plain {
+		faults = append(faults, "KEYS or ARGV is used other than by a number in brackets")
+	}
+	return faults
+}
+
+// highest is the largest index that the code uses; they may leave no gap.
+func highest(code, table string) int {
+	top, used := 0, map[int]bool{}
+	for _, m := range indexed.FindAllStringSubmatch(code, -1) {
+		if m[1] != table {
+			continue
+		}
+		n, err := strconv.Atoi(m[2])
+		if err != nil {
+			return -1
+		}
+		used[n], top = true, max(top, n)
+	}
+	if len(used) != top {
+		return -1
+	}
+	return top
+}
+
+// checkCalls looks at every redis.call and redis.pcall of a script.
+func checkCalls(source string) (faults []string) {
+	code := comment.ReplaceAllString(source, "")
+	for _, m := range called.FindAllStringSubmatch(code, -1) {
+		if m[1] == "" {
+			faults = append(faults, "a command that is not a literal: "+m[0])
+		} else if !slices.Contains(known, m[1]) {
+			faults = append(faults, "an unknown command: "+m[1])
+		}
+	}
+	if n := strings.Count(code, "redis.call") + strings.Count(code, "redis.pcall"); n != len(called.FindAllString(code, -1)) {
+		faults = append(faults, "redis.call is used other than by calling it")
+	}
+	// A key that is put together in the script is none of KEYS: on a Cluster it
+	// may be in another slot.
+	for _, m := range firstArg.FindAllStringSubmatch(code, -1) {
+		if key := strings.TrimSpace(m[1]); !slices.Contains([]string{"lock", "companion", "queue", "alive"}, key) &&
+			!strings.HasPrefix(key, "'turnstile:inbox:'") {
+			faults = append(faults, "a command on "+key+", which is none of KEYS: "+m[0])
+		}
+	}
+	return faults
+}
+
+func TestHeadersAgreeWithTheCode(t *testing.T) {
+	shared, err := os.ReadFile(filepath.Join("mutex", "shared.lua"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range checkCalls(string(shared)) {
+		t.Errorf("shared.lua: %s", f)
+	}
+	for _, s := range scripts.Mutex() {
+		own, found := strings.CutPrefix(s.Source, string(shared))
+		if !found {
+			t.Fatalf("%s does not begin with shared.lua", s.Name)
+		}
+		for _, f := range append(checkHeader(own), checkCalls(own)...) {
+			t.Errorf("%s.lua: %s", s.Name, f)
+		}
+		sum := sha1.Sum([]byte(s.Source)) //nolint:gosec // see above
+		if want := hex.EncodeToString(sum[:]); s.SHA != want {
+			t.Errorf("%s: SHA is %s, want %s", s.Name, s.SHA, want)
+		}
+	}
+}
+
+func TestEveryFileIsAVerb(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("mutex", "*.lua"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var verbs []string
+	for _, s := range scripts.Mutex() {
+		verbs = append(verbs, s.Name+".lua")
+	}
+	for _, f := range files {
+		if name := filepath.Base(f); name != "shared.lua" && !slices.Contains(verbs, name) {
+			t.Errorf("%s is embedded by nobody", f)
+		}
+	}
+	if len(files) != len(verbs)+1 {
+		t.Errorf("%d files, want shared.lua and %d verbs", len(files), len(verbs))
+	}
+}
+
+// The checks themselves, on a script that is right but for one thing.
+func TestHeaderChecksFindFaults(t *testing.T) {
+	const good = `-- Does something.
+--
+-- KEYS: lock, companion, queue, alive
+-- ARGV: token
+-- Reply:
+--   {1}
+--
+-- Safe to run twice: yes.
+
+local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+return redis.call('GET', lock) == ARGV[1]
+`
+	if faults := append(checkHeader(good), checkCalls(good)...); len(faults) > 0 {
+		t.Fatalf("the good one: %q", faults)
+	}
+	for old, spoilt := range map[string]string{
+		"ARGV: token":       "ARGV: token, ttl",
+		"KEYS: lock, ":      "KEYS: ",
+		"-- Reply:":         "-- Says:",
+		"Safe to run twice": "Safe",
+		"ARGV[1]":           "ARGV[2]",
+		", KEYS[4]":         "",
+		"'GET', lock":       "'GET', lock .. 'x'",
+		"'GET'":             "'KEYS'",
+		"call('GET'":        "call(verb",
+		"redis.call(":       "local f = redis.call f(",
+		"== ARGV[1]":        "== ARGV[i] or ARGV[1]",
+	} {
+		source := strings.Replace(good, old, spoilt, 1)
+		if faults := append(checkHeader(source), checkCalls(source)...); len(faults) == 0 {
+			t.Errorf("%q instead of %q goes unnoticed", spoilt, old)
+		}
+	}
+}

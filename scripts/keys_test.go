@@ -1,0 +1,88 @@
+package scripts_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The numbers and the rules for tags are those of the Redis Cluster specification.
+func TestSlotsAreThoseOfTheClusterSpecification(t *testing.T) {
+	for key, want := range map[string]int{
+		"123456789":            0x31C3,
+		"foo":                  12182,
+		"":                     0,
+		"{user1000}.following": scripts.Slot("user1000"),
+		"{user1000}.followers": scripts.Slot("user1000"),
+		"foo{{bar}}zap":        scripts.Slot("{bar"),
+		"foo{bar}{zap}":        scripts.Slot("bar"),
+		"foo{bar":              scripts.Slot("foo{bar"),
+	} {
+		if got := scripts.Slot(key); got != want {
+			t.Errorf("slot of %q is %d, want %d", key, got, want)
+		}
+	}
+	// An empty tag is none: the whole key counts.
+	if scripts.Slot("foo{}{bar}") == scripts.Slot("bar") || scripts.Slot("foo{}{bar}") == scripts.Slot("") {
+		t.Error("an empty tag was taken for a tag")
+	}
+}
+
+// randomKey is any bytes, with braces about as often as anything else: what
+// makes a tag, and what only looks like it, is where names go wrong.
+func randomKey(random *rand.Rand) string {
+	const braces = "{}"
+	b := make([]byte, 1+random.IntN(20))
+	for i := range b {
+		if random.IntN(3) == 0 {
+			b[i] = braces[random.IntN(2)]
+		} else {
+			b[i] = byte(1 + random.IntN(255))
+		}
+	}
+	return string(b)
+}
+
+func TestTheFourKeysOfALockShareASlotAndNothingElse(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	owner := map[string]string{}
+	for range 10_000 {
+		key := randomKey(random)
+		keys := scripts.Keys(key)
+		if len(keys) != scripts.KeyCount || keys[0] != key {
+			t.Fatalf("keys of %q: %q", key, keys)
+		}
+		for _, name := range keys {
+			if scripts.Slot(name) != scripts.Slot(key) {
+				t.Fatalf("%q is in slot %d, its %q in %d", key, scripts.Slot(key), name, scripts.Slot(name))
+			}
+			if other, taken := owner[name]; taken && other != key {
+				t.Fatalf("%q belongs to %q and to %q", name, other, key)
+			}
+			owner[name] = key
+		}
+	}
+}
+
+// Names are wire format: processes of different versions have to meet.
+func TestNamesAreWireFormat(t *testing.T) {
+	for key, want := range map[string]string{
+		"pylock:a":    "{pylock:a}:turnstile",
+		"pylock:{a}b": "{a}:turnstile:pylock:{a}b",
+	} {
+		keys := scripts.Keys(key)
+		if keys[1] != want || keys[2] != want+":queue" || keys[3] != want+":alive" {
+			t.Errorf("%q: %q", key, keys)
+		}
+	}
+	// A brace but no tag: a short number stands for the slot.
+	if got := scripts.Keys("pylock:a}")[1]; !strings.HasSuffix(got, "}:turnstile:pylock:a}") || len(got) > len("{12345}:turnstile:pylock:a}") {
+		t.Errorf("the companion of a key with half a brace is %q", got)
+	}
+}
