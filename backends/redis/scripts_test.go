@@ -61,3 +61,29 @@ func TestScriptMessages(t *testing.T) {
 		}
 	})
 }
+
+// A script may touch its keys on a Cluster only if they share a slot, and it is
+// the server that says which slot a key has.
+func TestTheKeysOfALockShareASlot(t *testing.T) {
+	client := servers.Redis(t, "--cluster-enabled", "yes").RedisClient(t, nil)
+	for _, key := range []string{
+		"a", "pylock:a_key", "{tag}k", "pylock:{tag}:{other}", "{}k", "k{}", "}k{", "k{", "k}", "{{k}}", "{k", "a{b}c{d}", "{a{b}", "sch\u00f6n", "\xff\x01", "two words",
+	} {
+		var slots []int64
+		for _, k := range scripts.Keys(key) {
+			slot, err := client.ClusterKeySlot(bounded(t), k).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			slots = append(slots, slot)
+		}
+		if slots[0] != int64(scripts.Slot(key)) {
+			t.Errorf("%q: Slot says %d, the server %d", key, scripts.Slot(key), slots[0])
+		}
+		for i, slot := range slots {
+			if slot != slots[0] {
+				t.Errorf("%q is in slot %d, its %q in %d", key, slots[0], scripts.Keys(key)[i], slot)
+			}
+		}
+	}
+}
