@@ -84,6 +84,11 @@ func drawOps(rt *rapid.T) []op {
 			release: rapid.IntRange(0, 9).Draw(rt, "release") > 0,
 			renew:   rapid.IntRange(0, 3).Draw(rt, "renew") == 0,
 		}
+		if o.release && rapid.IntRange(0, 3).Draw(rt, "long") == 0 {
+			// Long leases that are released soon: whatever is left of one by a
+			// fault still stands when the script is over.
+			o.expires = ms("long expires", 2_000, 60_000)
+		}
 		if rapid.IntRange(0, 5).Draw(rt, "wait") > 0 {
 			o.timeout = ms("timeout", 1, 4000)
 		}

@@ -1,0 +1,41 @@
+# Everything a person or CI runs. `make help` lists it.
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BIN         := bin/turnstile
+PACKAGES    := ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test race lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what the tests need: redis-server, memcached, the modules
+	@./.ci/setup
+	$(GO) mod download
+
+build: ## build the command into bin/
+	$(GO) build -trimpath -o $(BIN) ./cmd/turnstile
+
+run: build ## take a first lock and see it
+	$(BIN) -v run first_lock -- sh -c 'echo "inside: key $$TURNSTILE_KEY, fence $$TURNSTILE_FENCE"'
+
+test: ## all tests; they start the servers they need (under 6 minutes on two cores)
+	$(GO) test -timeout 6m $(PACKAGES)
+
+race: ## all tests under the race detector
+	$(GO) test -race -timeout 20m $(PACKAGES)
+
+lint: ## gofmt, vet (Linux, macOS, Windows), staticcheck, the import rules
+	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	$(GO) vet $(PACKAGES)
+	GOOS=darwin $(GO) vet $(PACKAGES)
+	GOOS=windows $(GO) vet $(PACKAGES)
+	$(GO) run $(STATICCHECK) $(PACKAGES)
+	$(GO) test -run TestImportRules .
+
+bench: ## Go benchmarks: in process, embedded, file, Redis
+	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+
+clean: ## remove what build made
+	rm -rf bin

@@ -1,0 +1,157 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// instant grants everything at once: what is tested here is the actors.
+type instant struct{ base atomic.Uint64 }
+
+func (b *instant) Acquire(_ context.Context, r backends.Request) (backends.Reply, error) {
+	return backends.Reply{Outcome: backends.Granted, Base: b.base.Add(1), TTL: r.TTL}, nil
+}
+
+func (b *instant) Renew(_ context.Context, _ backends.Attempt, ttl time.Duration, _ uint64) (backends.Reply, error) {
+	return backends.Reply{Outcome: backends.Granted, Base: b.base.Add(1), TTL: ttl}, nil
+}
+
+func (b *instant) Release(context.Context, backends.Attempt) error { return nil }
+func (b *instant) Close() error                                    { return nil }
+
+func newCoordinator(t testing.TB, b backends.Backend, cfg Config) *Coordinator {
+	t.Helper()
+	c, err := New(b, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+// TestRetirementLosesNoMessage lets actors retire all the time just when the
+// next acquire comes: 256 keys, 16 senders, an idle time near the think time.
+func TestRetirementLosesNoMessage(t *testing.T) {
+	const keys, senders, acquires = 256, 16, 1_000_000
+	c := newCoordinator(t, &instant{}, Config{IdleAfter: 300 * time.Microsecond})
+	var names [keys]string
+	for i := range names {
+		names[i] = fmt.Sprint("key ", i)
+	}
+	var granted atomic.Int64
+	var retirements atomic.Int64
+	var wg sync.WaitGroup
+	for s := range senders {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(s), 7))
+			seen := map[string]*entry{}
+			for range acquires / senders {
+				key := names[rng.IntN(keys)]
+				h := &Hold{}
+				if err := c.Begin(h, key, Spec{Expires: time.Minute}); err != nil {
+					t.Errorf("begin: %v", err)
+					return
+				}
+				if seen[key] != nil && seen[key] != h.entry {
+					retirements.Add(1)
+				}
+				seen[key] = h.entry
+				if err := <-h.Granted(); err != nil {
+					t.Errorf("acquire: %v", err)
+					return
+				}
+				granted.Add(1)
+				if err := h.Release(); err != nil {
+					t.Errorf("release: %v", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := granted.Load(); n != acquires {
+		t.Errorf("%d of %d acquires were granted", n, acquires)
+	}
+	t.Logf("%d times a sender met another actor than before", retirements.Load())
+	if retirements.Load() < 1000 {
+		t.Error("the actors hardly retired: the test proves nothing")
+	}
+}
+
+// TestAPanicFailsTheKeysWaitersOnly makes the actor of one key panic.
+func TestAPanicFailsTheKeysWaitersOnly(t *testing.T) {
+	c := newCoordinator(t, &instant{}, Config{})
+	holder, waiter := &Hold{}, &Hold{}
+	spec := Spec{Expires: time.Minute}
+	for _, h := range []*Hold{holder, waiter} {
+		if err := c.Begin(h, "k", spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-holder.Granted(); err != nil {
+		t.Fatal(err)
+	}
+	holder.entry.post("a message that no key actor knows")
+	if err := <-waiter.Granted(); !errors.Is(err, backends.ErrUnavailable) {
+		t.Errorf("the waiter got %v, want ErrUnavailable", err)
+	}
+	ctx := holder.Context(t.Context())
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, backends.ErrLost) {
+		t.Errorf("the holder's context ended with %v, want ErrLost", cause)
+	}
+	for _, key := range []string{"k", "other"} {
+		other := &Hold{}
+		if err := c.Begin(other, key, spec); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-other.Granted(); err != nil {
+			t.Errorf("%s afterwards: %v", key, err)
+		}
+		if err := other.Release(); err != nil {
+			t.Errorf("%s afterwards: %v", key, err)
+		}
+	}
+}
+
+// panicky is a backend with a fault of its own.
+type panicky struct {
+	instant
+	left atomic.Int64
+}
+
+func (b *panicky) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	if b.left.Add(-1) >= 0 {
+		panic("a fault in the backend")
+	}
+	return b.instant.Acquire(ctx, r)
+}
+
+// TestAPanicOfTheBackendIsAnError retries it like any other failure.
+func TestAPanicOfTheBackendIsAnError(t *testing.T) {
+	b := &panicky{}
+	b.left.Store(2)
+	c := newCoordinator(t, b, Config{})
+	h := &Hold{}
+	if err := c.Begin(h, "k", Spec{Expires: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-h.Granted(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Release(); err != nil {
+		t.Error(err)
+	}
+}

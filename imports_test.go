@@ -1,0 +1,120 @@
+// Package turnstile_test keeps the rules of the module's layout.
+package turnstile_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/turnstile-go/turnstile"
+
+// concrete are the backends, which know nothing of each other.
+var concrete = []string{"open", "embedded", "file", "redis", "memcache"}
+
+// TestImportRules keeps each layer from knowing more than the one below it:
+// lockclient → actors → backends ← backends/* → scripts; cmd, lockclient and
+// bench alone pick concrete backends; nothing imports bench or cmd.
+func TestImportRules(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	packages := 0
+	for line := range strings.Lines(string(out)) {
+		names := strings.Fields(line)
+		from := strings.TrimPrefix(strings.TrimPrefix(names[0], module), "/")
+		packages++
+		for _, name := range names[1:] {
+			to, ours := strings.CutPrefix(name, module+"/")
+			if !ours {
+				continue
+			}
+			if why := forbidden(from, to); why != "" {
+				t.Errorf("%s imports %s: %s", from, to, why)
+			}
+		}
+	}
+	if packages < 8 {
+		t.Fatalf("go list found %d packages: the test looks at nothing", packages)
+	}
+}
+
+// TestForbidden checks the rules themselves.
+func TestForbidden(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		bad      bool
+	}{
+		{"lockclient", "actors", false},
+		{"lockclient", "backends/redis", false},
+		{"actors", "backends", false},
+		{"backends/redis", "scripts", false},
+		{"backends/embedded", "backends/embedded/engine", false},
+		{"cmd/turnstile", "lockclient", false},
+		{"bench", "backends/redis", false},
+		{"actors", "backends/redis", true},
+		{"actors", "lockclient", true},
+		{"actors", "scripts", true},
+		{"backends", "backends/redis", true},
+		{"backends/redis", "backends/embedded", true},
+		{"backends/redis", "actors", true},
+		{"scripts", "backends", true},
+		{"lockclient", "scripts", true},
+		{"lockclient", "bench", true},
+		{"lockclient", "cmd/turnstile", true},
+	} {
+		if got := forbidden(c.from, c.to) != ""; got != c.bad {
+			t.Errorf("forbidden(%s, %s) = %v, want %v", c.from, c.to, got, c.bad)
+		}
+	}
+}
+
+// forbidden says why a package may not import another; "" if it may.
+func forbidden(from, to string) string {
+	layer := func(path string) string {
+		top, rest, _ := strings.Cut(path, "/")
+		if path == "scripts/scripttest" {
+			return path // test support: it knows tokens as well
+		}
+		if top == "backends" {
+			name, _, _ := strings.Cut(rest, "/")
+			if slices.Contains(concrete, name) {
+				return "backend " + name
+			}
+		}
+		return top
+	}
+	f, to := layer(from), layer(to)
+	allowed := map[string][]string{
+		"actors":     {"backends"},
+		"backends":   {},
+		"scripts":    {},
+
+		"scripts/scripttest": {"scripts", "backends"},
+		"lockclient": {"actors", "backends"},
+		"cmd":        {"lockclient", "backends"},
+		"bench":      {"lockclient", "actors", "backends", "scripts", "internal"},
+		"internal":   {},
+	}
+	switch {
+	case f == to:
+		return ""
+	case to == "bench" || to == "cmd":
+		return "nothing imports " + to
+	case strings.HasPrefix(f, "backend "):
+		if to == "backends" || to == "scripts" {
+			return ""
+		}
+		return "a backend knows the contract and the scripts only"
+	case strings.HasPrefix(to, "backend "):
+		if f == "lockclient" || f == "cmd" || f == "bench" {
+			return ""
+		}
+		return "only lockclient, cmd and bench pick concrete backends"
+	case !slices.Contains(allowed[f], to):
+		return f + " must not know " + to
+	}
+	return ""
+}

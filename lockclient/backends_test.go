@@ -1,0 +1,392 @@
+package lockclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// exclusiveBackends names the backends that exclude; open returns the URL of a
+// store of its own for a test.
+var exclusiveBackends = []struct {
+	name string
+	open func(t *testing.T) string
+}{
+	{"embedded", func(t *testing.T) string { return "embedded://" + t.Name() }},
+	{"file", func(t *testing.T) string { return "file://" + t.TempDir() + "/locks" }},
+	{"redis", func(t *testing.T) string { return servers.Redis(t).URL() }},
+}
+
+func openClient(t *testing.T, cfg Config) *Client {
+	t.Helper()
+	c, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+// eventually polls until cond holds; it fails the test after patience.
+func eventually(t *testing.T, patience time.Duration, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for !cond() {
+		select {
+		case <-poll.C:
+		case <-deadline.C:
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+// TestHotKey is 64 goroutines that take one key 1 000 times each.
+func TestHotKey(t *testing.T) {
+	const goroutines, rounds = 64, 1000
+	for _, b := range exclusiveBackends {
+		t.Run(b.name, func(t *testing.T) {
+			c := openClient(t, Config{Backend: b.open(t)})
+			var owner atomic.Int64
+			var last uint64 // guarded by the lock under test
+			counts := make([]atomic.Int64, goroutines)
+			var firstDone sync.Once
+			var fairness float64
+			gate := make(chan struct{})
+			var wg sync.WaitGroup
+			for g := range goroutines {
+				wg.Go(func() {
+					<-gate
+					for range rounds {
+						lock, err := c.Acquire(t.Context(), "hot")
+						if err != nil {
+							t.Errorf("acquire: %v", err)
+							return
+						}
+						if !owner.CompareAndSwap(0, int64(g)+1) {
+							t.Errorf("overlap: %d holds too", owner.Load()-1)
+						}
+						if lock.Fence() <= last {
+							t.Errorf("fence %d after %d", lock.Fence(), last)
+						}
+						last = lock.Fence()
+						owner.Store(0)
+						if err := lock.Release(); err != nil {
+							t.Errorf("release: %v", err)
+						}
+						counts[g].Add(1)
+					}
+					// As long as all compete; afterwards the counts level out by themselves.
+					firstDone.Do(func() { fairness = jain(counts) })
+				})
+			}
+			before := c.Stats().BackendCalls
+			close(gate)
+			wg.Wait()
+			if fairness < 0.99 {
+				t.Errorf("Jain index %.4f, want at least 0.99", fairness)
+			}
+			s := c.Stats()
+			calls := float64(s.BackendCalls-before) / float64(goroutines*rounds)
+			t.Logf("%d holds, %d handoffs, %.4f backend calls a hold, Jain %.4f", s.Holds, s.Handoffs, calls, fairness)
+			if calls >= 0.05 {
+				t.Errorf("%.3f backend calls a hold, want fewer than 0.05", calls)
+			}
+		})
+	}
+}
+
+// jain is Jain's fairness index of counts: 1 when all are equal, 1/n when one
+// has everything (Jain, Chiu, Hawe 1984).
+func jain(counts []atomic.Int64) float64 {
+	sum, squares := 0.0, 0.0
+	for i := range counts {
+		x := float64(counts[i].Load())
+		sum += x
+		squares += x * x
+	}
+	return sum * sum / (float64(len(counts)) * squares)
+}
+
+// TestWaitersAreServedInTheOrderOfTheirArrival queues one waiter after another.
+func TestWaitersAreServedInTheOrderOfTheirArrival(t *testing.T) {
+	const waiters = 64
+	for _, b := range exclusiveBackends {
+		t.Run(b.name, func(t *testing.T) {
+			c := openClient(t, Config{Backend: b.open(t)})
+			first, err := c.Acquire(t.Context(), "k")
+			if err != nil {
+				t.Fatal(err)
+			}
+			order := make(chan int, waiters)
+			var wg sync.WaitGroup
+			for i := range waiters {
+				wg.Go(func() {
+					lock, err := c.Acquire(t.Context(), "k")
+					if err != nil {
+						t.Errorf("waiter %d: %v", i, err)
+						return
+					}
+					order <- i
+					if err := lock.Release(); err != nil {
+						t.Errorf("waiter %d: %v", i, err)
+					}
+				})
+				eventually(t, 5*time.Second, "the waiter is queued", func() bool { return c.Stats().Waiters == int64(i+1) })
+			}
+			if err := first.Release(); err != nil {
+				t.Fatal(err)
+			}
+			wg.Wait()
+			close(order)
+			want := 0
+			for got := range order {
+				if got != want {
+					t.Fatalf("waiter %d came where %d was next", got, want)
+				}
+				want++
+			}
+		})
+	}
+}
+
+// TestAHoldThatDoesNothingExpires checks what everybody sees of it.
+func TestAHoldThatDoesNothingExpires(t *testing.T) {
+	for _, b := range exclusiveBackends {
+		t.Run(b.name, func(t *testing.T) {
+			c := openClient(t, Config{Backend: b.open(t)})
+			const expires = 300 * time.Millisecond
+			idle, err := c.Acquire(t.Context(), "k", Expires(expires))
+			if err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			next, err := c.Acquire(t.Context(), "k", Timeout(10*time.Second))
+			if err != nil {
+				t.Fatalf("the next waiter: %v", err)
+			}
+			if waited := time.Since(start); waited > expires+time.Second {
+				t.Errorf("the next waiter got the key after %v", waited)
+			}
+			if time.Now().Before(idle.Deadline()) {
+				t.Error("the next waiter got the key before the deadline of the hold")
+			}
+			<-idle.Context().Done()
+			if cause := context.Cause(idle.Context()); !errors.Is(cause, ErrExpired) {
+				t.Errorf("cause %v, want ErrExpired", cause)
+			}
+			if err := idle.Release(); !errors.Is(err, ErrNotHeld) {
+				t.Errorf("late release: %v, want ErrNotHeld", err)
+			}
+			if err := next.Extend(time.Second); err != nil {
+				t.Errorf("the late release harmed the next holder: %v", err)
+			}
+			if err := next.Release(); err != nil {
+				t.Errorf("the late release harmed the next holder: %v", err)
+			}
+		})
+	}
+}
+
+// TestARenewedHoldOutlivesItsExpires keeps a hold for 20 × expires beside a
+// second process that would take it.
+func TestARenewedHoldOutlivesItsExpires(t *testing.T) {
+	for _, b := range exclusiveBackends {
+		t.Run(b.name, func(t *testing.T) {
+			url := b.open(t)
+			c, rival := openClient(t, Config{Backend: url}), openClient(t, Config{Backend: url})
+			const expires = 150 * time.Millisecond
+			lock, err := c.Acquire(t.Context(), "k", Expires(expires), Renew())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := rival.Acquire(t.Context(), "k", Timeout(20*expires)); !errors.Is(err, ErrTimeout) {
+				t.Errorf("the rival got %v, want ErrTimeout", err)
+			}
+			if err := lock.Context().Err(); err != nil {
+				t.Errorf("the hold ended: %v", context.Cause(lock.Context()))
+			}
+			if err := lock.Release(); err != nil {
+				t.Errorf("release: %v", err)
+			}
+		})
+	}
+}
+
+// TestALostServerIsNoticedBeforeTheDeadline kills Redis under a holder, and
+// brings it back.
+func TestALostServerIsNoticedBeforeTheDeadline(t *testing.T) {
+	server := servers.Redis(t)
+	c := openClient(t, Config{Backend: server.URL()})
+	for name, opts := range map[string][]Option{
+		"renewed": {Expires(time.Second), Renew()},
+		"plain":   {Expires(time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lock, err := c.Acquire(t.Context(), "k", opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server.Stop()
+			<-lock.Context().Done()
+			learned := time.Now()
+			if cause := context.Cause(lock.Context()); !errors.Is(cause, ErrLost) {
+				t.Errorf("cause %v, want ErrLost", cause)
+			}
+			if late := learned.Sub(lock.Deadline()); late > 0 {
+				t.Errorf("learned of the loss %v after the deadline", late)
+			}
+			if _, err := c.Acquire(t.Context(), "other", Timeout(200*time.Millisecond)); !errors.Is(err, ErrTimeout) || !errors.Is(err, ErrUnavailable) {
+				t.Errorf("an acquire without a server: %v, want ErrTimeout and ErrUnavailable", err)
+			}
+			if err := server.Restart(); err != nil {
+				t.Fatal(err)
+			}
+			again, err := c.Acquire(t.Context(), "k", Timeout(5*time.Second))
+			if err != nil {
+				t.Fatalf("after the restart: %v", err)
+			}
+			if again.Fence() <= lock.Fence() {
+				t.Errorf("fence %d after %d", again.Fence(), lock.Fence())
+			}
+			if err := again.Release(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestALeaseDeletedBehindItsBackIsLost checks that a holder without Renew
+// learns of it as well, long before its deadline.
+func TestALeaseDeletedBehindItsBackIsLost(t *testing.T) {
+	server := servers.Redis(t)
+	c := openClient(t, Config{Backend: server.URL()})
+	lock, err := c.Acquire(t.Context(), "k", Expires(3*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.RedisClient(t, nil).Del(t.Context(), "pylock:k").Err(); err != nil {
+		t.Fatal(err)
+	}
+	<-lock.Context().Done()
+	if cause := context.Cause(lock.Context()); !errors.Is(cause, ErrLost) {
+		t.Errorf("cause %v, want ErrLost", cause)
+	}
+	if left := time.Until(lock.Deadline()); left < time.Second {
+		t.Errorf("learned of the loss only %v before the deadline", left)
+	}
+	if err := lock.Release(); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("release: %v, want ErrNotHeld", err)
+	}
+}
+
+// TestTwoClientsOfOneEmbeddedNameShareIt checks the names' scope.
+func TestTwoClientsOfOneEmbeddedNameShareIt(t *testing.T) {
+	name := "embedded://" + t.Name()
+	one, two := openClient(t, Config{Backend: name}), openClient(t, Config{Backend: name})
+	other := openClient(t, Config{Backend: name + "2"})
+	lock, err := one.Acquire(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.TryAcquire(t.Context(), "k"); !errors.Is(err, ErrTimeout) {
+		t.Errorf("the same name: %v, want ErrTimeout", err)
+	}
+	free, err := other.TryAcquire(t.Context(), "k")
+	if err != nil {
+		t.Errorf("another name: %v", err)
+	} else if err := free.Release(); err != nil {
+		t.Error(err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOpenNeverExcludes holds one key twice in one process.
+func TestOpenNeverExcludes(t *testing.T) {
+	c := openClient(t, Config{Backend: "open://"})
+	var fences []uint64
+	for i := range 3 {
+		lock, err := c.Acquire(t.Context(), "k", Timeout(time.Second))
+		if err != nil {
+			t.Fatalf("hold %d while others hold: %v", i+1, err)
+		}
+		defer func() {
+			if err := lock.Release(); err != nil {
+				t.Errorf("hold %d: %v", i+1, err)
+			}
+		}()
+		fences = append(fences, lock.Fence())
+	}
+	if fences[0] >= fences[1] || fences[1] >= fences[2] {
+		t.Errorf("fences %v don't grow", fences)
+	}
+	if _, err := c.TryAcquire(t.Context(), "k"); err != nil {
+		t.Errorf("a try while others hold: %v", err)
+	}
+}
+
+// TestProcessesTakeTurns has two clients contend for one key on each backend:
+// neither overlaps the other, and neither is starved (L4).
+func TestProcessesTakeTurns(t *testing.T) {
+	for _, b := range exclusiveBackends {
+		t.Run(b.name, func(t *testing.T) {
+			url := b.open(t)
+			var inside atomic.Int64
+			var last uint64
+			counts := make([]atomic.Int64, 2)
+			done := make(chan struct{})
+			time.AfterFunc(1500*time.Millisecond, func() { close(done) })
+			var wg sync.WaitGroup
+			for i := range counts {
+				c := openClient(t, Config{Backend: url, Owner: fmt.Sprint("process ", i)})
+				for range 8 {
+					wg.Go(func() {
+						for {
+							select {
+							case <-done:
+								return
+							default:
+							}
+							lock, err := c.Acquire(t.Context(), "k")
+							if err != nil {
+								t.Errorf("process %d: %v", i, err)
+								return
+							}
+							if inside.Add(1) != 1 {
+								t.Error("overlap")
+							}
+							if lock.Fence() <= last {
+								t.Errorf("fence %d after %d", lock.Fence(), last)
+							}
+							last = lock.Fence()
+							inside.Add(-1)
+							if err := lock.Release(); err != nil {
+								t.Errorf("process %d: %v", i, err)
+							}
+							counts[i].Add(1)
+						}
+					})
+				}
+			}
+			wg.Wait()
+			t.Logf("holds: %d and %d, Jain %.3f", counts[0].Load(), counts[1].Load(), jain(counts))
+			if j := jain(counts); j < 0.8 {
+				t.Errorf("Jain index over processes %.3f", j)
+			}
+		})
+	}
+}
