@@ -141,8 +141,9 @@ func (b *Backend) load(fd int, key string) (*record, error) {
 // trouble with a slot is an error, as it may hold the newest state.
 func (b *Backend) read(fd int) (*record, error) {
 	var newest *record
+	var buf [1024]byte // decode copies what it keeps, so one will do, on the stack
 	for _, at := range []int64{0, slotSize} {
-		slot, err := readSlot(fd, at)
+		slot, err := readSlot(fd, at, buf[:])
 		if err == nil {
 			var r *record
 			if r, err = decode(slot, b.clock); err == nil && (newest == nil || r.seq > newest.seq) {
@@ -185,9 +186,8 @@ func blank(fd int) bool {
 
 func age(st *unix.Stat_t) time.Duration { return time.Since(time.Unix(st.Mtim.Unix())) }
 
-// readSlot reads what is at an offset; most records fit the first read.
-func readSlot(fd int, at int64) ([]byte, error) {
-	buf := make([]byte, 1024)
+// readSlot reads what is at an offset, into buf if it fits: most records do.
+func readSlot(fd int, at int64, buf []byte) ([]byte, error) {
 	n, err := pread(fd, buf, at)
 	if err != nil {
 		return nil, err
