@@ -51,8 +51,8 @@ func startGuard(session *os.File) (*guard, error) {
 	defer r.Close()
 	cmd := exec.Command(self, guardArg)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = []string{} // no secrets where nobody needs them
-	cmd.Dir = "/"        // it must not keep a file system from being unmounted
+	cmd.Env = runtimeEnv() // no secrets where nobody needs them
+	cmd.Dir = "/"          // it must not keep a file system from being unmounted
 	cmd.Stdin = r
 	if session != nil {
 		cmd.ExtraFiles = []*os.File{session}
@@ -63,6 +63,17 @@ func startGuard(session *os.File) (*guard, error) {
 		return nil, fmt.Errorf("no guard: %w", err)
 	}
 	return &guard{cmd: cmd, pipe: w}, nil
+}
+
+// runtimeEnv is the part of the environment that Go's runtime reads.
+func runtimeEnv() []string {
+	env := []string{} // not nil, which would mean all of it
+	for _, name := range []string{"GODEBUG", "GORACE", "GOCOVERDIR", "GOTRACEBACK"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
 }
 
 // watch names the group to kill.

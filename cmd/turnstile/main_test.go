@@ -15,7 +15,13 @@ import (
 
 // TestMain makes the test binary a turnstile when it is called by that name; the
 // scripts and tests start it from the PATH as a user would.
+//
+// Built with -race, every process sleeps for a second before it exits, unless told
+// not to; these tests start a thousand.
 func TestMain(m *testing.M) {
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	testscript.Main(leakChecked{m}, map[string]func(){"turnstile": main})
 }
 
@@ -37,6 +43,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("TURNSTILE_BACKEND", "file://"+filepath.Join(env.WorkDir, "locks"))
 			return nil
 		},

@@ -1,0 +1,54 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// A family is a command with a grandchild; both ignore what can be ignored. It
+// prints the two process ids.
+const family = `trap '' TERM INT HUP; sleep 600 & echo $!; echo $$; wait`
+
+// killHolder starts a holder, kills it with SIGKILL, and returns how long the key
+// stayed taken. The next command runs when nothing of the first does.
+func killHolder(t *testing.T, backend string) time.Duration {
+	t.Helper()
+	holder := launch(t, backend, "run", "--expires", "2s", "k", "--", "sh", "-c", family)
+	grandchild, child := holder.number(t), holder.number(t)
+	if !runs(child) || !runs(grandchild) {
+		t.Fatal("the command does not run")
+	}
+	next := launch(t, backend, "run", "k", "--", "echo", "next")
+	begin := time.Now()
+	holder.signal(t, syscall.SIGKILL)
+	if got := next.line(t); got != "next" {
+		t.Fatal(got)
+	}
+	took := time.Since(begin)
+	if runs(child) || runs(grandchild) {
+		t.Error("the key went to the next command while the first one ran")
+	}
+	next.exit(t, 0)
+	return took
+}
+
+func TestAKilledHolderFreesAFileKeyAtOnce(t *testing.T) {
+	t.Parallel()
+	if took := killHolder(t, fileBackend(t)); took > time.Second {
+		t.Errorf("the key was free after %v, want at most 1 s", took)
+	}
+}
+
+// L1: 1.02 × the lease's expires + 1 s.
+func TestAKilledHolderFreesARedisKeyWhenItsLeaseEnds(t *testing.T) {
+	t.Parallel()
+	const most = 2*time.Second*102/100 + time.Second
+	if took := killHolder(t, servers.Redis(t).URL()); took > most {
+		t.Errorf("the key was free after %v, want at most %v", took, most)
+	}
+}

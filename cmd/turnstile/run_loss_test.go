@@ -1,0 +1,96 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// stubborn ignores TERM, as does its child. It prints both process ids.
+const stubborn = `trap '' TERM; sleep 600 & echo $!; echo $$; while :; do wait; done`
+
+func TestAShortHoldIsRenewedInTime(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		// Ten times its expires, under whatever load the other tests make.
+		r := launch(t, backend, "run", "--expires", "0.5s", "k", "--", "sleep", "5")
+		r.exit(t, 0)
+	})
+}
+
+func TestAKeyThatIsDeletedByHandEndsTheCommand(t *testing.T) {
+	t.Parallel()
+	server := servers.Redis(t)
+	r := launch(t, server.URL(), "run", "--expires", "1s", "k", "--", "sh", "-c", stubborn)
+	grandchild, child := r.number(t), r.number(t)
+	if n, err := server.RedisClient(t, nil).Del(context.Background(), "pylock:k").Result(); n != 1 || err != nil {
+		t.Fatalf("DEL: %d, %v", n, err)
+	}
+	r.exit(t, exitLost)
+	if runs(child) || runs(grandchild) {
+		t.Error("the command outlived its hold")
+	}
+	if !strings.Contains(r.stderr.String(), `the hold of "k" was lost while the command ran`) {
+		t.Error(r.stderr)
+	}
+}
+
+// The last renewal that was answered was sent before the server stopped, so that
+// the deadline is at most expires later.
+func TestACommandIsGoneBeforeTheDeadlineOfItsHold(t *testing.T) {
+	t.Parallel()
+	const expires = 3 * time.Second
+	server := servers.Redis(t)
+	r := launch(t, server.URL(), "run", "--expires", expires.String(), "k", "--", "sh", "-c", stubborn)
+	grandchild, child := r.number(t), r.number(t)
+	server.Stop()
+	stopped := time.Now()
+	eventually(t, "the command is gone", func() bool { return !runs(child) && !runs(grandchild) })
+	if took := time.Since(stopped); took >= expires {
+		t.Errorf("the command ran for %v more, its hold for at most %v", took, expires)
+	}
+	r.exit(t, exitLost)
+}
+
+// Nobody can keep a stopped process from losing its hold. It has to find out
+// before its command does anything else.
+func TestAStoppedTurnstileEndsItsCommandWhenItGoesOn(t *testing.T) {
+	onEach(t, func(t *testing.T, backend string) {
+		r := launch(t, backend, "run", "--expires", "1s", "k", "--", "sh", "-c", stubborn)
+		grandchild, child := r.number(t), r.number(t)
+		r.signal(t, syscall.SIGSTOP)
+		next := launch(t, backend, "run", "k", "--", "echo", "next")
+		if got := next.line(t); got != "next" {
+			t.Fatal(got)
+		}
+		r.signal(t, syscall.SIGCONT)
+		r.exit(t, exitLost)
+		if runs(child) || runs(grandchild) {
+			t.Error("the command outlived its turnstile")
+		}
+	})
+}
+
+func TestAReleaseThatFailsIsAWarning(t *testing.T) {
+	t.Parallel()
+	server := servers.Redis(t)
+	end := filepath.Join(t.TempDir(), "end")
+	r := launch(t, server.URL(), "run", "k", "--", "sh", "-c",
+		`echo ready; until test -e "$0"; do sleep 0.01; done; exit 3`, end)
+	r.line(t)
+	server.Stop()
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.exit(t, 3)
+	if got := r.stderr.String(); !strings.HasPrefix(got, "turnstile: warning: the key could not be released") || strings.Count(got, "\n") != 1 {
+		t.Errorf("%q, want one warning", got)
+	}
+}
