@@ -19,9 +19,6 @@ func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args .
 	if b.closed.Load() {
 		return nil, &fault{outcome: backends.NotRun, err: errClosed}
 	}
-	if ctx.Err() != nil {
-		return nil, &fault{outcome: backends.NotRun, err: interrupted(ctx, ctx.Err(), nil)}
-	}
 	keys := scripts.Keys(key)
 	cmd := newCommand(ctx, "evalsha", s.SHA, keys, args)
 	err := b.client.Process(ctx, cmd)

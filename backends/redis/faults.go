@@ -96,7 +96,7 @@ func interrupted(ctx context.Context, ended, driver error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
-	if driver != nil && !errors.Is(driver, ended) {
+	if !errors.Is(driver, ended) {
 		err = fmt.Errorf("%w: %w", err, driverError(driver.Error()))
 	}
 	return err

@@ -3,7 +3,10 @@ package redis_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -295,5 +298,49 @@ func TestAClientOfTheCallersStaysOpen(t *testing.T) {
 	}
 	if err := client.Ping(bounded(t)).Err(); err != nil {
 		t.Errorf("the client was closed as well: %v", err)
+	}
+}
+
+// A deafConn loses one reply: the next one after armed is set.
+type deafConn struct {
+	net.Conn
+	armed *atomic.Bool
+}
+
+func (c deafConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.armed.CompareAndSwap(true, false) {
+		_ = c.Close()
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// go-redis repeats what it thinks it may, three times by default; a script
+// whose first copy was executed is not its to repeat.
+func TestTheDriverNeverSendsAScriptTwice(t *testing.T) {
+	server := servers.Redis(t)
+	inside := server.RedisClient(t, nil)
+	var armed atomic.Bool
+	client := goredis.NewClient(&goredis.Options{
+		ContextTimeoutEnabled: true, MaxRetries: 3,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, server.Addr)
+			return deafConn{conn, &armed}, err
+		},
+	})
+	b := redis.New(client, redis.Options{Owned: true})
+	t.Cleanup(func() { _ = b.Close() })
+	mustGrant(t, b, newRequest(newKey(t)))
+	if err := inside.ConfigResetStat(bounded(t)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	armed.Store(true)
+	r := newRequest(newKey(t))
+	reply, err := b.Acquire(bounded(t), r)
+	wantFailed(t, r, reply, err, backends.MayHaveRun)
+	stats := inside.Info(bounded(t), "commandstats").Val()
+	if !strings.Contains(stats, "cmdstat_evalsha:calls=1,") {
+		t.Errorf("not sent exactly once:\n%s", stats)
 	}
 }
