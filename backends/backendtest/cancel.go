@@ -9,6 +9,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// A caller that gave up must leave nothing behind, whatever its request did in
+// the meantime: the lease of nobody blocks a key until it expires.
 func cancelChecks() []check {
 	return []check{
 		{"a cancelled context leaves no lease", cancelledContext, nil, nil},
@@ -45,6 +47,8 @@ func nothingLeft(s, other *session, r backends.Request) error {
 	return other.free(next)
 }
 
+// cancelledContext: the context had ended before the call, so nothing should
+// have been sent; but it is the cancel that has to be relied on.
 func cancelledContext(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -59,6 +63,8 @@ func cancelledContext(st *store) error {
 	return nothingLeft(a, b, r)
 }
 
+// contextEndsUnderWay cuts the call off at many points, some between the server's
+// grant and its answer. That is the outcome MayHaveRun is made for.
 func contextEndsUnderWay(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -81,6 +87,8 @@ func contextEndsUnderWay(st *store) error {
 	return nil
 }
 
+// cancelLeavesQueue asks with one try: a place that stayed behind would make the
+// next caller wait until that waiter counts as dead, a second later.
 func cancelLeavesQueue(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -130,6 +138,8 @@ func cancelGivesBack(st *store) error {
 	return nothingLeft(b, c, r)
 }
 
+// oneTryNoTrace: TryAcquire in a loop is common, and a queue full of attempts
+// that nobody repeats would be a queue of dead heads.
 func oneTryNoTrace(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// Close happens in shutdowns, twice at times, and beside calls under way.
 func closeChecks() []check {
 	return []check{
 		{"closing again is nil", closeTwice, nil, nil},
@@ -17,6 +18,7 @@ func closeChecks() []check {
 	}
 }
 
+// closeTwice: a deferred Close after an explicit one is an idiom, and no error.
 func closeTwice(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -40,6 +42,8 @@ func over(verb string, err error) error {
 	return nil
 }
 
+// verbsAfterClose insists on release, too: nil would claim that the lease is
+// back, and nothing was sent.
 func verbsAfterClose(st *store) error {
 	a, err := st.session()
 	if err != nil {
@@ -111,6 +115,8 @@ func closeUnderWay(st *store) error {
 	}
 }
 
+// closeAlone: sessions share a store, in the embedded backend in one process,
+// and the first to leave must not switch off the light.
 func closeAlone(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {

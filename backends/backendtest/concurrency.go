@@ -9,6 +9,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// All other checks go step by step; here whatever can cross does.
 func concurrencyChecks() []check {
 	return []check{
 		{"many goroutines of many sessions lose no count", noLostCount, exclusive, twoHoldAtOnce},
@@ -37,6 +38,8 @@ func (g *guarded) enter() error {
 	return nil
 }
 
+// noLostCount has one caller for each key of a session, as the contract
+// promises backends: the key actor has one call in flight.
 func noLostCount(st *store) error {
 	const sessions, keys, rounds = 4, 3, 25
 	counters := make([]*guarded, keys)
@@ -81,6 +84,8 @@ func count(s *session, g *guarded, rounds int) error {
 	return nil
 }
 
+// oneWinner: many find the key free in the same instant. A look and a take that
+// are two steps let two of them through.
 func oneWinner(st *store) error {
 	var all []*session
 	for range 6 {

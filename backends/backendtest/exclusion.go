@@ -6,6 +6,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// What a lock is: one holder a key, proved by its token and by nothing else.
 func exclusionChecks() []check {
 	return []check{
 		{"a held key is not granted to another session", heldKeyIsHeld, exclusive, twoHoldAtOnce},
@@ -19,6 +20,9 @@ func exclusionChecks() []check {
 	}
 }
 
+// heldKeyIsHeld also looks at what the loser is told of the holder: it need not
+// be told anything, but what it is told goes into the error of a timeout, where
+// people believe it.
 func heldKeyIsHeld(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -78,6 +82,9 @@ func twoHoldAtOnce(st *store) error {
 	return first(a.free(ra), b.free(rb))
 }
 
+// releasedKeyIsFree tries once each time: after a release with nobody waiting
+// there is nothing to wait for. A backend that frees keys in the background
+// would make every uncontended handover cost a poll.
 func releasedKeyIsFree(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -96,6 +103,8 @@ func releasedKeyIsFree(st *store) error {
 	return nil
 }
 
+// twoKeys catches a backend that serializes everything: that would exclude,
+// and be useless.
 func twoKeys(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -112,6 +121,9 @@ func twoKeys(st *store) error {
 	return first(a.free(ra), b.free(rb))
 }
 
+// releaseChecksToken tries a stranger and a sibling, another attempt of the
+// holder's own session. Get-then-delete with no compare, as several memcached
+// locks do it, fails here. A stranger's cancel must be as harmless.
 func releaseChecksToken(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -138,6 +150,8 @@ func releaseChecksToken(st *store) error {
 	return a.free(r)
 }
 
+// renewChecksToken: a stranger that could renew would keep a crashed holder's
+// lease alive for ever.
 func renewChecksToken(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -198,6 +212,8 @@ func oldTokenIsPowerless(st *store) error {
 	return b.free(r)
 }
 
+// unknownKeyIsNotHeld: the record of a key is made by acquire alone, and its
+// absence is an answer, no error. A cancel of nothing has nothing left to undo.
 func unknownKeyIsNotHeld(st *store) error {
 	a, err := st.session()
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// A crash is only ever noticed by time, on most backends; so a lease must end,
+// and its holder relies on it that it does not end early.
 func expiryChecks() []check {
 	return []check{
 		{"an expired lease goes to the next, and not before its end", expiryInTime, exclusive, twoHoldAtOnce},
@@ -16,6 +18,8 @@ func expiryChecks() []check {
 	}
 }
 
+// expiryInTime measures from before the acquire was sent, as the holder does:
+// that is the one instant at which both can be sure that the lease had not begun.
 func expiryInTime(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -43,6 +47,8 @@ func expiryInTime(st *store) error {
 	return b.free(next)
 }
 
+// expiredIsGone: S4 for a token whose lease ended by itself. The holder was
+// stopped, say, and comes back believing that it still has the key.
 func expiredIsGone(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {

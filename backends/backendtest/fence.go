@@ -45,6 +45,9 @@ type unclosed struct{ backends.Backend }
 
 func (unclosed) Close() error { return nil }
 
+// fencesOverReleases goes round the sessions, faster than one grant a µs clock
+// tick could tell apart on a backend without I/O: the last base must be kept
+// beside the clock.
 func fencesOverReleases(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -66,6 +69,8 @@ func fencesOverReleases(st *store) error {
 	return nil
 }
 
+// fencesOverExpiry: nobody says goodbye, so what an expiry sweeps away must not
+// include the last base.
 func fencesOverExpiry(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -85,6 +90,8 @@ func fencesOverExpiry(st *store) error {
 	return nil
 }
 
+// fencesOverRenewals: a lease has many bases, one a renewal, and the next
+// holder's must exceed the newest of them, and not just the one it began with.
 func fencesOverRenewals(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -116,6 +123,8 @@ func fencesOverRenewals(st *store) error {
 	return nil
 }
 
+// fencesOverReopening: what a backend remembers in its own memory is not enough.
+// By the second session nobody is connected who had seen the first base.
 func fencesOverReopening(st *store) error {
 	var grown rising
 	key := st.key("k")

@@ -8,6 +8,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// What Inspect can't know is absent, so a field that is there has to be right.
 func inspectChecks() []check {
 	return []check{
 		{"inspect tells of a free key", inspectFree, inspects, noInspector},
@@ -19,6 +20,8 @@ func inspectChecks() []check {
 
 func inspectsQueue(c backends.Capabilities) bool { return c.Inspects && fair(c) }
 
+// noInspector: an interface that is there will be found by assertion, whatever
+// the capabilities say.
 func noInspector(st *store) error {
 	if _, ok := st.bare().(backends.Inspector); ok {
 		return fmt.Errorf("it implements Inspector and declares that it can't inspect")
@@ -38,6 +41,8 @@ func (s *session) inspect(key string) (backends.Info, error) {
 	return info, nil
 }
 
+// inspectFree looks before the first hold and after the last, which leaves a
+// companion or a record behind in most backends.
 func inspectFree(st *store) error {
 	a, err := st.session()
 	if err != nil {
@@ -64,6 +69,9 @@ func inspectFree(st *store) error {
 	return nil
 }
 
+// inspectHeld looks from another session: the holder's own could answer from
+// memory. The token is the one thing that must not be shown, since whoever
+// reads it can release the lease.
 func inspectHeld(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -180,6 +188,7 @@ func inspectUnknownQueue(st *store) error {
 	return a.free(r)
 }
 
+// inspectOnlyReads: people run "show" in a loop, on keys that are in use.
 func inspectOnlyReads(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// Keys are the caller's bytes. What a backend makes of them on its way to a file
+// name, a hash tag or a protocol line must never bring two keys together.
 func keyChecks() []check {
 	return []check{
 		{"odd keys are kept apart", oddKeysApart, exclusive, oddKeysGranted},
@@ -68,6 +70,7 @@ func oddKeysApart(st *store) error {
 	return nil
 }
 
+// oddKeysGranted is what is left of it where nothing is excluded.
 func oddKeysGranted(st *store) error {
 	a, err := st.session()
 	if err != nil {
@@ -85,6 +88,8 @@ func oddKeysGranted(st *store) error {
 	return nil
 }
 
+// everyByte has each byte in the middle, where no trimming hides it, and holds
+// all keys at once, so that two which were folded into one would collide.
 func everyByte(st *store) error {
 	a, err := st.session()
 	if err != nil {

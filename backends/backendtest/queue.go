@@ -7,6 +7,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// A queue is worth having only if it is kept against those who ask more often,
+// and if those who stopped asking do not block it.
 func queueChecks() []check {
 	return []check{
 		{"waiters are served in the order of their arrival", servedInOrder, fair, everyoneServed},
@@ -93,6 +95,8 @@ func servedInOrder(st *store) error {
 	})
 }
 
+// nobodyBarges: the newcomer and the last holder, who is quickest of all, ask
+// between the release and the waiter's next look.
 func nobodyBarges(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -144,6 +148,7 @@ func silentIsSkipped(st *store) error {
 	return err
 }
 
+// closedIsSkipped: the head ended without a cancel, as a crash would have it.
 func closedIsSkipped(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -193,6 +198,8 @@ func expiredInOrder(st *store) error {
 	})
 }
 
+// contended: the holder learns in replies alone, where there are no wakes, that
+// its budget of handoffs has begun; and that it is over when nobody waits.
 func contended(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {

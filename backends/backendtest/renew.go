@@ -7,6 +7,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// A lease shrinks when its last long hold is gone, and only the caller with the
+// newest base can know that: every other request may be a late copy.
 func renewChecks() []check {
 	return []check{
 		{"a renewed lease outlives its first ttl", renewLengthens, exclusive, twoHoldAtOnce},
@@ -15,6 +17,8 @@ func renewChecks() []check {
 	}
 }
 
+// renewLengthens outlasts the first ttl in full: an answer that says "renewed"
+// while the server keeps the old end would pass any quicker look.
 func renewLengthens(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -67,6 +71,8 @@ func staleNeverShortens(st *store) error {
 	return a.free(r)
 }
 
+// newestShortens: without it, one hold of 24 h would keep a crashed process's key
+// for a day, though it only did short work ever since.
 func newestShortens(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {

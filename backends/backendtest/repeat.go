@@ -20,6 +20,9 @@ func repeatChecks() []check {
 	}
 }
 
+// acquireTwice: a driver that times out sends the same attempt again, and the
+// first copy may have been granted. "Held" by itself would be the answer that
+// go-redis's blind retry of SET NX gets.
 func acquireTwice(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -47,6 +50,8 @@ func acquireTwice(st *store) error {
 	return err
 }
 
+// acquireTwiceShorter: a copy that was delayed carries the ttl of back then, and
+// the caller relies on the longer one.
 func acquireTwiceShorter(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -70,6 +75,8 @@ func acquireTwiceShorter(st *store) error {
 	return a.free(r)
 }
 
+// acquireTogether: the earlier copy is still on its way when the next is sent,
+// so that both find the key free. The one release that follows must end both.
 func acquireTogether(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -97,6 +104,8 @@ func acquireTogether(st *store) error {
 	return nil
 }
 
+// renewTwice: each renewal mints a base, so that the copy that is answered last
+// is also the one whose base the others can't have.
 func renewTwice(st *store) error {
 	a, err := st.session()
 	if err != nil {
@@ -121,6 +130,8 @@ func renewTwice(st *store) error {
 	return a.free(r)
 }
 
+// releaseTwice: the second release must not say nil, which would claim that the
+// lease lasted until then; and it must not touch what came after.
 func releaseTwice(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -140,6 +151,8 @@ func releaseTwice(st *store) error {
 	return err
 }
 
+// cancelTwice: a cancel is retried until it is answered, and "nothing is left"
+// is as true the second time.
 func cancelTwice(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {

@@ -37,6 +37,8 @@ func late(s, other *session, r backends.Request) error {
 	return other.free(next)
 }
 
+// releasedIsSettled: the copy of the acquire comes after hold and release, as a
+// request does that a dead connection kept for a while.
 func releasedIsSettled(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -53,6 +55,8 @@ func releasedIsSettled(st *store) error {
 	return late(a, b, r)
 }
 
+// cancelledIsSettled: the attempt was known to the queue, and a copy of it must
+// not bring its place back either.
 func cancelledIsSettled(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -107,6 +111,9 @@ func settledByKey(st *store) error {
 	return a.free(low)
 }
 
+// settledThenNext: attempts are given up and made in turn on one key, and the
+// higher number is always good. A backend that settled whole sessions would lock
+// out a process after its first timeout.
 func settledThenNext(st *store) error {
 	a, err := st.session()
 	if err != nil {

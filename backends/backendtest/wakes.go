@@ -7,6 +7,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// Wakes are hints, and no correctness hangs on them; but a backend that declares
+// them and sends none is as slow as one that polls, and nobody would notice.
 func wakeChecks() []check {
 	return []check{
 		{"a release wakes the waiter", releaseWakes, wakes, noWaker},
@@ -43,6 +45,7 @@ func (s *session) woken(key string, kind backends.WakeKind) bool {
 	}
 }
 
+// releaseWakes stops at the first wake that arrives: a lost one is allowed.
 func releaseWakes(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -71,6 +74,7 @@ func releaseWakes(st *store) error {
 	return fmt.Errorf("no release woke the waiter, in %d rounds", wakeRounds)
 }
 
+// waiterWakesHolder: the holder lingers or hands off until it is told.
 func waiterWakesHolder(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {

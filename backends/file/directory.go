@@ -36,6 +36,8 @@ func openDirectory(path string, shared bool) (directory, error) {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return directory{}, failed("mkdir", path, errors.Unwrap(err))
 	}
+	// Opened first and looked at afterwards: between a look at the path and its
+	// opening, somebody could put a link there.
 	fd, err := openAt(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return directory{}, failed("open directory", path, err)
@@ -58,6 +60,8 @@ func (d *directory) verify(uid int) error {
 	if fault := unfit(int(st.Uid), uid, uint32(st.Mode), d.shared); fault != "" {
 		return backends.Refused(name, fmt.Sprintf("%s %s", d.path, fault), fs.ErrPermission)
 	}
+	// Private files by default. In a shared directory whoever may work there may
+	// also change records: it takes both to hand a key over.
 	d.gid, d.perm = int(st.Gid), 0o600
 	if d.shared {
 		d.perm = uint32(st.Mode)&0o666 | 0o600
@@ -112,6 +116,8 @@ func (d directory) create(file string) (int, error) {
 	return fd, nil
 }
 
+// unlink fails for another user's file in a sticky directory; that user's own
+// sweep will remove it.
 func (d directory) unlink(file string) error { return unix.Unlinkat(d.fd, file, 0) }
 
 // names reports whether file still is what fd has open: a plain file with no
@@ -124,6 +130,7 @@ func (d directory) names(file string, fd int) (bool, error) {
 	if open.Mode&unix.S_IFMT != unix.S_IFREG || open.Nlink > 1 {
 		return false, unix.ELOOP
 	}
+	// Nlink could tell an unlinked file, but not one that was renamed away.
 	err := unix.Fstatat(d.fd, file, &named, unix.AT_SYMLINK_NOFOLLOW)
 	if err == unix.ENOENT {
 		return false, nil

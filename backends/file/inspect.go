@@ -31,15 +31,19 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	}
 	waiting := 0
 	info := backends.Info{Waiting: &waiting}
+	// Another key's record under this name tells nothing of this key.
 	if r == nil || r.key != key {
 		return info, nil
 	}
 	now := b.clock.now()
+	// Counted afresh: dead waiters are dropped when the key is passed on, and not
+	// before.
 	for _, w := range r.queue {
 		if w.alive >= now && b.alive(w.session) {
 			waiting++
 		}
 	}
+	// Known also of a free key, for as long as its record stays.
 	last := r.last
 	info.Base = &last
 	if !b.held(r, now) {
@@ -48,6 +52,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	info.Held = true
 	heldFor, expires := span(max(0, now-r.lease.at)), span(r.lease.ends-now)
 	info.HeldFor, info.ExpiresIn = &heldFor, &expires
+	// The waiter that it is promised to brings its label along when it comes.
 	if !r.lease.promised {
 		label := r.lease.label
 		info.Holder = &label

@@ -79,6 +79,8 @@ func (r *record) encode(c clock) []byte {
 	buf := make([]byte, headerSize, 512)
 	copy(buf, magic)
 	buf[4] = version
+	// Fixed-size numbers and strings with their length in front: there is nothing
+	// to escape, so any key will do, and a parser can't be led astray.
 	put := func(s string) {
 		buf = binary.AppendUvarint(buf, uint64(len(s)))
 		buf = append(buf, s...)
@@ -114,6 +116,7 @@ func (r *record) encode(c clock) []byte {
 	}
 	binary.LittleEndian.PutUint32(buf[12:], uint32(len(buf)-headerSize))
 	binary.LittleEndian.PutUint64(buf[16:], r.seq)
+	// The checksum comes last, over all that stands behind it: length, seq, body.
 	binary.LittleEndian.PutUint32(buf[8:], crc32.Checksum(buf[12:], castagnoli))
 	return buf
 }
@@ -143,6 +146,7 @@ func decode(slot []byte, c clock) (*record, error) {
 	if binary.LittleEndian.Uint32(slot[8:]) != crc32.Checksum(slot[12:], castagnoli) {
 		return nil, errTorn
 	}
+	// Only after the checksum: a torn slot of ours is no slot of a later version.
 	if slot[4] != version {
 		return nil, errVersion
 	}
@@ -161,12 +165,16 @@ func decode(slot []byte, c clock) (*record, error) {
 	if p.bad || len(p.rest) != 0 || (!r.lease.none() && !isSession(r.lease.session)) {
 		return nil, errTorn
 	}
+	// A step of the wall clock between write and read moves these times along;
+	// that is why it is not used between processes of one epoch.
 	if epoch != c.epoch {
 		r.shift(wroteWall - wrote + c.now() - wall())
 	}
 	return r, nil
 }
 
+// shift moves all times, those of the queue too, which other processes wrote: a
+// record has one clock at a time.
 func (r *record) shift(by int64) {
 	r.lease.at += by
 	r.lease.ends += by

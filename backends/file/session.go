@@ -61,6 +61,8 @@ func (s *session) linked() bool {
 
 // end gives the session up, also if a child has a copy of the descriptor.
 func (s *session) end(d directory) error {
+	// Unlinked before it is unlocked: a prober finds it locked or missing, and
+	// never a free file that somebody else might sweep and report.
 	_ = d.unlink(s.name) // a sweep may have been quicker, after somebody cleared the directory
 	_ = unix.Flock(s.fd, unix.LOCK_UN)
 	return s.file.Close()
@@ -76,6 +78,7 @@ func (b *Backend) alive(session string) bool {
 	if err != nil {
 		return err != unix.ENOENT
 	}
+	// Shared: two probers at once must not take each other for the owner.
 	free, _ := tryFlock(fd, unix.LOCK_SH)
 	if free {
 		unlock(fd)

@@ -44,6 +44,7 @@ func (b *Backend) change(ctx context.Context, key string, create bool, step func
 	if err != nil {
 		return b.unreadable(file, err)
 	}
+	// The time is read under the flock: whoever had it before read an earlier one.
 	if !step(r, b.clock.now()) {
 		return nil
 	}
@@ -72,6 +73,7 @@ func (b *Backend) lock(ctx context.Context, file string, create bool) (int, erro
 			return fd, nil
 		case err == unix.ENOENT && !create:
 			return -1, errMissing
+		// Another user has just made this file and is about to open it to others.
 		case err == unix.EACCES && b.dir.shared && waited < settling:
 		case err != nil:
 			return -1, failed("open", b.dir.join(file), err)
@@ -84,6 +86,7 @@ func (b *Backend) lock(ctx context.Context, file string, create bool) (int, erro
 	}
 }
 
+// nap waits for d, the context or Close, whichever is first.
 func (b *Backend) nap(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -114,6 +117,8 @@ func (b *Backend) tryLock(file string, create bool) (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
+	// A lock on an inode that has lost its name excludes nobody: the next caller
+	// makes another file under that name and locks that.
 	if same, err := b.dir.names(file, fd); err != nil || !same {
 		unlock(fd)
 		return -1, err
@@ -184,6 +189,8 @@ func blank(fd int) bool {
 	return begun && second == zero
 }
 
+// age is by the wall clock, as file times are; it only ever decides about what
+// has been idle for a minute or a day.
 func age(st *unix.Stat_t) time.Duration { return time.Since(time.Unix(st.Mtim.Unix())) }
 
 // readSlot reads what is at an offset, into buf if it fits: most records do.
@@ -201,6 +208,8 @@ func readSlot(fd int, at int64, buf []byte) ([]byte, error) {
 	return whole[:n], err
 }
 
+// pread fills buf as far as the file goes; the end of the file is no error, as a
+// slot that is cut off there fails its checksum.
 func pread(fd int, buf []byte, at int64) (int, error) {
 	done := 0
 	for done < len(buf) {

@@ -28,6 +28,7 @@ type sweeper struct {
 	dir      *os.File   // where the walk is; nil: at the beginning
 }
 
+// close is called under the backend's life lock: no verb is sweeping.
 func (s *sweeper) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,6 +47,7 @@ func (b *Backend) sweepSometimes() {
 // will be reported by a verb, if it is in that one's way, too.
 func (b *Backend) sweep() {
 	s := &b.sweeper
+	// Whoever is sweeping does it for everybody; a release must not queue for it.
 	if !s.mu.TryLock() {
 		return
 	}
@@ -55,6 +57,7 @@ func (b *Backend) sweep() {
 		if err != nil {
 			return
 		}
+		// Kept open between sweeps: it remembers where the walk is.
 		s.dir = os.NewFile(uintptr(fd), b.dir.path)
 	}
 	names, err := s.dir.Readdirnames(sweepNames)
@@ -78,6 +81,8 @@ func (b *Backend) sweepFile(file string) {
 	if unix.Fstatat(b.dir.fd, file, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || age(&st) < keep || file == b.session.name {
 		return
 	}
+	// For a session the flock is the proof that it is dead. A young process that
+	// has made its file and not locked it yet finds it gone, and makes another.
 	fd, err := b.tryLock(file, false)
 	if err != nil || fd < 0 {
 		return // busy, or alive

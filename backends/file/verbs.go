@@ -20,6 +20,7 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 		return backends.Reply{Outcome: backends.NotRun}, err
 	}
 	defer leave()
+	// A lease in the name of a session that looks dead would exclude nobody.
 	if !b.session.linked() {
 		return backends.Reply{Outcome: backends.NotRun}, b.orphaned()
 	}
@@ -45,6 +46,9 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 
 // attempt decides whose the key is.
 func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool) {
+	// Nobody has it, and something is left of earlier times: an expired lease, a
+	// dead holder's, or waiters whom no release has served. The first of those is
+	// served now, also if the caller is another.
 	if !b.held(rec, now) && !(rec.lease.none() && len(rec.queue) == 0) {
 		write = true
 		b.prune(rec, now)
@@ -58,6 +62,7 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 		return b.grant(rec, r, now), true
 	}
 	reply = backends.Reply{Outcome: backends.Held}
+	// A promise has no holder yet, and its second is no lease to wait for.
 	if !rec.lease.promised {
 		reply.Holder = rec.lease.label
 		reply.HeldFor = span(max(0, now-rec.lease.at))
@@ -76,6 +81,7 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 func (b *Backend) grant(rec *record, r backends.Request, now int64) backends.Reply {
 	us := ceil(r.TTL)
 	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label), at: now, ends: now + us}
+	// Not so for a promise: its second of grace is not part of the lease.
 	if !rec.lease.none() && !rec.lease.promised {
 		l.at, l.ends = rec.lease.at, max(l.ends, rec.lease.ends)
 	}
@@ -97,6 +103,8 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 	}
 	reply := backends.Reply{Outcome: backends.NotRun}
 	err = b.change(ctx, a.Key, false, func(rec *record, now int64) bool {
+		// An expired lease is gone even if nobody has come for the key: its holder
+		// has been past its deadline, and may have told its callers so.
 		if rec.lease.token != a.Token || now >= rec.lease.ends {
 			return false
 		}
@@ -141,12 +149,17 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		return false, err
 	}
 	defer leave()
+	// Before the flock is taken: see Acquire. It stays settled if the rest fails,
+	// as the caller will repeat this and never the acquire.
 	b.settled.add(a)
 	err = b.change(ctx, a.Key, false, func(rec *record, now int64) bool {
+		// A release leaves the queue as well: a settled attempt would never come for
+		// what it was promised.
 		queued := rec.leave(a.Token)
 		if rec.lease.token != a.Token {
 			return queued
 		}
+		// Whoever comes too late did not have it any more; the next is served, though.
 		was = now < rec.lease.ends
 		b.pass(rec, now)
 		return true
@@ -154,6 +167,7 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 	if err != nil {
 		was = false
 	}
+	// No record, no lease and no queue.
 	if err == errMissing {
 		err = nil
 	}
