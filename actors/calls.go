@@ -29,13 +29,14 @@ func (v verb) String() string {
 // result message, what was answered. At most one is in flight for a key.
 type call struct {
 	verb    verb
+	number  uint64 // of the attempt
 	attempt backends.Attempt
 	request backends.Request // when acquiring
 	ttl     time.Duration    // when renewing
 	known   uint64
 	budget  time.Duration // how long it may take
 
-	sent  time.Time
+	sent  instant
 	reply backends.Reply
 	err   error
 }
@@ -45,19 +46,21 @@ type call struct {
 func (a *keyActor) start(c *call) (done bool) {
 	a.c.counters.calls.Add(1)
 	a.call = c
+	c.attempt = a.c.attempt(a.full, c.number)
+	c.request.Attempt = c.attempt
 	c.budget = callTimeout
 	if c.verb == renewing {
 		// An answer after the deadline is of no use, and a retry may be.
-		c.budget = min(c.budget, max(time.Until(a.lease.deadline), time.Millisecond))
+		c.budget = min(c.budget, max(a.lease.deadline.sub(a.c.clock.now()), time.Millisecond))
 	}
 	if a.c.can.Immediate {
-		c.run(a.c.ctx, a.c.backend)
+		c.run(a.c.ctx, a.c)
 		return true
 	}
 	entry, coordinator := a.entry, a.c
 	coordinator.dispatcher.Schedule(func() { // ends by the call's own timeout
 		ctx, cancel := context.WithTimeout(coordinator.ctx, c.budget)
-		c.run(ctx, coordinator.backend)
+		c.run(ctx, coordinator)
 		cancel()
 		entry.post(result{c})
 	})
@@ -66,14 +69,15 @@ func (a *keyActor) start(c *call) (done bool) {
 
 // run makes the call. A panic of the backend becomes an error: one key's
 // trouble must not take the process down, nor the key's waiters with it.
-func (c *call) run(ctx context.Context, b backends.Backend) {
+func (c *call) run(ctx context.Context, in *Coordinator) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.reply = backends.Reply{}
 			c.err = fmt.Errorf("%w: %v panicked: %v\n%s", backends.ErrUnavailable, c.verb, r, debug.Stack())
 		}
 	}()
-	c.sent = time.Now()
+	b := in.backend
+	c.sent = in.clock.now()
 	switch c.verb {
 	case acquiring:
 		c.reply, c.err = b.Acquire(ctx, c.request)
@@ -106,36 +110,36 @@ func backoff(n int) time.Duration {
 }
 
 // next decides which backend call the key needs now; nil if none, or not yet.
-func (a *keyActor) next(now time.Time) *call {
+func (a *keyActor) next(now instant) *call {
 	switch {
-	case a.settling.Key != "":
+	case a.settling != 0:
 		return a.nextSettle(now)
 	case a.lease.own:
 		return a.nextOwned(now)
 	case a.queue.len > 0 && !a.closing:
 		return a.nextAcquire(now)
-	case a.pending.Key != "":
+	case a.pending != 0:
 		// Nobody waits for the attempt any more.
-		a.settle(a.pending, cancelling, now.Add(a.pendingTTL))
+		a.settle(a.pending, cancelling, now.add(a.pendingTTL))
 		return a.nextSettle(now)
 	}
 	return nil
 }
 
 // nextAcquire repeats the pending attempt when its time has come, or begins one.
-func (a *keyActor) nextAcquire(now time.Time) *call {
-	if now.Before(a.retryAt) && !a.woken {
+func (a *keyActor) nextAcquire(now instant) *call {
+	if now < a.retryAt && !a.woken {
 		return nil
 	}
 	a.woken = false
-	if a.pending.Key == "" {
-		a.pending = a.c.attempt(a.full)
+	if a.pending == 0 {
+		a.pending = a.c.attempts.Add(1)
 		a.probe = 0
 	}
 	head := a.queue.first
 	a.pendingTTL = ttlFor(head.spec.Expires + a.spare(head.spec.Expires))
-	return &call{verb: acquiring, attempt: a.pending, request: backends.Request{
-		Attempt: a.pending, TTL: a.pendingTTL, Label: a.c.cfg.Owner,
+	return &call{verb: acquiring, number: a.pending, request: backends.Request{
+		TTL: a.pendingTTL, Label: a.c.cfg.Owner,
 		Queue: !head.spec.Try, Probe: a.probe,
 	}}
 }
@@ -148,8 +152,8 @@ func (a *keyActor) spare(expires time.Duration) time.Duration {
 
 // nextOwned gives the lease back when nobody here needs it or another's turn
 // has come, and renews it when it gets too short.
-func (a *keyActor) nextOwned(now time.Time) *call {
-	if passed(now, a.lease.deadline) {
+func (a *keyActor) nextOwned(now instant) *call {
+	if now >= a.lease.deadline {
 		// No hold is left: none goes beyond the lease. What is at the backend
 		// ends by itself within the margin, but the attempt has to be settled.
 		a.dropLease(now)
@@ -163,26 +167,24 @@ func (a *keyActor) nextOwned(now time.Time) *call {
 		}
 	}
 	need, urgent := a.need(now)
-	if !urgent && now.Before(a.lease.renewAt) || need == 0 || now.Before(a.renewRetry) {
+	if !urgent && now < a.lease.renewAt || need == 0 || now < a.renewRetry {
 		return nil
 	}
 	ttl := ttlFor(need)
 	// If the reply is lost, the backend may already have shortened the lease.
-	if end := now.Add(ttl - marginOf(ttl)); end.Before(a.lease.deadline) {
-		a.lease.deadline = end
-	}
-	return &call{verb: renewing, attempt: a.lease.attempt, ttl: ttl, known: a.lease.base}
+	a.lease.deadline = min(a.lease.deadline, now.add(ttl-marginOf(ttl)))
+	return &call{verb: renewing, number: a.lease.attempt, ttl: ttl, known: a.lease.base}
 }
 
 // need is how long the lease should last from now, spare included, and whether
 // a renewal is due before its time: because a hold can't be granted, or soon
 // won't be, or because the fence's numbers run out.
-func (a *keyActor) need(now time.Time) (need time.Duration, urgent bool) {
-	left := a.lease.deadline.Sub(now)
+func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
+	left := a.lease.deadline.sub(now)
 	expires := time.Duration(0)
 	for h := a.holders.first; h != nil; h = h.next {
 		expires = max(expires, h.spec.Expires)
-		rest := h.deadline.Sub(now) // written by the actor alone, so read without the mutex
+		rest := h.deadline.sub(now) // written by the actor alone, so read without the mutex
 		if h.spec.Renew {
 			rest = max(rest, h.spec.Expires)
 		}
@@ -211,21 +213,21 @@ func (a *keyActor) need(now time.Time) (need time.Duration, urgent bool) {
 // settle begins to end an attempt at the backend: one that was granted, or one
 // that may have been. It is retried until it is answered, or until the lease
 // would have ended by itself.
-func (a *keyActor) settle(at backends.Attempt, v verb, until time.Time) {
-	a.settling, a.settleVerb, a.settleUntil = at, v, until
-	a.pending = backends.Attempt{}
-	a.failures, a.retryAt = 0, time.Time{}
+func (a *keyActor) settle(attempt uint64, v verb, until instant) {
+	a.settling, a.settleVerb, a.settleUntil = attempt, v, until
+	a.pending = 0
+	a.failures, a.retryAt = 0, 0
 }
 
-func (a *keyActor) nextSettle(now time.Time) *call {
-	if now.Before(a.retryAt) {
+func (a *keyActor) nextSettle(now instant) *call {
+	if now < a.retryAt {
 		return nil
 	}
-	return &call{verb: a.settleVerb, attempt: a.settling}
+	return &call{verb: a.settleVerb, number: a.settling}
 }
 
 // finish takes the result of a call.
-func (a *keyActor) finish(c *call, now time.Time) {
+func (a *keyActor) finish(c *call, now instant) {
 	if c != a.call {
 		// Only after a panic of ours: the actor has forgotten the call. What it
 		// may have got is given back.
@@ -252,26 +254,26 @@ func (a *keyActor) finish(c *call, now time.Time) {
 	}
 }
 
-func (a *keyActor) acquired(c *call, now time.Time) {
+func (a *keyActor) acquired(c *call, now instant) {
 	switch {
 	case c.err == nil && c.reply.Outcome == backends.Granted:
-		a.answered, a.failures, a.retryAt = now, 0, time.Time{}
-		a.pending = backends.Attempt{}
+		a.answered, a.failures, a.retryAt = now, 0, 0
+		a.pending = 0
 		a.lastErr = nil
-		a.lease = lease{attempt: c.attempt, own: true}
-		a.lease.set(c.sent, c.reply)
+		a.lease = lease{attempt: c.number, own: true}
+		a.lease.set(c.sent, now, c.reply)
 		if gap := a.c.cfg.PollerGap; gap > 0 {
-			a.lease.gapAt = now.Add(gapShare * gap)
+			a.lease.gapAt = now.add(gapShare * gap)
 		}
 		a.heldBy = holder{}
 	case c.err == nil && c.reply.Outcome == backends.Held:
 		a.answered, a.failures = now, 0
 		a.lastErr = nil
 		a.probe++
-		a.retryAt = now.Add(max(c.reply.Retry, time.Millisecond))
-		a.heldBy = holder{label: c.reply.Holder, since: now.Add(-c.reply.HeldFor), known: c.reply.HeldFor > 0}
+		a.retryAt = now.add(max(c.reply.Retry, time.Millisecond))
+		a.heldBy = holder{label: c.reply.Holder, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0}
 		if !c.request.Queue {
-			a.pending = backends.Attempt{} // it left no trace
+			a.pending = 0 // it left no trace
 		}
 		a.failTry(nil, now)
 	default:
@@ -282,11 +284,11 @@ func (a *keyActor) acquired(c *call, now time.Time) {
 	}
 }
 
-func (a *keyActor) attemptFailed(c *call, now time.Time) {
+func (a *keyActor) attemptFailed(c *call, now instant) {
 	a.failures++
-	a.retryAt = now.Add(backoff(a.failures))
+	a.retryAt = now.add(backoff(a.failures))
 	if errors.Is(c.err, backends.ErrSettled) {
-		a.pending = backends.Attempt{}
+		a.pending = 0
 	}
 	if backends.IsRefused(c.err) {
 		for h := a.queue.first; h != nil; h = a.queue.first {
@@ -297,12 +299,12 @@ func (a *keyActor) attemptFailed(c *call, now time.Time) {
 	a.failTry(c.err, now)
 }
 
-func (a *keyActor) renewed(c *call, now time.Time) {
+func (a *keyActor) renewed(c *call, now instant) {
 	switch {
 	case c.err == nil:
-		a.answered, a.failures, a.renewRetry = now, 0, time.Time{}
+		a.answered, a.failures, a.renewRetry = now, 0, 0
 		a.lastErr = nil
-		a.lease.set(c.sent, c.reply)
+		a.lease.set(c.sent, now, c.reply)
 		a.prolong(c.sent)
 	case backends.IsNotHeld(c.err):
 		a.answered = now
@@ -310,7 +312,7 @@ func (a *keyActor) renewed(c *call, now time.Time) {
 	default:
 		a.failures++
 		a.lease.unproved = true
-		a.renewRetry = now.Add(min(backoff(a.failures), c.ttl/10))
+		a.renewRetry = now.add(min(backoff(a.failures), c.ttl/10))
 		a.failTry(c.err, now)
 		if backends.IsRefused(c.err) {
 			a.failExtends(c.err)
@@ -319,7 +321,7 @@ func (a *keyActor) renewed(c *call, now time.Time) {
 }
 
 // settledBy takes the answer to a release or a cancel.
-func (a *keyActor) settledBy(c *call, now time.Time) {
+func (a *keyActor) settledBy(c *call, now instant) {
 	err := c.err
 	switch {
 	case err == nil:
@@ -328,7 +330,7 @@ func (a *keyActor) settledBy(c *call, now time.Time) {
 	case backends.IsNotHeld(err):
 		a.answered = now
 		a.answerReleases(backends.ErrNotHeld)
-	case backends.IsRefused(err), a.closing, passed(now, a.settleUntil):
+	case backends.IsRefused(err), a.closing, now >= a.settleUntil:
 		// Nothing more can be done: the lease ends by its ttl.
 		a.answerReleases(err)
 		if a.closing && c.verb == releasing {
@@ -336,13 +338,13 @@ func (a *keyActor) settledBy(c *call, now time.Time) {
 		}
 	default:
 		a.failures++
-		a.retryAt = now.Add(backoff(a.failures))
+		a.retryAt = now.add(backoff(a.failures))
 		a.failTry(err, now)
 		return
 	}
-	a.settling = backends.Attempt{}
-	a.failures, a.retryAt = 0, time.Time{}
+	a.settling = 0
+	a.failures, a.retryAt = 0, 0
 	if gap := a.c.cfg.PollerGap; gap > 0 && a.gapDue {
-		a.retryAt, a.gapDue = now.Add(gap), false
+		a.retryAt, a.gapDue = now.add(gap), false
 	}
 }

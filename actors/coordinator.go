@@ -52,6 +52,7 @@ type Coordinator struct {
 	dispatcher *dispatcher
 	directory  *directory
 	sweeper    *sweeper
+	clock      *clock
 	ctx        context.Context // of all backend calls; ends when Close stops waiting
 	cancel     context.CancelFunc
 
@@ -107,12 +108,13 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 		session:    backends.NewSession(),
 		system:     system,
 		dispatcher: newDispatcher(),
-		sweeper:    &sweeper{after: cfg.IdleAfter},
 		closed:     make(chan struct{}),
 		drained:    make(chan struct{}, 1),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.directory = newDirectory(system, c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
+	c.clock = c.directory.clock
+	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock}
 	if w, ok := b.(backends.Waker); ok {
 		if err := w.Subscribe(c.session, c.wake); err != nil {
 			c.Close()
@@ -148,9 +150,9 @@ func (c *Coordinator) wake(w backends.Wake) {
 	}
 }
 
-// attempt is the next attempt's name.
-func (c *Coordinator) attempt(key string) backends.Attempt {
-	return backends.Attempt{Key: key, Token: c.session.Token(c.attempts.Add(1))}
+// attempt names this session's attempt number n on a full key.
+func (c *Coordinator) attempt(key string, n uint64) backends.Attempt {
+	return backends.Attempt{Key: key, Token: c.session.Token(n)}
 }
 
 // Capabilities is what the backend declares.

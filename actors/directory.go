@@ -34,6 +34,7 @@ type directory struct {
 	seed   maphash.Seed
 	shards [shardCount]shard
 	live   atomic.Int64
+	clock  *clock
 
 	// replies pools the one-slot channels of acquires. A channel goes back only
 	// by the one who took its last answer: that of an abandoned acquire never
@@ -65,7 +66,7 @@ type entry struct {
 }
 
 func newDirectory(system *actor.ActorSystem, d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory {
-	dir := &directory{root: system.Root, spawn: spawn, seed: maphash.MakeSeed()}
+	dir := &directory{root: system.Root, spawn: spawn, seed: maphash.MakeSeed(), clock: newClock()}
 	dir.replies.New = func() any { return make(chan error, 1) }
 	for i := range dir.shards {
 		s := &dir.shards[i]
@@ -75,7 +76,7 @@ func newDirectory(system *actor.ActorSystem, d actor.Dispatcher, spawn func(*ent
 		s.props = actor.PropsFromProducer(
 			func() actor.Actor { return s.spawning },
 			actor.WithDispatcher(d),
-			actor.WithMailbox(actor.UnboundedLockfree()),
+			actor.WithMailbox(newMailbox),
 		)
 	}
 	return dir
@@ -186,6 +187,7 @@ func (dir *directory) close() {
 // runs only while somebody is idle.
 type sweeper struct {
 	after time.Duration
+	clock *clock
 
 	mu      sync.Mutex // protects what follows
 	idle    []idler    // oldest first
@@ -195,11 +197,11 @@ type sweeper struct {
 
 type idler struct {
 	entry *entry
-	since time.Time
+	since instant
 }
 
 // add is called by an actor that has just become idle, once until it is swept.
-func (s *sweeper) add(e *entry, now time.Time) {
+func (s *sweeper) add(e *entry, now instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -220,10 +222,10 @@ func (s *sweeper) armLocked(d time.Duration) {
 }
 
 func (s *sweeper) sweep() {
-	now := time.Now()
+	now := s.clock.now()
 	s.mu.Lock()
 	due := 0
-	for due < len(s.idle) && now.Sub(s.idle[due].since) >= s.after {
+	for due < len(s.idle) && now.sub(s.idle[due].since) >= s.after {
 		due++
 	}
 	batch := s.idle[:due:due]
@@ -231,7 +233,7 @@ func (s *sweeper) sweep() {
 	switch {
 	case s.stopped:
 	case len(s.idle) > 0:
-		s.armLocked(s.after - now.Sub(s.idle[0].since))
+		s.armLocked(s.after - now.sub(s.idle[0].since))
 	default:
 		s.idle = nil // lets go of the array of a large batch
 	}

@@ -10,8 +10,8 @@ import (
 
 // release ends a hold for its caller, who is answered when the key has gone to
 // the next holder, back to the backend, or lingers.
-func (a *keyActor) release(h *Hold, now time.Time) {
-	if h.listed == inHolders && passed(now, h.deadline) {
+func (a *keyActor) release(h *Hold, now instant) {
+	if h.listed == inHolders && now >= h.deadline {
 		a.drop(h, backends.ErrExpired)
 	}
 	if h.listed != inHolders {
@@ -21,13 +21,13 @@ func (a *keyActor) release(h *Hold, now time.Time) {
 	a.holders.remove(h)
 	a.cancelExtends(h)
 	h.end(context.Canceled)
-	a.lingerUntil = now.Add(a.c.cfg.Linger)
+	a.lingerUntil = now.add(a.c.cfg.Linger)
 	if a.holders.len > 0 || a.queue.len == 0 && a.lingers(now) {
 		h.reply <- nil
 		return
 	}
 	// Until when the caller waits at the most; the release itself goes on.
-	h.bound = now.Add(min(callTimeout, a.lease.deadline.Sub(now)))
+	h.bound = now.add(min(callTimeout, a.lease.deadline.sub(now)))
 	a.releases = append(a.releases, h)
 }
 
@@ -41,9 +41,9 @@ func (a *keyActor) answerReleases(err error) {
 }
 
 // timeoutReleases answers the callers of Release who have waited long enough.
-func (a *keyActor) timeoutReleases(now time.Time) {
+func (a *keyActor) timeoutReleases(now instant) {
 	n := 0
-	for n < len(a.releases) && !now.Before(a.releases[n].bound) {
+	for n < len(a.releases) && now >= a.releases[n].bound {
 		why := a.lastErr
 		if why == nil {
 			why = context.DeadlineExceeded
@@ -59,36 +59,33 @@ func (a *keyActor) timeoutReleases(now time.Time) {
 
 // extend moves a hold's deadline, at once if the lease is long enough, else
 // when a renewal has made it so.
-func (a *keyActor) extend(x *extension, now time.Time) {
+func (a *keyActor) extend(x *extension, now instant) {
 	h := x.hold
-	if h.listed != inHolders || passed(now, h.deadline) {
+	if h.listed != inHolders || now >= h.deadline {
 		x.done <- backends.ErrNotHeld
 		return
 	}
-	want := now.Add(x.d)
-	if !want.After(a.lease.deadline) {
+	want := now.add(x.d)
+	if want <= a.lease.deadline {
 		h.extendTo(want)
 		x.done <- nil
 		return
 	}
-	x.until = h.deadline
-	if soon := now.Add(callTimeout); soon.Before(x.until) {
-		x.until = soon
-	}
+	x.until = min(h.deadline, now.add(callTimeout))
 	a.extends = append(a.extends, x)
 }
 
 // prolong lets holds have what a renewal brought. sent is when it was asked for.
-func (a *keyActor) prolong(sent time.Time) {
+func (a *keyActor) prolong(sent instant) {
 	for h := a.holders.first; h != nil; h = h.next {
 		if h.spec.Renew {
-			h.extendTo(earlier(sent.Add(h.spec.Expires), a.lease.deadline))
+			h.extendTo(min(sent.add(h.spec.Expires), a.lease.deadline))
 		}
 	}
 	kept := a.extends[:0]
 	for _, x := range a.extends {
-		want := sent.Add(x.d)
-		if want.After(a.lease.deadline) {
+		want := sent.add(x.d)
+		if want > a.lease.deadline {
 			kept = append(kept, x)
 			continue
 		}
@@ -98,10 +95,10 @@ func (a *keyActor) prolong(sent time.Time) {
 	a.extends = kept
 }
 
-func (a *keyActor) timeoutExtends(now time.Time) {
+func (a *keyActor) timeoutExtends(now instant) {
 	kept := a.extends[:0]
 	for _, x := range a.extends {
-		if now.Before(x.until) {
+		if now < x.until {
 			kept = append(kept, x)
 			continue
 		}
@@ -133,13 +130,13 @@ func (a *keyActor) cancelExtends(h *Hold) {
 // expire ends the holds whose time is over, and the patience of those who wait
 // for the backend to confirm something. A hold whose lease no renewal could
 // prove is lost, and learns so a little before its deadline rather than after.
-func (a *keyActor) expire(now time.Time) {
+func (a *keyActor) expire(now instant) {
 	for h := a.holders.first; h != nil; {
 		next := h.next
 		switch {
-		case !now.Before(a.lostAt(h)):
+		case now >= a.lostAt(h):
 			a.drop(h, fmt.Errorf("%w: no renewal got through: %w", backends.ErrLost, a.lastErr))
-		case passed(now, h.deadline):
+		case now >= h.deadline:
 			a.drop(h, backends.ErrExpired)
 		}
 		h = next
@@ -151,17 +148,17 @@ func (a *keyActor) expire(now time.Time) {
 // lostAt is when a hold has to be taken for lost: at its deadline, less what
 // it takes to say so in time, once a renewal has failed. A hold that reaches
 // the bound its caller set for it expires instead.
-func (a *keyActor) lostAt(h *Hold) time.Time {
-	if !a.lease.unproved || h.deadline.Equal(h.bound) {
-		return h.deadline.Add(time.Hour)
+func (a *keyActor) lostAt(h *Hold) instant {
+	if !a.lease.unproved || h.deadline == h.bound {
+		return h.deadline.add(time.Hour)
 	}
-	return h.deadline.Add(-min(25*time.Millisecond, h.spec.Expires/20))
+	return h.deadline.add(-min(25*time.Millisecond, h.spec.Expires/20))
 }
 
 // drop ends a hold that was not released.
 func (a *keyActor) drop(h *Hold, cause error) {
 	a.holders.remove(h)
-	a.lingerUntil = time.Time{} // what ended badly does not linger
+	a.lingerUntil = 0 // what ended badly does not linger
 	a.cancelExtends(h)
 	if cause != backends.ErrExpired {
 		a.c.counters.losses.Add(1)
@@ -171,7 +168,7 @@ func (a *keyActor) drop(h *Hold, cause error) {
 }
 
 // lose ends everything that stood on a lease that is gone.
-func (a *keyActor) lose(now time.Time, why error) {
+func (a *keyActor) lose(now instant, why error) {
 	a.lastErr = why
 	for h := a.holders.first; h != nil; h = a.holders.first {
 		a.drop(h, fmt.Errorf("%w: %w", backends.ErrLost, why))
@@ -181,12 +178,8 @@ func (a *keyActor) lose(now time.Time, why error) {
 
 // dropLease gives up a lease that is over or lost. Its attempt is settled all
 // the same: a copy of its request that is still on its way must grant nothing.
-func (a *keyActor) dropLease(now time.Time) {
-	until := a.lease.ends
-	if until.Before(now) {
-		until = now
-	}
-	a.settle(a.lease.attempt, releasing, until)
+func (a *keyActor) dropLease(now instant) {
+	a.settle(a.lease.attempt, releasing, max(a.lease.ends, now))
 	a.lease = lease{}
 }
 
@@ -202,14 +195,14 @@ func (a *keyActor) collapse(err error) {
 	}
 	a.answerReleases(err)
 	a.failExtends(err)
-	now := time.Now()
+	now := a.c.clock.now()
 	switch {
 	case a.lease.own:
 		a.dropLease(now)
 	case a.call != nil && a.call.verb == acquiring:
-		a.settle(a.call.attempt, cancelling, now.Add(a.call.request.TTL))
-	case a.pending.Key != "":
-		a.settle(a.pending, cancelling, now.Add(a.pendingTTL))
+		a.settle(a.call.number, cancelling, now.add(a.call.request.TTL))
+	case a.pending != 0:
+		a.settle(a.pending, cancelling, now.add(a.pendingTTL))
 	}
 	a.call = nil
 	a.arm(now)
@@ -226,11 +219,4 @@ func (a *keyActor) shutdown() {
 		a.cancelExtends(h)
 		h.end(backends.ErrClosed)
 	}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -46,16 +46,16 @@ type Hold struct {
 
 	// Written by the actor before it answers the acquire, then immutable.
 	fence   uint64
-	granted time.Time
+	granted instant
 
 	// Owned by the actor.
-	arrived    time.Time
-	prev, next *Hold // in the queue, or among the holders
-	listed     list  // which of the two
-	bound      time.Time
+	arrived    instant
+	prev, next *Hold   // in the queue, or among the holders
+	listed     list    // which of the two
+	bound      instant // what deadline may not pass; once released, when the caller stops waiting
 
 	mu       sync.Mutex // protects what follows
-	deadline time.Time  // written by the actor
+	deadline instant    // written by the actor
 	ended    bool
 	cause    error
 	ctx      context.Context
@@ -94,8 +94,9 @@ func (h *Hold) Fence() uint64 { return h.fence }
 // Deadline is when the hold ends unless it is renewed or extended.
 func (h *Hold) Deadline() time.Time {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.deadline
+	deadline := h.deadline
+	h.mu.Unlock()
+	return h.entry.dir.clock.time(deadline)
 }
 
 // Context returns parent without its cancellation; it ends when the hold does,
@@ -108,7 +109,7 @@ func (h *Hold) Context(parent context.Context) context.Context {
 			h.cancel(h.cause)
 		}
 	}
-	ctx, late := h.ctx, !h.ended && passed(time.Now(), h.deadline)
+	ctx, late := h.ctx, !h.ended && h.entry.dir.clock.now() >= h.deadline
 	h.mu.Unlock()
 	if late {
 		// The process was stopped or suspended and looks before its timers ran.
@@ -132,15 +133,13 @@ func (h *Hold) end(cause error) {
 }
 
 // extendTo moves the deadline, never to an earlier time. The actor calls it.
-func (h *Hold) extendTo(t time.Time) {
-	if !h.bound.IsZero() && t.After(h.bound) {
-		t = h.bound
+func (h *Hold) extendTo(t instant) {
+	if h.bound != 0 {
+		t = min(t, h.bound)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t.After(h.deadline) {
-		h.deadline = t
-	}
+	h.deadline = max(t, h.deadline)
 }
 
 // Release ends the hold. It returns nil once the key is free in the backend,
@@ -171,10 +170,4 @@ func (h *Hold) Extend(d time.Duration) error {
 		return backends.ErrNotHeld
 	}
 	return <-x.done
-}
-
-// passed reports whether a deadline is over. Suspend stops the monotonic
-// clock, so the wall clock is asked as well: the earlier of the two counts.
-func passed(now, deadline time.Time) bool {
-	return !now.Before(deadline) || !now.Round(0).Before(deadline.Round(0))
 }

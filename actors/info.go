@@ -15,33 +15,33 @@ type Info struct {
 	Waiters   int
 }
 
-func (a *keyActor) info(now time.Time) Info {
+func (a *keyActor) info(now instant) Info {
 	i := Info{Key: a.entry.key, Waiters: a.queue.len, Leased: a.lease.own}
 	if h := a.holders.first; h != nil {
 		i.Held, i.Fence = true, h.fence
-		i.HeldFor, i.ExpiresIn = now.Sub(h.granted), max(h.deadline.Sub(now), 0)
+		i.HeldFor, i.ExpiresIn = now.sub(h.granted), max(h.deadline.sub(now), 0)
 	}
 	return i
 }
 
 // waitError says what an acquire waits for. It is asked before the acquire
 // leaves the queue, or instead of queueing it.
-func (a *keyActor) waitError(h *Hold, now time.Time) WaitError {
+func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 	e := WaitError{
 		Key:    a.entry.key,
-		Waited: now.Sub(h.arrived),
+		Waited: now.sub(h.arrived),
 		Place:  a.queue.place(h),
 		Queue:  a.queue.len,
 		Err:    a.lastErr,
-		Silent: !a.lease.own && a.answered.Before(h.arrived),
+		Silent: !a.lease.own && a.answered < h.arrived,
 	}
 	switch held := a.holders.first; {
 	case held != nil:
-		e.Holder, e.Local, e.HeldFor = a.c.cfg.Owner, true, now.Sub(held.granted)
+		e.Holder, e.Local, e.HeldFor = a.c.cfg.Owner, true, now.sub(held.granted)
 	case !a.lease.own && a.heldBy.label != "":
 		e.Holder = a.heldBy.label
 		if a.heldBy.known {
-			e.HeldFor = now.Sub(a.heldBy.since)
+			e.HeldFor = now.sub(a.heldBy.since)
 		}
 	}
 	return e

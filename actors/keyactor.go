@@ -27,40 +27,40 @@ type keyActor struct {
 	holders queue // holding; at most one where the backend excludes
 
 	lease      lease
-	pending    backends.Attempt // an attempt that was answered Held, or never answered
+	pending    uint64 // the number of an attempt that was answered Held, or never answered
 	pendingTTL time.Duration
 	probe      int // how often it was answered Held
 	woken      bool
 	call       *call // in flight
 
-	settling    backends.Attempt // an attempt that is being released or cancelled
+	settling    uint64 // the number of an attempt that is being released or cancelled
 	settleVerb  verb
-	settleUntil time.Time
+	settleUntil instant
 	releases    []*Hold // released holds whose callers wait for the backend; oldest first
 	extends     []*extension
 
-	retryAt    time.Time // no acquire, release or cancel before
-	renewRetry time.Time // no renewal before
-	failures   int       // of calls, in a row
+	retryAt    instant // no acquire, release or cancel before
+	renewRetry instant // no renewal before
+	failures   int     // of calls, in a row
 	lastErr    error
-	answered   time.Time // when the backend last gave an answer
-	heldBy     holder    // who had the key when we last asked
+	answered   instant // when the backend last gave an answer
+	heldBy     holder  // who had the key when we last asked
 
-	lingerUntil time.Time
+	lingerUntil instant
 	gapDue      bool
 	closing     bool
 	retired     bool
 
 	timer   *time.Timer
-	timerAt time.Time // when it fires; zero when it is not running
-	swept   bool      // the sweeper has this actor on its list
-	active  uint64    // entry.handled when it was put there
+	timerAt instant // when it fires; zero when it is not running
+	swept   bool    // the sweeper has this actor on its list
+	active  uint64  // entry.handled when it was put there
 }
 
 // holder is what the backend said of whoever has the key.
 type holder struct {
 	label string
-	since time.Time
+	since instant
 	known bool // since is
 }
 
@@ -96,7 +96,7 @@ func (a *keyActor) handle(message any) {
 			a.c.cfg.Logger.Error("key actor panicked", "key", a.entry.key, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	now := time.Now()
+	now := a.c.clock.now()
 	switch m := message.(type) {
 	case acquire:
 		a.arrive(m.hold, now)
@@ -111,11 +111,11 @@ func (a *keyActor) handle(message any) {
 		a.extend(m.extension, now)
 	case result:
 		a.finish(m.call, now)
-		now = time.Now() // what follows grants holds: their time starts now
+		now = a.c.clock.now() // what follows grants holds: their time starts now
 	case wake:
 		a.wake(m.kind, now)
 	case tick:
-		a.timerAt = time.Time{}
+		a.timerAt = 0
 	case sweep:
 		a.swept = false
 	case snapshot:
@@ -158,7 +158,7 @@ func (a *keyActor) answer(message any, err error) {
 }
 
 // advance brings the key from where a message left it to where it can be.
-func (a *keyActor) advance(now time.Time) {
+func (a *keyActor) advance(now instant) {
 	for {
 		a.expire(now)
 		a.grant(now)
@@ -169,7 +169,7 @@ func (a *keyActor) advance(now time.Time) {
 		if c == nil || !a.start(c) {
 			break
 		}
-		now = time.Now()
+		now = a.c.clock.now()
 		a.finish(c, now)
 	}
 	a.rejectTry(now)
@@ -180,16 +180,16 @@ func (a *keyActor) advance(now time.Time) {
 // yields reports whether the lease has to go back before the next local grant:
 // because another process waits and the budget of handoffs or time is used up,
 // or because handoff is turned off, or because pollers get their gap.
-func (a *keyActor) yields(now time.Time) bool {
+func (a *keyActor) yields(now instant) bool {
 	l := &a.lease
 	switch {
 	case l.holds == 0:
 		return false // what was just acquired is used at least once
 	case a.c.cfg.NoHandoff:
 		return true
-	case l.contended && (l.passed >= maxN || now.Sub(l.since) >= a.c.cfg.Tenure):
+	case l.contended && (l.passed >= maxN || now.sub(l.since) >= a.c.cfg.Tenure):
 		return true
-	case !l.gapAt.IsZero() && !now.Before(l.gapAt):
+	case l.gapAt != 0 && now >= l.gapAt:
 		a.gapDue = true
 		return true
 	}
@@ -197,12 +197,12 @@ func (a *keyActor) yields(now time.Time) bool {
 }
 
 // lingers reports whether a lease that nobody here needs stays for a while.
-func (a *keyActor) lingers(now time.Time) bool {
-	return a.c.cfg.Linger > 0 && !a.closing && !a.lease.contended && now.Before(a.lingerUntil) && !a.yields(now)
+func (a *keyActor) lingers(now instant) bool {
+	return a.c.cfg.Linger > 0 && !a.closing && !a.lease.contended && now < a.lingerUntil && !a.yields(now)
 }
 
 // wake takes a push: a hint that something changed at the backend.
-func (a *keyActor) wake(kind backends.WakeKind, now time.Time) {
+func (a *keyActor) wake(kind backends.WakeKind, now instant) {
 	switch kind {
 	case backends.Given:
 		// Ask now; or again, if we are asking and the answer is from before.
@@ -217,13 +217,13 @@ func (a *keyActor) wake(kind backends.WakeKind, now time.Time) {
 // arm sets the timer for what comes first. It is left alone when it fires
 // sooner anyway: resetting it for each hold of a hot key would cost more than
 // a tick in vain now and then.
-func (a *keyActor) arm(now time.Time) {
+func (a *keyActor) arm(now instant) {
 	at := a.due(now)
-	if at.IsZero() || !a.timerAt.IsZero() && !at.Before(a.timerAt) {
+	if at == 0 || a.timerAt != 0 && at >= a.timerAt {
 		return
 	}
 	a.timerAt = at
-	d := max(at.Sub(now), 0)
+	d := max(at.sub(now), 0)
 	if a.timer == nil {
 		a.timer = time.AfterFunc(d, func() { a.entry.post(tick{}) })
 		return
@@ -232,15 +232,15 @@ func (a *keyActor) arm(now time.Time) {
 }
 
 // due is when the actor has to look again, if no message comes; zero if never.
-func (a *keyActor) due(now time.Time) time.Time {
-	var at time.Time
-	sooner := func(t time.Time) {
-		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+func (a *keyActor) due(now instant) instant {
+	var at instant
+	sooner := func(t instant) {
+		if t != 0 && (at == 0 || t < at) {
 			at = t
 		}
 	}
 	for h := a.holders.first; h != nil; h = h.next {
-		sooner(earlier(h.deadline, a.lostAt(h)))
+		sooner(min(h.deadline, a.lostAt(h)))
 	}
 	for _, h := range a.releases {
 		sooner(h.bound)
@@ -252,8 +252,8 @@ func (a *keyActor) due(now time.Time) time.Time {
 		return at // its result wakes us
 	}
 	switch {
-	case a.settling.Key != "", !a.lease.own && (a.queue.len > 0 || a.pending.Key != ""):
-		sooner(later(a.retryAt, now))
+	case a.settling != 0, !a.lease.own && (a.queue.len > 0 || a.pending != 0):
+		sooner(max(a.retryAt, now))
 	case a.lease.own:
 		if a.holders.len == 0 && a.queue.len == 0 {
 			sooner(a.lingerUntil)
@@ -261,9 +261,9 @@ func (a *keyActor) due(now time.Time) time.Time {
 		sooner(a.lease.deadline)
 		switch need, urgent := a.need(now); {
 		case urgent:
-			sooner(later(a.renewRetry, now))
+			sooner(max(a.renewRetry, now))
 		case need > 0:
-			sooner(later(a.lease.renewAt, a.renewRetry))
+			sooner(max(a.lease.renewAt, a.renewRetry))
 		}
 	}
 	return at
@@ -271,9 +271,9 @@ func (a *keyActor) due(now time.Time) time.Time {
 
 // rest puts an actor with nothing to do on the sweeper's list, and retires one
 // that has had nothing to do ever since.
-func (a *keyActor) rest(now time.Time) {
+func (a *keyActor) rest(now instant) {
 	if a.swept && !a.closing || a.retired || a.queue.len > 0 || a.holders.len > 0 || a.call != nil || a.lease.own ||
-		a.pending.Key != "" || a.settling.Key != "" || len(a.releases) > 0 {
+		a.pending != 0 || a.settling != 0 || len(a.releases) > 0 {
 		return
 	}
 	if (a.closing || a.entry.handled == a.active+1) && a.c.directory.retire(a.entry) {
@@ -290,7 +290,7 @@ func (a *keyActor) rest(now time.Time) {
 }
 
 // arrive queues an acquire, or answers it at once.
-func (a *keyActor) arrive(h *Hold, now time.Time) {
+func (a *keyActor) arrive(h *Hold, now instant) {
 	h.arrived = now
 	switch {
 	case a.closing:
@@ -342,7 +342,7 @@ func (a *keyActor) refuse(h *Hold, err error) {
 
 // failTry answers the waiter at the head if it came for one try, and that has
 // been made.
-func (a *keyActor) failTry(err error, now time.Time) {
+func (a *keyActor) failTry(err error, now instant) {
 	h := a.queue.first
 	if h == nil || !h.spec.Try {
 		return
@@ -356,7 +356,7 @@ func (a *keyActor) failTry(err error, now time.Time) {
 
 // rejectTry answers a try that got as far as the head and has nothing under way
 // that could still grant it.
-func (a *keyActor) rejectTry(now time.Time) {
+func (a *keyActor) rejectTry(now instant) {
 	if h := a.queue.first; h != nil && h.spec.Try && (a.call == nil || a.busy()) {
 		a.failTry(nil, now)
 	}
@@ -365,9 +365,9 @@ func (a *keyActor) rejectTry(now time.Time) {
 // grant gives the key to the waiters whose turn it is: one where the backend
 // excludes, all where it does not. Nothing is granted on a lease that is past
 // its deadline, or that would end before the hold does.
-func (a *keyActor) grant(now time.Time) {
+func (a *keyActor) grant(now instant) {
 	for h := a.queue.first; h != nil; h = a.queue.first {
-		if a.closing || a.busy() || a.settling.Key != "" ||
+		if a.closing || a.busy() || a.settling != 0 ||
 			!a.lease.fits(now, h.spec.Expires) || a.yields(now) {
 			return
 		}
@@ -375,12 +375,10 @@ func (a *keyActor) grant(now time.Time) {
 		// A hold that its caller has abandoned by now is not granted: see waiting.
 		// What the grant says must be there before the swap lets the caller read it.
 		h.granted = now
-		h.deadline = now.Add(h.spec.Expires)
+		h.deadline = now.add(h.spec.Expires)
 		if h.spec.Renew && h.spec.MaxHold > 0 {
-			h.bound = now.Add(h.spec.MaxHold)
-			if h.bound.Before(h.deadline) {
-				h.deadline = h.bound
-			}
+			h.bound = now.add(h.spec.MaxHold)
+			h.deadline = min(h.deadline, h.bound)
 		}
 		h.fence = a.lease.base<<10 | a.lease.n
 		if !h.stage.CompareAndSwap(waiting, settled) {
@@ -399,12 +397,4 @@ func (a *keyActor) grant(now time.Time) {
 		h.reply <- nil
 		a.answerReleases(nil)
 	}
-}
-
-// later is the later of two times.
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }

@@ -45,44 +45,43 @@ func ttlFor(need time.Duration) time.Duration {
 // by the actor.
 type lease struct {
 	own      bool
-	attempt  backends.Attempt
-	deadline time.Time // on our clock; no hold goes beyond it
-	ends     time.Time // when the backend's ttl is over at the latest
-	renewAt  time.Time // a third of the ttl after it was set
+	attempt  uint64  // its number
+	deadline instant // no hold goes beyond it
+	ends     instant // when the backend's ttl is over at the latest
+	renewAt  instant // a third of the ttl after it was set
 	base     uint64
 	n        uint64 // the next hold's number under base
 
 	unproved bool // the last renewal failed: the deadline may be final
 
-	holds     int       // granted under this lease
-	contended bool      // another process waits
-	since     time.Time // when that became known
-	passed    int       // handoffs since then
-	gapAt     time.Time // when PollerGap wants the key freed
+	holds     int     // granted under this lease
+	contended bool    // another process waits
+	since     instant // when that became known
+	passed    int     // handoffs since then
+	gapAt     instant // when PollerGap wants the key freed
 }
 
 // set takes over what a grant or a renewal says. sent is from before the
 // request was sent, so the backend's own end is never before ours.
-func (l *lease) set(sent time.Time, r backends.Reply) {
-	l.deadline = sent.Add(r.TTL - marginOf(r.TTL))
-	l.ends = time.Now().Add(r.TTL)
-	l.renewAt = sent.Add(r.TTL / 3)
+func (l *lease) set(sent, now instant, r backends.Reply) {
+	l.deadline = sent.add(r.TTL - marginOf(r.TTL))
+	l.ends = now.add(r.TTL)
+	l.renewAt = sent.add(r.TTL / 3)
 	l.base, l.n = r.Base, 0
 	l.unproved = false
-	l.note(r.Contended, time.Now())
+	l.note(r.Contended, now)
 }
 
 // note records whether others wait. The budget of handoffs starts when that is
 // first known, and ends when nobody waits any more.
-func (l *lease) note(contended bool, now time.Time) {
+func (l *lease) note(contended bool, now instant) {
 	if contended && !l.contended {
 		l.since, l.passed = now, 0
 	}
 	l.contended = contended
 }
 
-// fits reports whether a hold of that length ends before the lease does, on
-// both clocks.
-func (l *lease) fits(now time.Time, expires time.Duration) bool {
-	return l.own && l.n <= maxN && !passed(now.Add(expires), l.deadline)
+// fits reports whether a hold of that length ends before the lease does.
+func (l *lease) fits(now instant, expires time.Duration) bool {
+	return l.own && l.n <= maxN && now.add(expires) <= l.deadline
 }

@@ -54,6 +54,6 @@ type (
 type extension struct {
 	hold  *Hold
 	d     time.Duration
-	until time.Time  // when to give up
+	until instant    // when to give up
 	done  chan error // one slot
 }

@@ -13,19 +13,19 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// instant grants everything at once: what is tested here is the actors.
-type instant struct{ base atomic.Uint64 }
+// grantAll grants everything at once: what is tested here is the actors.
+type grantAll struct{ base atomic.Uint64 }
 
-func (b *instant) Acquire(_ context.Context, r backends.Request) (backends.Reply, error) {
+func (b *grantAll) Acquire(_ context.Context, r backends.Request) (backends.Reply, error) {
 	return backends.Reply{Outcome: backends.Granted, Base: b.base.Add(1), TTL: r.TTL}, nil
 }
 
-func (b *instant) Renew(_ context.Context, _ backends.Attempt, ttl time.Duration, _ uint64) (backends.Reply, error) {
+func (b *grantAll) Renew(_ context.Context, _ backends.Attempt, ttl time.Duration, _ uint64) (backends.Reply, error) {
 	return backends.Reply{Outcome: backends.Granted, Base: b.base.Add(1), TTL: ttl}, nil
 }
 
-func (b *instant) Release(context.Context, backends.Attempt) error { return nil }
-func (b *instant) Close() error                                    { return nil }
+func (b *grantAll) Release(context.Context, backends.Attempt) error { return nil }
+func (b *grantAll) Close() error                                    { return nil }
 
 func newCoordinator(t testing.TB, b backends.Backend, cfg Config) *Coordinator {
 	t.Helper()
@@ -45,7 +45,7 @@ func newCoordinator(t testing.TB, b backends.Backend, cfg Config) *Coordinator {
 // next acquire comes: 256 keys, 16 senders, an idle time near the think time.
 func TestRetirementLosesNoMessage(t *testing.T) {
 	const keys, senders, acquires = 256, 16, 1_000_000
-	c := newCoordinator(t, &instant{}, Config{IdleAfter: 300 * time.Microsecond})
+	c := newCoordinator(t, &grantAll{}, Config{IdleAfter: 300 * time.Microsecond})
 	var names [keys]string
 	for i := range names {
 		names[i] = fmt.Sprint("key ", i)
@@ -92,7 +92,7 @@ func TestRetirementLosesNoMessage(t *testing.T) {
 
 // TestAPanicFailsTheKeysWaitersOnly makes the actor of one key panic.
 func TestAPanicFailsTheKeysWaitersOnly(t *testing.T) {
-	c := newCoordinator(t, &instant{}, Config{})
+	c := newCoordinator(t, &grantAll{}, Config{})
 	holder, waiter := &Hold{}, &Hold{}
 	spec := Spec{Expires: time.Minute}
 	for _, h := range []*Hold{holder, waiter} {
@@ -128,7 +128,7 @@ func TestAPanicFailsTheKeysWaitersOnly(t *testing.T) {
 
 // panicky is a backend with a fault of its own.
 type panicky struct {
-	instant
+	grantAll
 	left atomic.Int64
 }
 
@@ -136,7 +136,7 @@ func (b *panicky) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if b.left.Add(-1) >= 0 {
 		panic("a fault in the backend")
 	}
-	return b.instant.Acquire(ctx, r)
+	return b.grantAll.Acquire(ctx, r)
 }
 
 // TestAPanicOfTheBackendIsAnError retries it like any other failure.

@@ -50,9 +50,13 @@ func Refused(backend, what string, cause error) error {
 }
 
 // Interrupted is the error of a call that ended with its context: it matches
-// ErrUnavailable and ctx.Err().
+// ErrUnavailable, ctx.Err(), and the cause of a context that has one of its own.
 func Interrupted(ctx context.Context, backend string) error {
-	return Unavailable(backend, context.Cause(ctx))
+	err := ctx.Err()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, err) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	return Unavailable(backend, err)
 }
 
 // ErrSettled is what Acquire says, with outcome NotRun, of an attempt that was
