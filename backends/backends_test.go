@@ -45,6 +45,18 @@ func TestErrorsMatchWhatTheyWrap(t *testing.T) {
 	}
 }
 
+// The contract says that an interrupted call keeps ctx.Err() visible, and a
+// cause given by the caller must not hide it.
+func TestInterruptedKeepsTheContextsErrorBesideItsCause(t *testing.T) {
+	cause := errors.New("shutting down")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	err := backends.Interrupted(ctx, "redis")
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
+		t.Errorf("%v matches context.Canceled %t, its cause %t", err, errors.Is(err, context.Canceled), errors.Is(err, cause))
+	}
+}
+
 func TestOutcomesNameThemselves(t *testing.T) {
 	var zero backends.Outcome
 	if zero != backends.MayHaveRun {

@@ -5,7 +5,6 @@ package file
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 
@@ -108,7 +107,7 @@ func (b *Backend) Close() error {
 // enter begins a verb; leave must be called when err is nil.
 func (b *Backend) enter(ctx context.Context) (leave func(), err error) {
 	if ctx.Err() != nil {
-		return nil, interrupted(ctx)
+		return nil, backends.Interrupted(ctx, name)
 	}
 	b.life.RLock()
 	if b.closed {
@@ -116,11 +115,6 @@ func (b *Backend) enter(ctx context.Context) (leave func(), err error) {
 		return nil, backends.ErrClosed
 	}
 	return b.life.RUnlock, nil
-}
-
-// interrupted keeps ctx.Err() visible also beside a cause of the caller's own.
-func interrupted(ctx context.Context) error {
-	return fmt.Errorf("%w: %w", backends.Interrupted(ctx, name), ctx.Err())
 }
 
 // failed tells errors that pass (a full disk, no descriptor left) from those

@@ -74,7 +74,7 @@ func (b *Backend) List(ctx context.Context) ([]string, error) {
 	var keys []string
 	for _, file := range names {
 		if ctx.Err() != nil {
-			return nil, interrupted(ctx)
+			return nil, backends.Interrupted(ctx, name)
 		}
 		if !strings.HasPrefix(file, recordPrefix) {
 			continue

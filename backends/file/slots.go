@@ -94,7 +94,7 @@ func (b *Backend) nap(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return interrupted(ctx)
+		return backends.Interrupted(ctx, name)
 	case <-b.closing:
 		return backends.ErrClosed
 	}
