@@ -187,6 +187,7 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 		rest := h.deadline.sub(now) // written by the actor alone, so read without the mutex
 		if h.spec.Renew {
 			rest = max(rest, h.spec.Expires)
+			urgent = urgent || now >= h.renewAt()
 		}
 		need = max(need, rest)
 	}
@@ -194,7 +195,7 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 		expires = max(expires, head.spec.Expires)
 		need = max(need, head.spec.Expires)
 		// Ahead of time, beside the running hold, so that the next one need not wait.
-		urgent = left < head.spec.Expires+slackOf(head.spec.Expires)/2 || a.lease.n > spareN
+		urgent = urgent || left < head.spec.Expires+slackOf(head.spec.Expires)/2 || a.lease.n > spareN
 	}
 	for _, x := range a.extends {
 		need = max(need, x.d)

@@ -11,9 +11,7 @@ import (
 // release ends a hold for its caller, who is answered when the key has gone to
 // the next holder, back to the backend, or lingers.
 func (a *keyActor) release(h *Hold, now instant) {
-	if h.listed == inHolders && now >= h.deadline {
-		a.drop(h, backends.ErrExpired)
-	}
+	a.expire(now)
 	if h.listed != inHolders {
 		h.reply <- backends.ErrNotHeld
 		return
@@ -136,6 +134,8 @@ func (a *keyActor) expire(now instant) {
 		switch {
 		case now >= a.lostAt(h):
 			a.drop(h, fmt.Errorf("%w: no renewal got through: %w", backends.ErrLost, a.lastErr))
+		case now >= h.deadline && h.spec.Renew && h.deadline != h.bound:
+			a.drop(h, fmt.Errorf("%w: no renewal came in time", backends.ErrLost))
 		case now >= h.deadline:
 			a.drop(h, backends.ErrExpired)
 		}

@@ -132,6 +132,15 @@ func (h *Hold) end(cause error) {
 	}
 }
 
+// renewAt is when a renewed hold wants its next renewal: a third of its length
+// after the last; never, when it has got to the bound its caller set.
+func (h *Hold) renewAt() instant {
+	if h.deadline == h.bound {
+		return h.deadline.add(time.Hour)
+	}
+	return h.deadline.add(-h.spec.Expires * 2 / 3)
+}
+
 // extendTo moves the deadline, never to an earlier time. The actor calls it.
 func (h *Hold) extendTo(t instant) {
 	if h.bound != 0 {

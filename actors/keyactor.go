@@ -241,6 +241,9 @@ func (a *keyActor) due(now instant) instant {
 	}
 	for h := a.holders.first; h != nil; h = h.next {
 		sooner(min(h.deadline, a.lostAt(h)))
+		if h.spec.Renew && a.call == nil {
+			sooner(max(h.renewAt(), a.renewRetry, now))
+		}
 	}
 	for _, h := range a.releases {
 		sooner(h.bound)

@@ -73,8 +73,9 @@ func (t Token) Wire() string {
 // String names the attempt without the secret.
 func (t Token) String() string { return fmt.Sprintf("attempt %d", t.attempt) }
 
-// GoString keeps the secret out of %#v as well.
-func (t Token) GoString() string { return t.String() }
+// Format keeps the secret out of every verb of fmt, also of %d and %#v, and
+// also where the token is a field of what is printed.
+func (t Token) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(t.String())) }
 
 // ParseToken reads a token from the wire; ok is false for a value that some
 // other library wrote.

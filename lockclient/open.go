@@ -56,7 +56,7 @@ func openBackend(raw string, logger *slog.Logger) (backends.Backend, error) {
 		if err != nil {
 			return nil, err
 		}
-		return opened(file.Open(dir))
+		return opened(file.Open(dir, file.Shared())) // the caller named it
 	case "redis", "rediss", "unix":
 		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 		defer cancel()

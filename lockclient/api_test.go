@@ -1,0 +1,281 @@
+package lockclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func embeddedClient(t *testing.T, cfg Config) *Client {
+	t.Helper()
+	cfg.Backend = "embedded://" + t.Name()
+	return openClient(t, cfg)
+}
+
+func acquire(t *testing.T, c *Client, key string, opts ...Option) *Lock {
+	t.Helper()
+	lock, err := c.Acquire(t.Context(), key, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lock
+}
+
+func release(t *testing.T, lock *Lock) {
+	t.Helper()
+	if err := lock.Release(); err != nil {
+		t.Errorf("release of %q: %v", lock.Key(), err)
+	}
+}
+
+func TestDoReleasesWhateverHappens(t *testing.T) {
+	c := embeddedClient(t, Config{})
+	boom := errors.New("boom")
+	free := func(when string) {
+		t.Helper()
+		lock, err := c.TryAcquire(t.Context(), "k")
+		if err != nil {
+			t.Fatalf("%s: the key is not free: %v", when, err)
+		}
+		release(t, lock)
+	}
+	if err := c.Do(t.Context(), "k", func(ctx context.Context) error {
+		if _, err := c.TryAcquire(ctx, "k"); !errors.Is(err, ErrTimeout) {
+			t.Errorf("inside Do the key is not held: %v", err)
+		}
+		return nil
+	}); err != nil {
+		t.Errorf("Do: %v", err)
+	}
+	free("after success")
+	if err := c.Do(t.Context(), "k", func(context.Context) error { return boom }); !errors.Is(err, boom) {
+		t.Errorf("Do: %v, want boom", err)
+	}
+	free("after an error")
+	func() {
+		defer func() {
+			if r := recover(); r != "panic" {
+				t.Errorf("recovered %v", r)
+			}
+		}()
+		_ = c.Do(t.Context(), "k", func(context.Context) error { panic("panic") })
+	}()
+	free("after a panic")
+}
+
+func TestDoEndsItsContextWithTheHoldOrTheCaller(t *testing.T) {
+	c := embeddedClient(t, Config{})
+	boom := errors.New("boom")
+	err := c.Do(t.Context(), "k", func(ctx context.Context) error {
+		<-ctx.Done()
+		if cause := context.Cause(ctx); !errors.Is(cause, ErrExpired) {
+			t.Errorf("cause %v, want ErrExpired", cause)
+		}
+		return boom
+	}, Expires(50*time.Millisecond))
+	if !errors.Is(err, boom) || !errors.Is(err, ErrNotHeld) {
+		t.Errorf("%v, want the function's error and ErrNotHeld", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := c.Do(ctx, "k", func(inner context.Context) error {
+		cancel()
+		<-inner.Done()
+		return nil
+	}); err != nil {
+		t.Errorf("Do after its caller's cancellation: %v", err)
+	}
+}
+
+func TestLocker(t *testing.T) {
+	c := embeddedClient(t, Config{})
+	l := c.Locker("k", Timeout(50*time.Millisecond))
+	l.Lock()
+	if _, err := c.TryAcquire(t.Context(), "k"); !errors.Is(err, ErrTimeout) {
+		t.Errorf("the key is not held: %v", err)
+	}
+	panics := func(what string, f func()) {
+		t.Helper()
+		defer func() {
+			if recover() == nil {
+				t.Errorf("%s did not panic", what)
+			}
+		}()
+		f()
+	}
+	panics("Lock of a held key after its timeout", l.Lock)
+	l.Unlock()
+	panics("Unlock of an unlocked Locker", l.Unlock)
+	l.Lock()
+	l.Unlock()
+}
+
+func TestReleaseWorksAfterTheCallersContextEnded(t *testing.T) {
+	c := embeddedClient(t, Config{})
+	type label struct{}
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), label{}, "mine"))
+	lock, err := c.Acquire(ctx, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := lock.Context()
+	cancel()
+	if held.Err() != nil || held.Value(label{}) != "mine" {
+		t.Errorf("the hold's context: %v, value %v", held.Err(), held.Value(label{}))
+	}
+	release(t, lock)
+	if !errors.Is(context.Cause(held), context.Canceled) || errors.Is(context.Cause(held), ErrLost) {
+		t.Errorf("cause after a release: %v, want plain context.Canceled", context.Cause(held))
+	}
+	if lock.Context() != held {
+		t.Error("Context gave another context")
+	}
+	if err := lock.Release(); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("second release: %v, want ErrNotHeld", err)
+	}
+	if err := lock.Extend(time.Second); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("extend after release: %v, want ErrNotHeld", err)
+	}
+}
+
+func TestExtendMovesTheDeadlineForwardOnly(t *testing.T) {
+	for _, b := range exclusiveBackends {
+		t.Run(b.name, func(t *testing.T) {
+			c := openClient(t, Config{Backend: b.open(t)})
+			lock := acquire(t, c, "k", Expires(time.Second))
+			first := lock.Deadline()
+			if err := lock.Extend(MinExpires); err != nil {
+				t.Errorf("a short extend: %v", err)
+			}
+			if d := lock.Deadline().Sub(first).Abs(); d > time.Millisecond {
+				t.Errorf("a short extend moved the deadline by %v", d)
+			}
+			before := time.Now()
+			if err := lock.Extend(time.Minute); err != nil {
+				t.Fatalf("a long extend: %v", err)
+			}
+			if d := lock.Deadline().Sub(before); d < 59*time.Second || d > 61*time.Second {
+				t.Errorf("the deadline is in %v, want a minute", d)
+			}
+			// Beside the old deadline: the backend's lease has moved as well.
+			rival := openClient(t, Config{Backend: c.cfg.Backend})
+			if _, err := rival.Acquire(t.Context(), "k", Timeout(1500*time.Millisecond)); !errors.Is(err, ErrTimeout) {
+				t.Errorf("a rival got %v, want ErrTimeout", err)
+			}
+			release(t, lock)
+		})
+	}
+}
+
+func TestMaxHoldEndsARenewedHold(t *testing.T) {
+	c := embeddedClient(t, Config{})
+	start := time.Now()
+	lock := acquire(t, c, "k", Expires(100*time.Millisecond), Renew(), MaxHold(350*time.Millisecond))
+	<-lock.Context().Done()
+	if cause := context.Cause(lock.Context()); !errors.Is(cause, ErrExpired) {
+		t.Errorf("cause %v, want ErrExpired", cause)
+	}
+	if d := time.Since(start); d < 350*time.Millisecond || d > 700*time.Millisecond {
+		t.Errorf("ended after %v, want 350 ms", d)
+	}
+}
+
+func TestATimeoutSaysWhy(t *testing.T) {
+	url := "embedded://" + t.Name()
+	holder := openClient(t, Config{Backend: url, Owner: "the holder"})
+	waiter := openClient(t, Config{Backend: url, Owner: "the waiter"})
+	lock := acquire(t, holder, "k")
+
+	_, err := waiter.Acquire(t.Context(), "k", Timeout(60*time.Millisecond))
+	var why *WaitError
+	if !errors.As(err, &why) || !errors.Is(err, ErrTimeout) || errors.Is(err, ErrUnavailable) {
+		t.Fatalf("%v, want a WaitError that is ErrTimeout only", err)
+	}
+	if why.Key != "k" || why.Holder != "the holder" || why.Place != 1 || why.Queue != 1 || why.Local || why.HeldFor <= 0 || why.Waited < 60*time.Millisecond {
+		t.Errorf("%+v", *why)
+	}
+	for _, part := range []string{`"k"`, "place 1 of 1", "held by the holder for", "turnstile: timeout"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+	defer cancel()
+	_, err = waiter.Acquire(ctx, "k")
+	if !errors.Is(err, ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a ctx deadline: %v, want ErrTimeout and context.DeadlineExceeded", err)
+	}
+
+	start := time.Now()
+	_, err = holder.TryAcquire(t.Context(), "k")
+	if !errors.As(err, &why) || !why.Local || why.Holder != "the holder" {
+		t.Errorf("a local try: %v", err)
+	}
+	if _, err := waiter.TryAcquire(t.Context(), "k"); !errors.Is(err, ErrTimeout) {
+		t.Errorf("a remote try: %v", err)
+	}
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("two tries took %v", d)
+	}
+	release(t, lock)
+
+	done, cancelled := context.WithCancel(t.Context())
+	cancelled()
+	if _, err := waiter.Acquire(done, "k"); !errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) {
+		t.Errorf("a ctx that has ended: %v, want context.Canceled only", err)
+	}
+}
+
+func TestInspect(t *testing.T) {
+	for _, b := range exclusiveBackends {
+		t.Run(b.name, func(t *testing.T) {
+			url := b.open(t)
+			holder := openClient(t, Config{Backend: url, Owner: "the holder"})
+			other := openClient(t, Config{Backend: url, Owner: "the other"})
+			info, err := other.Inspect(t.Context(), "k")
+			if err != nil || info.Held || info.Holder != nil || info.Fence != nil {
+				t.Errorf("a free key: %+v, %v", info, err)
+			}
+			lock := acquire(t, holder, "k")
+			for _, c := range []*Client{holder, other} {
+				info, err := c.Inspect(t.Context(), "k")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !info.Held || info.Holder == nil || *info.Holder != "the holder" || info.Fence == nil || *info.Fence>>10 != lock.Fence()>>10 {
+					t.Errorf("%s sees %+v", c.cfg.Owner, info)
+				}
+				if info.HeldFor == nil || *info.HeldFor < 0 || *info.HeldFor > 5*time.Second {
+					t.Errorf("%s sees it held for %v", c.cfg.Owner, info.HeldFor)
+				}
+				if info.ExpiresIn == nil || *info.ExpiresIn < 5*time.Second || *info.ExpiresIn > 12*time.Second {
+					t.Errorf("%s sees it expire in %v", c.cfg.Owner, info.ExpiresIn)
+				}
+				if text, err := json.Marshal(info); err != nil || !strings.Contains(string(text), fmt.Sprintf(`"fence":"%d"`, *info.Fence)) {
+					t.Errorf("JSON: %s, %v", text, err)
+				}
+			}
+			keys := slices.Collect(holder.Keys())
+			if len(keys) != 1 || keys[0].Key != "k" || !keys[0].Held {
+				t.Errorf("Keys: %+v", keys)
+			}
+			if s := holder.Stats(); s.Holds != 1 || s.LiveKeys != 1 || s.BackendCalls == 0 {
+				t.Errorf("Stats: %+v", s)
+			}
+			release(t, lock)
+		})
+	}
+	c := openClient(t, Config{Backend: "open://"})
+	info, err := c.Inspect(t.Context(), "k")
+	if err != nil || info.Holder != nil || info.Processes != nil {
+		t.Errorf("what open:// can't know: %+v, %v", info, err)
+	}
+	if _, err := c.Inspect(t.Context(), ""); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an empty key: %v", err)
+	}
+}
