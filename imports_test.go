@@ -88,15 +88,15 @@ func forbidden(from, to string) string {
 	}
 	f, to := layer(from), layer(to)
 	allowed := map[string][]string{
-		"actors":     {"backends"},
-		"backends":   {},
-		"scripts":    {},
+		"actors":   {"backends"},
+		"backends": {},
+		"scripts":  {},
 
 		"scripts/scripttest": {"scripts", "backends"},
-		"lockclient": {"actors", "backends"},
-		"cmd":        {"lockclient", "backends"},
-		"bench":      {"lockclient", "actors", "backends", "scripts", "internal"},
-		"internal":   {},
+		"lockclient":         {"actors", "backends"},
+		"cmd":                {"lockclient", "backends"},
+		"bench":              {"lockclient", "actors", "backends", "scripts", "internal"},
+		"internal":           {},
 	}
 	switch {
 	case f == to:

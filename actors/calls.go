@@ -272,7 +272,7 @@ func (a *keyActor) acquired(c *call, now instant) {
 		a.lastErr = nil
 		a.probe++
 		a.retryAt = now.add(max(c.reply.Retry, time.Millisecond))
-		a.heldBy = holder{label: c.reply.Holder, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0}
+		a.heldBy = holder{label: c.reply.Holder, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0 || c.reply.Holder != ""}
 		if !c.request.Queue {
 			a.pending = 0 // it left no trace
 		}

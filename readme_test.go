@@ -1,0 +1,83 @@
+package turnstile_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/embedded"
+	"github.com/turnstile-go/turnstile/backends/file"
+	"github.com/turnstile-go/turnstile/backends/open"
+	"github.com/turnstile-go/turnstile/backends/redis"
+)
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestReadmeTableSaysWhatBackendsDeclare keeps the table of backends honest.
+func TestReadmeTableSaysWhatBackendsDeclare(t *testing.T) {
+	readme := readFile(t, "README.md")
+	files, err := file.Open(t.TempDir() + "/locks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := redis.Open(context.Background(), mustParse(t, "redis://127.0.0.1:1/0?lazy=true"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, b := range map[string]backends.Backend{
+		"embedded://NAME":      embedded.Open(t.Name()),
+		"file:///DIR":          files,
+		"redis://HOST:PORT/DB": server,
+		"open://":              open.New(nil),
+	} {
+		can := backends.Describe(b)
+		row := fmt.Sprintf("| `%s` |", url)
+		for _, has := range []bool{can.Exclusive, can.Fair, can.Wakes, can.Fences, can.Inspects} {
+			row += map[bool]string{true: " yes |", false: " no |"}[has]
+		}
+		if !strings.Contains(readme, "\n"+row) {
+			t.Errorf("README.md has no row %q", row)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func mustParse(t *testing.T, raw string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// TestReadmeShowsTheExample keeps the README's Go code compiling: it is the
+// body of an example that runs.
+func TestReadmeShowsTheExample(t *testing.T) {
+	source := readFile(t, "lockclient/example_test.go")
+	_, body, ok := strings.Cut(source, "func ExampleClient_Acquire() {\n")
+	body, _, found := strings.Cut(body, "\t// Output:")
+	if !ok || !found {
+		t.Fatal("the example is not where it was")
+	}
+	var dedented strings.Builder
+	for line := range strings.Lines(body) {
+		dedented.WriteString(strings.TrimPrefix(line, "\t"))
+	}
+	if !strings.Contains(readFile(t, "README.md"), "```go\n"+dedented.String()+"```") {
+		t.Errorf("README.md does not show the example as it is:\n%s", dedented.String())
+	}
+}
