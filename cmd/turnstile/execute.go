@@ -150,8 +150,11 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		p.log.Warn("the command would survive a SIGKILL of turnstile", "cause", err)
 	}
 	defer g.wait()
-	signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
-	t := findTTY(signals)
+	t := findTTY()
+	signal.Notify(signals, syscall.SIGCONT)
+	if !t.lends {
+		signal.Notify(signals, syscall.SIGTSTP) // Ctrl-Z is for us, and the command's group is another
+	}
 	c, err := startChild(p.path, p.argv, childEnv(a.hold), t.lends)
 	if err != nil {
 		g.dismiss()

@@ -74,7 +74,7 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	line += r.Message
 	if attrs := strings.TrimSpace(h.out.attrs.String()); attrs != "" {
-		line += " " + attrs
+		line += " " + strings.ReplaceAll(attrs, "turnstile: ", "") // errors say it, too
 	}
 	_, err := io.WriteString(h.out.w, mask(line)+"\n")
 	return err

@@ -78,17 +78,40 @@ func TestAStoppedTurnstileEndsItsCommandWhenItGoesOn(t *testing.T) {
 	})
 }
 
+// launchUntil starts a command that ends, with exit code 3, when it is told to.
+func launchUntil(t *testing.T, backend string) (r *running, end func()) {
+	t.Helper()
+	told := filepath.Join(t.TempDir(), "told")
+	r = launch(t, backend, "run", "k", "--", "sh", "-c",
+		`echo ready; until test -e "$0"; do sleep 0.01; done; exit 3`, told)
+	r.line(t)
+	return r, func() {
+		t.Helper()
+		if err := os.WriteFile(told, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A command that ends before the next renewal would have told of the loss was
+// not alone all the same.
+func TestALossThatShowsOnlyAtTheReleaseIsALoss(t *testing.T) {
+	t.Parallel()
+	server := servers.Redis(t)
+	r, end := launchUntil(t, server.URL())
+	if n, err := server.RedisClient(t, nil).Del(context.Background(), "pylock:k").Result(); n != 1 || err != nil {
+		t.Fatalf("DEL: %d, %v", n, err)
+	}
+	end()
+	r.exit(t, exitLost)
+}
+
 func TestAReleaseThatFailsIsAWarning(t *testing.T) {
 	t.Parallel()
 	server := servers.Redis(t)
-	end := filepath.Join(t.TempDir(), "end")
-	r := launch(t, server.URL(), "run", "k", "--", "sh", "-c",
-		`echo ready; until test -e "$0"; do sleep 0.01; done; exit 3`, end)
-	r.line(t)
+	r, end := launchUntil(t, server.URL())
 	server.Stop()
-	if err := os.WriteFile(end, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	end()
 	r.exit(t, 3)
 	if got := r.stderr.String(); !strings.HasPrefix(got, "turnstile: warning: the key could not be released") || strings.Count(got, "\n") != 1 {
 		t.Errorf("%q, want one warning", got)

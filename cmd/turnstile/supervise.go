@@ -95,6 +95,7 @@ type supervisor struct {
 	killed  time.Time // when killed
 	ending  time.Time // when INT or TERM was last passed on
 	pausing bool      // SIGTSTP was passed on
+	starved bool      // the command is stopped, for want of a terminal
 }
 
 // run returns when the command has ended and, if the hold was lost, when nothing
@@ -223,6 +224,10 @@ func (s *supervisor) pass(sig syscall.Signal) {
 		return
 	}
 	s.job.Signal(sig)
+	if s.starved { // or it could not act on the signal
+		s.starved = false
+		s.job.Signal(syscall.SIGCONT)
+	}
 }
 
 // stopped follows a command that was stopped by Ctrl-Z, or for using the terminal
@@ -231,7 +236,8 @@ func (s *supervisor) pass(sig syscall.Signal) {
 func (s *supervisor) stopped(sig syscall.Signal) {
 	if !s.pausing && !s.tty.Lends() {
 		if sig == syscall.SIGTTIN || sig == syscall.SIGTTOU {
-			s.log.Warn("the command was stopped: it wants the terminal, which it gets only if turnstile is in the foreground and stdin and stdout are that terminal")
+			s.starved = true
+			s.log.Warn("the command was stopped: it wants the terminal, and gets it only if turnstile leads the foreground job with both stdin and stdout on the terminal")
 		}
 		return
 	}

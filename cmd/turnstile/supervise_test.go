@@ -348,3 +348,15 @@ func TestACommandThatSomebodyElseStoppedStaysStopped(t *testing.T) {
 		s.check(t, nil, time.Second)
 	})
 }
+
+// Stopped by its first read from a terminal that it was not lent, a command could
+// not act on Ctrl-C.
+func TestACommandThatWantsTheTerminalCanBeInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.job.stopped <- syscall.SIGTTIN
+		s.after(time.Second, func() { s.signals <- syscall.SIGINT })
+		s.after(2*time.Second, s.job.end)
+		s.check(t, nil, 2*time.Second, event{time.Second, syscall.SIGINT}, event{time.Second, syscall.SIGCONT})
+	})
+}

@@ -27,14 +27,13 @@ type tty struct {
 	lends   bool
 	own     int // our process group
 	command int // the command's; set when it was started
-	signals chan<- os.Signal
 }
 
 const stdin, stdout = 0, 1
 
 // findTTY looks at the terminal before the command is started.
-func findTTY(signals chan<- os.Signal) *tty {
-	t := &tty{own: unix.Getpgrp(), signals: signals}
+func findTTY() *tty {
+	t := &tty{own: unix.Getpgrp()}
 	foreground, err := unix.IoctlGetInt(stdin, unix.TIOCGPGRP)
 	if err != nil || foreground != t.own || t.own != os.Getpid() {
 		return t
@@ -57,8 +56,8 @@ func (t *tty) Lend() { t.move(t.own, t.command) }
 func (t *tty) takeBack() { t.move(t.command, t.own) }
 
 // move passes the foreground on. Whoever does that from the background gets
-// SIGTTOU, unless it is ignored. It is ignored for this moment only: a command
-// started meanwhile would inherit that, and none is.
+// SIGTTOU, unless it is ignored: from here on it is. A command that is started would
+// inherit that, but ours has been started.
 func (t *tty) move(from, to int) {
 	if !t.lends {
 		return
@@ -68,7 +67,6 @@ func (t *tty) move(from, to int) {
 	}
 	signal.Ignore(syscall.SIGTTOU)
 	_ = unix.IoctlSetPointerInt(stdin, unix.TIOCSPGRP, to) // the terminal may have hung up
-	signal.Reset(syscall.SIGTTOU)
 }
 
 // StopSelf stops turnstile as Ctrl-Z would have, had it not given the terminal
@@ -78,14 +76,14 @@ func (t *tty) StopSelf() {
 	continued := make(chan os.Signal, 1)
 	signal.Notify(continued, syscall.SIGCONT)
 	defer signal.Stop(continued)
-	signal.Reset(syscall.SIGTSTP)
-	defer signal.Notify(t.signals, syscall.SIGTSTP)
-
-	target := os.Getpid()
 	if t.lends {
-		target = 0 // the shell waits until the whole job has stopped
+		// To the group, since the shell waits until the whole job has stopped.
+		_ = syscall.Kill(0, syscall.SIGTSTP)
+	} else {
+		// Who was sent SIGTSTP by name is continued by name. It can't be sent again: Go
+		// does not give back the default action of a signal that was caught.
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	}
-	_ = syscall.Kill(target, syscall.SIGTSTP)
 	// The signal stops the process at some moment from here on, so that only its
 	// counterpart says that it is over.
 	patience := time.NewTimer(orphanPatience)
