@@ -61,8 +61,8 @@ func newStore(name string) *store {
 }
 
 // shardCount is a power of two, some four times what can run at once: then two
-// running scripts seldom want the same shard, and each has one interpreter of
-// some 60 KB.
+// running scripts seldom want the same shard, and each has an interpreter of
+// its own; making one allocates 109 KB.
 func shardCount() int {
 	n := 8
 	for n < 4*runtime.GOMAXPROCS(0) && n < 64 {

@@ -9,7 +9,7 @@ import (
 // A zset keeps its members in order in one slice: a queue of waiting sessions
 // is short, is read at its head, and loses its head, which costs no move. A
 // larger one gets an index of scores beside it; an insertion then still moves
-// memory, 2 µs at a thousand members.
+// memory.
 type zset struct {
 	members []scored           // by score, then by member
 	scores  map[string]float64 // nil while the set is small
