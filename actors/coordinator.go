@@ -141,6 +141,11 @@ func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
 // wake passes a push of the backend on to the key's actor. A key that has none
 // is nobody's business any more: actors settle their attempts before they retire.
 func (c *Coordinator) wake(w backends.Wake) {
+	if w.Key == "" {
+		// Pushes may have been lost: whoever waits has to ask again.
+		c.directory.each(func(e *entry) bool { e.post(wake{w.Kind}); return true })
+		return
+	}
 	key, ok := strings.CutPrefix(w.Key, c.cfg.Prefix)
 	if !ok {
 		return
