@@ -111,6 +111,9 @@ func TestLocker(t *testing.T) {
 	l.Unlock()
 	panics("Unlock of an unlocked Locker", l.Unlock)
 	l.Lock()
+	if c.Stats().Holds != 2 {
+		t.Error("the Locker did not lock again")
+	}
 	l.Unlock()
 }
 

@@ -17,7 +17,6 @@ type store struct {
 	leases  map[string]*storedLease
 	last    map[string]uint64
 	settled map[string]map[backends.Session]uint64
-	calls   int
 }
 
 type storedLease struct {
@@ -50,13 +49,6 @@ func (s *store) lease(key string) (storedLease, bool) {
 		return *l, true
 	}
 	return storedLease{}, false
-}
-
-// take removes a lease behind its owner's back.
-func (s *store) take(key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.leases, key)
 }
 
 func (s *store) mintLocked(key string) uint64 {
