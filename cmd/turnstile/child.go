@@ -117,5 +117,10 @@ func childEnv(h hold) []string {
 			env = append(env, v)
 		}
 	}
-	return append(env, "TURNSTILE_KEY="+h.Key(), "TURNSTILE_FENCE="+strconv.FormatUint(h.Fence(), 10))
+	return append(env, marks(h)...)
+}
+
+// marks are what tells a command's environment from every other one's.
+func marks(h hold) []string {
+	return []string{"TURNSTILE_KEY=" + h.Key(), "TURNSTILE_FENCE=" + strconv.FormatUint(h.Fence(), 10)}
 }

@@ -150,6 +150,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		p.log.Warn("the command would survive a SIGKILL of turnstile", "cause", err)
 	}
 	defer g.wait()
+	g.cover(a.hold)
 	t := findTTY()
 	signal.Notify(signals, syscall.SIGCONT)
 	if !t.lends {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -76,19 +77,33 @@ func runtimeEnv() []string {
 	return env
 }
 
-// watch names the group to kill.
-func (g *guard) watch(group int) {
-	if g != nil {
-		fmt.Fprintln(g.pipe, group)
+// What a guard is told comes as NUL-terminated words, in this order: two marks, the
+// group, the dismissal. It may end after any of them.
+
+// cover tells the guard, before the command is started, what its environment will
+// be known by: turnstile may be killed after the command began to run and before
+// watch, a moment that a busy machine makes long (a test met it).
+func (g *guard) cover(h hold) {
+	for _, mark := range marks(h) {
+		g.tell(mark)
 	}
 }
+
+// watch names the group to kill.
+func (g *guard) watch(group int) { g.tell(strconv.Itoa(group)) }
 
 // dismiss says that nothing is left to kill. It comes before the command is
 // reaped, while the group's number is still its own.
 func (g *guard) dismiss() {
+	g.tell(dismissal)
 	if g != nil {
-		fmt.Fprintln(g.pipe, dismissal)
 		g.pipe.Close()
+	}
+}
+
+func (g *guard) tell(word string) {
+	if g != nil {
+		_, _ = io.WriteString(g.pipe, word+"\x00") // a guard that is gone can't be helped
 	}
 }
 
@@ -104,9 +119,15 @@ func runGuard() int {
 	// A pkill by name means turnstile, which knows what to do; not its guard.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	told, _ := io.ReadAll(os.Stdin) // what came before an error counts
+	words := strings.Split(strings.TrimSuffix(string(told), "\x00"), "\x00")
 	var group int
-	_, err := fmt.Sscan(string(told), &group)
-	if err != nil || group <= 1 || strings.Contains(string(told), dismissal) {
+	switch len(words) {
+	case 2:
+		group = groupMarked(words)
+	case 3:
+		group, _ = strconv.Atoi(words[2])
+	}
+	if group <= 1 { // dismissed, or nothing was started; and never 0, which would be our own
 		return 0
 	}
 	// KILL again and again: a process may have joined the group in between.

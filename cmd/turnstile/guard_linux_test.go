@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The moment between the start of a command and the guard's learning its group,
+// held still: turnstile is gone, and only the marks were told.
+func TestAGuardFindsACommandThatItWasNotToldOf(t *testing.T) {
+	t.Parallel()
+	h := &fakeHold{}
+	mine, other := startMarked(t, marks(h)), startMarked(t, []string{"TURNSTILE_KEY=k", "TURNSTILE_FENCE=11"})
+	guard := exec.Command("turnstile", guardArg)
+	guard.Stdin = strings.NewReader(strings.Join(marks(h), "\x00") + "\x00")
+	if out, err := guard.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if runs(mine) {
+		t.Error("the guard left before its command had ended")
+	}
+	if !runs(other) {
+		t.Error("the guard killed the command of another hold")
+	}
+}
+
+// startMarked starts a process in a group of its own.
+func startMarked(t *testing.T, marks []string) (pid int) {
+	t.Helper()
+	cmd := exec.Command("sleep", "600")
+	cmd.Env = append(os.Environ(), marks...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd.Process.Pid
+}
