@@ -41,7 +41,7 @@ func startChild(path string, argv, env []string, foreground bool) (*child, error
 		})
 		c.pid = pid
 		started <- err
-		if err == nil {
+		if err == nil { // the caller has its answer; from here on the channels tell
 			c.watch()
 		}
 	}()
@@ -94,6 +94,7 @@ func (c *child) reap() syscall.WaitStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.reaped {
+		// It does not block: the command has ended.
 		_, err := syscall.Wait4(c.pid, &c.status, 0, nil)
 		c.reaped = err != syscall.EINTR
 	}
@@ -102,6 +103,7 @@ func (c *child) reap() syscall.WaitStatus {
 
 // exitCode is the command's exit code as a shell would tell it.
 func exitCode(status syscall.WaitStatus) int {
+	// A stopped status never comes here: watch only ends with the command.
 	if status.Signaled() {
 		return exitSignal + int(status.Signal())
 	}

@@ -23,7 +23,9 @@ func parseDuration(s string) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%q is no duration: write seconds (90, 0.5) or units (1m30s, 500ms)", s)
 	}
+	// Rounded, not cut: 0.1 s is no whole number of ns in binary.
 	ns := math.Round(seconds * float64(time.Second))
+	// MaxInt64 itself is no float64; the next one up would wrap around.
 	if math.Abs(ns) >= math.MaxInt64 {
 		return 0, fmt.Errorf("%q is too long: at most 292 years", s)
 	}

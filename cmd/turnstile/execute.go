@@ -69,6 +69,7 @@ func (p *plan) execute() error {
 		return err
 	}
 	err = p.run(a, signals)
+	// What matters was released before, and told; this ends connections.
 	if e := a.client.Close(); e != nil {
 		p.log.Debug("closing the backend failed", "cause", e)
 	}
@@ -88,6 +89,8 @@ func (p *plan) wait(signals <-chan os.Signal) (acquisition, error) {
 			a.give()
 			return a, acquireError(a.err, p.conflict)
 		}
+		// Select is free to choose when both are ready: a signal that came with the grant
+		// must not start a command.
 		select {
 		case sig := <-signals: // before the command was started, so it is for us
 			a.give()
@@ -129,6 +132,7 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	}
 	a := acquisition{client: client, session: session}
 	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(p.timeout)}
+	// A nil *Lock in the interface would not be nil: it is set only when there is one.
 	var l *lockclient.Lock
 	if p.try {
 		l, a.err = client.TryAcquire(ctx, p.key, opts...)
@@ -145,6 +149,8 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 // run starts the command under the hold, stays with it to its end, and gives the
 // hold back.
 func (p *plan) run(a acquisition, signals chan os.Signal) error {
+	// The guard comes before the command, so that there is no moment without one. A
+	// machine that has no process left for it may still run the command.
 	g, err := startGuard(a.session)
 	if err != nil {
 		p.log.Warn("the command would survive a SIGKILL of turnstile", "cause", err)
@@ -172,6 +178,8 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		go refresh(a.hold, p.expires) // ends with the hold
 	}
 	lost := s.run()
+	// The order matters: the guard must not kill a number that is somebody else's once
+	// the command is reaped, and nobody may get the key while a group still ends.
 	g.dismiss()
 	status := c.reap()
 	t.takeBack()
@@ -182,6 +190,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		return &exitError{code: exitLost, err: fmt.Errorf("the hold of %q was lost while the command ran: %w", p.key, lost)}
 	}
 	if code := exitCode(status); code != 0 {
+		// The command has said itself what is wrong with it.
 		return &exitError{code: code}
 	}
 	return nil

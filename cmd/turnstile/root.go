@@ -42,6 +42,7 @@ where ps does not show it; turnstile never prints it.`
 
 // start runs the command line args and returns the exit code.
 func start(args []string, stdout, stderr io.Writer) int {
+	// Before any flag is parsed: a guard has to be there soon, and takes none.
 	if len(args) > 1 && args[1] == guardArg {
 		return runGuard()
 	}
@@ -97,9 +98,10 @@ func (o *options) resolve(cmd *cobra.Command) (settings, error) {
 		return s, err
 	}
 	s.prefix = text(cmd, "prefix", o.prefix, "TURNSTILE_KEY_PREFIX", lockclient.DefaultKeyPrefix)
-	if s.prefix == "" {
+	if s.prefix == "" { // only a flag can say so: to the library, empty means the default
 		s.prefix = lockclient.NoPrefix
 	}
+	// Debug has what the library logs of its own work; errors are printed by start.
 	level := slog.LevelWarn
 	switch {
 	case o.quiet:

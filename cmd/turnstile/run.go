@@ -39,10 +39,13 @@ type plan struct {
 }
 
 // runFlags is where cobra puts the flags of run.
+//
+// Durations and the code are text here: pflag would quote its own parser's words,
+// and know nothing of the environment.
 type runFlags struct {
-	timeout, expires, grace string
-	conflict                string
-	try, shell              bool
+	timeout, expires, grace string // of --timeout, --expires, --kill-after
+	conflict                string // of --conflict-exit-code
+	try, shell              bool   // of --nonblock, --command
 }
 
 const aboutRun = `Run waits for KEY, runs COMMAND while it holds it, and exits with COMMAND's exit code.
@@ -102,6 +105,7 @@ func newRun(o *options) *cobra.Command {
 func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, error) {
 	p := &plan{settings: s, try: r.try}
 	var err error
+	// TURNSTILE_TIMEOUT beside -n is no contradiction: it is the default of many calls.
 	if r.try && cmd.Flags().Changed("timeout") {
 		return nil, usage("-n does not wait and --timeout does: choose one")
 	}
@@ -114,6 +118,8 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 	if p.expires < lockclient.MinExpires || p.expires > lockclient.MaxExpires {
 		return nil, usage("expires of %v: %v to %v", p.expires, lockclient.MinExpires, lockclient.MaxExpires)
 	}
+	// Limits of the library's are checked here as well, to say them in the words of
+	// the command line, and before anything is opened.
 	longest := p.expires / graceShare
 	if p.grace, err = duration(cmd, "kill-after", r.grace, "", min(defaultGrace, longest)); err != nil {
 		return nil, err
@@ -133,6 +139,7 @@ func (p *plan) command(args []string, shell bool) error {
 		return usage("run needs a key and a command: turnstile run [flags] KEY -- COMMAND [ARG...]")
 	}
 	p.key, p.argv = args[0], args[1:]
+	// Only the first -- is ours; a second one is the command's.
 	if len(p.argv) > 0 && p.argv[0] == "--" {
 		p.argv = p.argv[1:]
 	}
