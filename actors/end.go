@@ -141,8 +141,35 @@ func (a *keyActor) expire(now instant) {
 		}
 		h = next
 	}
+	a.timeoutWaiters(now)
 	a.timeoutReleases(now)
 	a.timeoutExtends(now)
+}
+
+// walkPause is the least time between two searches of the queue for waiters
+// whose time is over. One that times out alone is answered to the moment; a
+// hundred thousand that time out one after the other cost a search each pause.
+const walkPause = 20 * time.Millisecond
+
+// timeoutWaiters answers the waiters that have waited long enough. That is
+// decided here, by the one who grants, so a timeout never crosses a grant; and
+// a waiter needs no timer of its own.
+func (a *keyActor) timeoutWaiters(now instant) {
+	if a.queue.len == 0 || now < a.soonest || now < a.walked.add(walkPause) {
+		return
+	}
+	a.walked, a.soonest = now, 0
+	for h := a.queue.first; h != nil; {
+		next := h.next
+		switch {
+		case now >= h.until:
+			e := a.waitError(h, now)
+			a.fail(h, &e)
+		case a.soonest == 0 || h.until < a.soonest:
+			a.soonest = h.until
+		}
+		h = next
+	}
 }
 
 // lostAt is when a hold has to be taken for lost: at its deadline, less what

@@ -15,7 +15,8 @@ type Spec struct {
 	Expires time.Duration // how long the hold is valid unless renewed
 	Renew   bool          // renew the hold until it is released
 	MaxHold time.Duration // with Renew: no longer than this (0: no bound)
-	Try     bool          // one try, never queued
+	Timeout time.Duration // how long to wait at most (0: no bound)
+	Try     bool          // one try, never queued; Timeout bounds the try
 }
 
 // The stages of a hold, up to its grant. Whoever swaps waiting for another
@@ -50,6 +51,7 @@ type Hold struct {
 
 	// Owned by the actor.
 	arrived    instant
+	until      instant // when it has waited long enough
 	prev, next *Hold   // in the queue, or among the holders
 	listed     list    // which of the two
 	bound      instant // what deadline may not pass; once released, when the caller stops waiting

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"time"
 
@@ -23,8 +24,10 @@ type keyActor struct {
 	entry *entry
 	full  string // the key with its prefix
 
-	queue   queue // waiting, by arrival
-	holders queue // holding; at most one where the backend excludes
+	queue   queue   // waiting, by arrival
+	soonest instant // no waiter times out before; 0 when none waits
+	walked  instant // when the queue was last searched for those who do
+	holders queue   // holding; at most one where the backend excludes
 
 	lease      lease
 	pending    uint64 // the number of an attempt that was answered Held, or never answered
@@ -251,6 +254,9 @@ func (a *keyActor) due(now instant) instant {
 	for _, x := range a.extends {
 		sooner(x.until)
 	}
+	if a.queue.len > 0 {
+		sooner(max(a.soonest, a.walked.add(walkPause)))
+	}
 	if a.call != nil {
 		return at // its result wakes us
 	}
@@ -294,7 +300,10 @@ func (a *keyActor) rest(now instant) {
 
 // arrive queues an acquire, or answers it at once.
 func (a *keyActor) arrive(h *Hold, now instant) {
-	h.arrived = now
+	h.arrived, h.until = now, math.MaxInt64
+	if h.spec.Timeout > 0 {
+		h.until = now.add(h.spec.Timeout)
+	}
 	switch {
 	case a.closing:
 		a.refuse(h, backends.ErrClosed)
@@ -307,6 +316,9 @@ func (a *keyActor) arrive(h *Hold, now instant) {
 	case a.queue.len >= a.c.cfg.MaxWaiters:
 		a.refuse(h, fmt.Errorf("%w: key %q has %d", backends.ErrOverloaded, a.entry.key, a.queue.len))
 	default:
+		if a.queue.len == 0 || h.until < a.soonest {
+			a.soonest = h.until
+		}
 		a.queue.push(h)
 		a.c.counters.waiters.Add(1)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/turnstile-go/turnstile/actors"
@@ -21,9 +20,6 @@ type Client struct {
 	cfg         Config
 	backend     backends.Backend
 	coordinator *actors.Coordinator
-	// timers pools the timers of waiting acquires. It is no global: a timer that
-	// was made in a synctest bubble must not be met outside it.
-	timers sync.Pool
 }
 
 // New returns a client over a backend of the caller's own, which is closed with
@@ -49,13 +45,7 @@ func newClient(backend backends.Backend, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, backend: backend, coordinator: coordinator}
-	c.timers.New = func() any {
-		t := time.NewTimer(time.Hour)
-		t.Stop()
-		return t
-	}
-	return c, nil
+	return &Client{cfg: cfg, backend: backend, coordinator: coordinator}, nil
 }
 
 // Acquire waits for a hold of key: up to the timeout, or to ctx's end.
@@ -92,52 +82,43 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 		return nil, interrupted(ctx, actors.WaitError{Key: key})
 	}
 	l := &Lock{key: key, parent: ctx}
-	spec := actors.Spec{Expires: o.expires, Renew: o.renew, MaxHold: o.maxHold, Try: o.timeout == 0}
+	spec := actors.Spec{Expires: o.expires, Renew: o.renew, MaxHold: o.maxHold, Timeout: o.timeout}
+	if o.timeout == 0 {
+		spec.Try, spec.Timeout = true, tryTimeout
+	}
 	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {
 		return nil, err
 	}
-	patience := o.timeout
-	if spec.Try {
-		patience = tryTimeout
-	}
-	if err := c.wait(ctx, &l.hold, patience); err != nil {
+	if err := wait(ctx, &l.hold); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-// wait blocks until the acquire has its one outcome.
+// wait blocks until the acquire has its one outcome. That it times out is the
+// key actor's word; ctx is watched here.
 //
-// A grant can cross the end of the wait. If time ran out, the grant wins: it
-// came, and it is whole. If ctx was ended by its owner, the end wins: the grant is
-// given back, since nobody may be left to release it.
-func (c *Client) wait(ctx context.Context, h *actors.Hold, patience time.Duration) error {
-	timer := c.timers.Get().(*time.Timer)
-	timer.Reset(patience)
-	defer func() {
-		timer.Stop()
-		c.timers.Put(timer)
-	}()
+// A grant can cross ctx's end. The end wins: the grant is given back, since
+// nobody may be left to release it.
+func wait(ctx context.Context, h *actors.Hold) error {
+	if ctx.Done() == nil {
+		return <-h.Granted()
+	}
 	select {
 	case err := <-h.Granted():
 		return err
-	case <-timer.C:
-		if why, ok := h.AbandonWhy(); ok {
-			return &why
-		}
-		return <-h.Granted()
 	case <-ctx.Done():
-		why, ok := actors.WaitError{}, true
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			why, ok = h.AbandonWhy()
-		} else {
-			ok = h.Abandon()
-		}
-		if !ok && <-h.Granted() == nil {
-			_ = h.Release() // nobody waits for what it says
-		}
-		return interrupted(ctx, why)
 	}
+	why, ok := actors.WaitError{}, true
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		why, ok = h.AbandonWhy()
+	} else {
+		ok = h.Abandon()
+	}
+	if !ok && <-h.Granted() == nil {
+		_ = h.Release() // nobody waits for what it says
+	}
+	return interrupted(ctx, why)
 }
 
 // interrupted is the error of an acquire whose ctx has ended. A deadline is a

@@ -26,12 +26,14 @@ func Renew() Option { return func(o *options) { o.renew = true } }
 func MaxHold(d time.Duration) Option { return func(o *options) { o.maxHold = d } }
 
 func (c *Client) options(opts []Option) (options, error) {
+	if len(opts) == 0 {
+		// Open has checked these. They are kept apart from what follows, where
+		// calling the options moves them to the heap.
+		return options{expires: c.cfg.Expires, timeout: c.cfg.Timeout}, nil
+	}
 	o := options{expires: c.cfg.Expires, timeout: c.cfg.Timeout}
 	for _, set := range opts {
 		set(&o)
-	}
-	if len(opts) == 0 {
-		return o, nil // Open has checked the defaults
 	}
 	if err := checkExpires(o.expires); err != nil {
 		return o, err
