@@ -328,6 +328,10 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	case err == nil:
 		a.answered = now
 		a.answerReleases(nil)
+	case backends.IsNotHeld(err) && a.failures > 0:
+		// An earlier try may have done it, and its reply was lost.
+		a.answered = now
+		a.answerReleases(nil)
 	case backends.IsNotHeld(err):
 		a.answered = now
 		a.answerReleases(backends.ErrNotHeld)

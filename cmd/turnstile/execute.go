@@ -174,9 +174,6 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		hold: a.hold, job: c, grace: p.grace, margin: marginFor(p.expires),
 		signals: signals, tty: t, log: p.log, now: time.Now,
 	}
-	if p.expires < shortExpires {
-		go refresh(a.hold, p.expires) // ends with the hold
-	}
 	lost := s.run()
 	// The order matters: the guard must not kill a number that is somebody else's once
 	// the command is reaped, and nobody may get the key while a group still ends.
@@ -218,29 +215,4 @@ func (p *plan) release(h hold) (gone bool) {
 		p.log.Warn("the key could not be released, it frees itself when its lease ends", "key", p.key, "within", p.expires, "cause", err)
 	}
 	return false
-}
-
-const (
-	// shortExpires is where the lease's own renewals come too late for us. They run
-	// at a third of the lease, which is longer than the hold by up to 500 ms: of a
-	// hold of 1 s that is when less than half is left, and --kill-after and the
-	// margin before the deadline may take half of it.
-	shortExpires = 3 * time.Second
-	// refreshShare gives a short hold two tries before that half.
-	refreshShare = 5
-)
-
-// refresh extends a short hold ahead of the lease's own renewals. It ends when the
-// hold does.
-func refresh(h hold, expires time.Duration) {
-	tick := time.NewTicker(expires / refreshShare)
-	defer tick.Stop()
-	for {
-		select {
-		case <-h.Context().Done():
-			return
-		case <-tick.C:
-			_ = h.Extend(expires) // the deadline that stands still tells the supervisor
-		}
-	}
 }

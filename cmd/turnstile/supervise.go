@@ -19,7 +19,6 @@ type hold interface {
 	Fence() uint64
 	Deadline() time.Time
 	Context() context.Context
-	Extend(d time.Duration) error
 	Release() error
 }
 

@@ -32,11 +32,10 @@ type fakeHold struct {
 	deadline time.Time
 }
 
-func (h *fakeHold) Key() string                { return "k" }
-func (h *fakeHold) Fence() uint64              { return 1 }
-func (h *fakeHold) Context() context.Context   { return h.ctx }
-func (h *fakeHold) Release() error             { return nil }
-func (h *fakeHold) Extend(time.Duration) error { return nil }
+func (h *fakeHold) Key() string              { return "k" }
+func (h *fakeHold) Fence() uint64            { return 1 }
+func (h *fakeHold) Context() context.Context { return h.ctx }
+func (h *fakeHold) Release() error           { return nil }
 
 func (h *fakeHold) Deadline() time.Time {
 	h.mu.Lock()
