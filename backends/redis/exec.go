@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -12,76 +14,126 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// run executes one script for one attempt, with one request of its own. It is
-// the only place that sends scripts, and the verbs ask no more of it than this:
-// either the script's reply, or a fault that says whether it may have run.
+// run executes one script for one attempt, in one request. The verbs ask no
+// more of it than this: either the script's reply, or a fault that says whether
+// it may have run. How requests travel together is the batcher's business.
 func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args ...string) (any, *fault) {
 	if b.closed.Load() {
 		return nil, &fault{outcome: backends.NotRun, err: errClosed}
 	}
-	keys := scripts.Keys(key)
-	cmd := newCommand(ctx, "evalsha", s.SHA, keys, args)
-	err := b.client.Process(ctx, cmd)
-	if isNoScript(err) {
-		// A restart or SCRIPT FLUSH: nothing ran. EVAL brings the script along
-		// and leaves it with the server, for this call and those that follow.
-		cmd = newCommand(ctx, "eval", s.Source, keys, args)
-		err = b.client.Process(ctx, cmd)
+	if ctx.Err() != nil {
+		return nil, &fault{outcome: backends.NotRun, err: backends.Interrupted(ctx, name)}
 	}
+	c := newCommand(ctx, s, scripts.Keys(key), args)
+	if outcome, settled := b.batch.do(ctx, c); !settled {
+		// The batch may still write to c: it is left to the collector.
+		return nil, &fault{outcome: outcome, err: backends.Interrupted(ctx, name)}
+	}
+	defer c.recycle()
+	v, err := c.answer()
 	if err == nil {
-		return cmd.Val(), nil
+		return v, nil
 	}
-	f := b.judge(ctx, s, key, err, cmd.written.Load())
+	f := b.judge(ctx, s, key, err, c.written.Load())
 	if f.wrongType {
-		f.err = b.nameWrongType(ctx, keys, f.err)
+		f.err = b.nameWrongType(ctx, scripts.Keys(key), f.err)
 	}
 	return nil, f
 }
 
 // A command is a script's request. It is never sent again by the driver, and
 // it knows whether it was ever given to a connection.
+//
+// It goes back to its pool once its answer was read, and only then: a command
+// whose caller left may still be written to by the flush that carries it.
 type command struct {
-	*goredis.Cmd
-	written atomic.Bool
+	*goredis.Cmd // of this request alone: the driver keeps a Cluster slot in it
+
+	script   *scripts.Script
+	deadline time.Time // until when its caller waits, for the deadline of a batch
+	state    atomic.Uint32
+	done     chan struct{} // one slot; the flush sends once, if it settles the command
+	written  atomic.Bool
+
+	// What the driver serializes. args holds pointers into texts, which spares
+	// an allocation a text; the last argument is the command itself.
+	args  []any
+	texts []string
+	last  []byte
 }
 
-// NoRetry keeps the driver from sending a script twice. MaxRetries: -1 alone
-// does not: the cluster client retries on its own.
+var commands = sync.Pool{New: func() any { return &command{done: make(chan struct{}, 1)} }}
+
+// newCommand builds an EVALSHA.
+func newCommand(ctx context.Context, s *scripts.Script, keys, args []string) *command {
+	c := commands.Get().(*command)
+	c.script = s
+	c.deadline, _ = ctx.Deadline()
+	c.state.Store(waiting)
+	c.texts = append(append(c.texts[:0], keys...), args...)
+	c.args = append(c.args[:0], nil, nil, len(keys))
+	for i := range c.texts {
+		c.args = append(c.args, &c.texts[i])
+	}
+	c.last = append(c.last[:0], c.texts[len(c.texts)-1]...)
+	c.args[len(c.args)-1] = c
+	c.bySHA()
+	return c
+}
+
+// bySHA makes it a request that the server may not know the script of.
+func (c *command) bySHA() { c.renew("evalsha", &c.script.SHA) }
+
+// bySource makes it a request that brings the script along, and leaves it with
+// the server for those that follow.
+func (c *command) bySource() { c.renew("eval", &c.script.Source) }
+
+// renew forgets what became of the request so far, which nothing ran of.
+func (c *command) renew(verb string, script *string) {
+	c.written.Store(false)
+	c.args[0], c.args[1] = verb, script
+	c.Cmd = goredis.NewCmd(context.Background(), c.args...)
+}
+
+// recycle hands the command back; nobody else may know it any more.
+func (c *command) recycle() {
+	c.Cmd = nil
+	clear(c.texts) // they are large, and one of them is a secret
+	clear(c.last)
+	commands.Put(c)
+}
+
+// NoRetry keeps the driver from sending a script twice, or a pipeline that has
+// one in it. MaxRetries: -1 alone does not: the cluster client retries on its own.
 func (*command) NoRetry() bool { return true }
 
-// newCommand builds an EVALSHA or EVAL. The last argument reports when the
-// driver serializes it, which is the proof that errors.go rests on: a server
-// runs nothing of a request whose end it can't have seen.
-func newCommand(ctx context.Context, verb, script string, keys, args []string) *command {
-	list := make([]any, 0, 3+len(keys)+len(args))
-	list = append(list, verb, script, len(keys))
-	for _, k := range keys {
-		list = append(list, k)
+// MarshalBinary is the last argument's text. go-redis asks an argument for its
+// bytes in one place, when it writes the command; so this is where the command
+// learns that it is on its way, and judge rests on that: a server runs nothing
+// of a request whose end it can't have seen.
+func (c *command) MarshalBinary() ([]byte, error) {
+	c.written.Store(true)
+	return c.last, nil
+}
+
+// answer is the script's reply. When a pipeline breaks, the driver marks all
+// its commands with the error, those included that were answered before; their
+// reply was read whole and stands. (A script's reply is always an array; the
+// driver leaves a nil one where it could not read to the end.)
+func (c *command) answer() (any, error) {
+	err := c.Err()
+	if reply, ok := c.Val().([]any); ok && reply != nil {
+		err = nil
 	}
-	for _, a := range args {
-		list = append(list, a)
+	return c.Val(), err
+}
+
+// unknown tells whether the server didn't know the script: nothing ran.
+func (c *command) unknown() bool {
+	err := c.Err()
+	if err == nil {
+		return false
 	}
-	cmd := new(command)
-	last, _ := list[len(list)-1].(string)
-	list[len(list)-1] = watched{last, &cmd.written}
-	cmd.Cmd = goredis.NewCmd(ctx, list...)
-	return cmd
-}
-
-// watched is an argument that reports its own serialization. go-redis asks an
-// argument for its bytes in one place, when it writes the command.
-type watched struct {
-	arg     string
-	written *atomic.Bool
-}
-
-// MarshalBinary is called by the driver's writer.
-func (w watched) MarshalBinary() ([]byte, error) {
-	w.written.Store(true)
-	return []byte(w.arg), nil
-}
-
-func isNoScript(err error) bool {
 	var reply goredis.Error
 	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "NOSCRIPT")
 }

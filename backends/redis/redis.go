@@ -51,6 +51,7 @@ type Backend struct {
 	owned  bool
 	log    *slog.Logger
 	closed atomic.Bool
+	batch  *batcher
 }
 
 // New makes a backend over a client of the caller's own, which may be shared
@@ -62,7 +63,7 @@ func New(client goredis.UniversalClient, o Options) *Backend {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{client: client, owned: o.Owned, log: log}
+	return &Backend{client: client, owned: o.Owned, log: log, batch: newBatcher(client)}
 }
 
 // Capabilities says what a Redis server can do for locks.
@@ -129,7 +130,12 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 // Close ends the backend. Calls after it fail with ErrClosed; with a client of
 // its own, calls under way do so as well.
 func (b *Backend) Close() error {
-	if b.closed.Swap(true) || !b.owned {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	b.batch.close()
+	defer b.batch.wait() // after the client's end, which ends what is on its way
+	if !b.owned {
 		return nil
 	}
 	if err := b.client.Close(); err != nil && !errors.Is(err, goredis.ErrClosed) {
