@@ -124,7 +124,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	return c, nil
 }
 
-// Begin posts an acquire of key. The outcome comes on h.Granted. It returns
+// Begin posts an acquire of key. The outcome comes by h.Wait. It returns
 // ErrClosed if the coordinator is closed.
 func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
 	h.spec = spec

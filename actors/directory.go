@@ -50,16 +50,19 @@ type shard struct {
 	closed  bool
 
 	props    *actor.Props
-	spawning actor.Actor // what props' producer returns
-	_        [24]byte    // keeps two shards' mutexes out of one cache line
+	spawning *entry   // whose actor and mailbox props' producers return
+	_        [24]byte // keeps two shards' mutexes out of one cache line
 }
 
 // An entry is a key's place in the directory, and the address of its actor.
+// Messages go straight to the mailbox, which is the actor's as protoactor knows
+// it: the way there by its pid is eight calls deep, and a waiter's goroutine
+// would need a stack of 4 KB for it, where 2 KB do.
 type entry struct {
-	key    string // as the caller gave it
-	dir    *directory
-	pid    *actor.PID
-	posted atomic.Uint64 // messages ever posted; the retired bit
+	key     string // as the caller gave it
+	dir     *directory
+	mailbox mailbox
+	posted  atomic.Uint64 // messages ever posted; the retired bit
 
 	// Owned by the actor.
 	handled uint64
@@ -74,9 +77,9 @@ func newDirectory(system *actor.ActorSystem, d actor.Dispatcher, spawn func(*ent
 		// Props with a closure each would double what a live key costs: one
 		// set a shard hands out whatever actor is being spawned under its mutex.
 		s.props = actor.PropsFromProducer(
-			func() actor.Actor { return s.spawning },
+			func() actor.Actor { return dir.spawn(s.spawning) },
 			actor.WithDispatcher(d),
-			actor.WithMailbox(newMailbox),
+			actor.WithMailbox(func() actor.Mailbox { return s.spawning.mailbox.init() }),
 		)
 	}
 	return dir
@@ -118,8 +121,8 @@ func (dir *directory) find(key string) *entry {
 
 func (dir *directory) addLocked(s *shard, key string) *entry {
 	e := &entry{key: key, dir: dir}
-	s.spawning = dir.spawn(e)
-	e.pid = dir.root.Spawn(s.props)
+	s.spawning = e
+	dir.root.Spawn(s.props)
 	s.spawning = nil
 	s.entries[key] = e
 	s.peak = max(s.peak, len(s.entries))
@@ -133,7 +136,7 @@ func (e *entry) post(message any) bool {
 	if e.posted.Add(1)&retired != 0 {
 		return false
 	}
-	e.dir.root.Send(e.pid, message)
+	e.mailbox.PostUserMessage(message)
 	return true
 }
 

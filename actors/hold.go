@@ -40,7 +40,7 @@ type Hold struct {
 	// Set by Begin, then immutable.
 	spec  Spec
 	entry *entry
-	reply chan error // one slot; see directory.replies
+	reply chan error // one slot; see directory.replies. nil while the hold is held
 
 	stage    atomic.Uint32
 	released atomic.Bool // the first Release won
@@ -64,12 +64,31 @@ type Hold struct {
 	cancel   context.CancelCauseFunc
 }
 
-// Granted delivers the outcome of the acquire: nil for a grant. It is received
-// from once.
-func (h *Hold) Granted() <-chan error { return h.reply }
+// Wait blocks until the acquire has its outcome, nil for a grant, or until done
+// is closed: then decided is false, and the caller has to Abandon.
+func (h *Hold) Wait(done <-chan struct{}) (err error, decided bool) {
+	if done == nil {
+		err = <-h.reply
+	} else {
+		select {
+		case err = <-h.reply:
+		case <-done:
+			return nil, false
+		}
+	}
+	h.recycle()
+	return err, true
+}
+
+// recycle gives the reply channel back, whose only answer was taken: a hold that
+// is held needs none.
+func (h *Hold) recycle() {
+	h.entry.dir.replies.Put(h.reply)
+	h.reply = nil
+}
 
 // Abandon gives the acquire up. It returns false if the outcome was decided
-// before; then the outcome is in Granted, and a grant has to be released.
+// before; then Wait has the outcome, and a grant has to be released.
 func (h *Hold) Abandon() bool {
 	if !h.stage.CompareAndSwap(waiting, abandoned) {
 		return false
@@ -161,11 +180,13 @@ func (h *Hold) Release() error {
 	if !h.released.CompareAndSwap(false, true) {
 		return backends.ErrNotHeld
 	}
+	h.reply = h.entry.dir.replies.Get().(chan error)
 	if !h.entry.post(release{h}) {
+		h.recycle()
 		return backends.ErrNotHeld // the actor has retired, so the hold is over
 	}
 	err := <-h.reply
-	h.entry.dir.replies.Put(h.reply)
+	h.recycle()
 	return err
 }
 

@@ -29,8 +29,7 @@ type mailbox struct {
 // waiters must not stay with the key.
 const kept = 16
 
-func newMailbox() actor.Mailbox {
-	m := &mailbox{}
+func (m *mailbox) init() actor.Mailbox {
 	m.run = m.process
 	return m
 }

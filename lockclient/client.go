@@ -79,7 +79,7 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 	}
 	if ctx.Err() != nil {
 		// A ctx that has ended wins over a key that is free: the caller is gone.
-		return nil, interrupted(ctx, actors.WaitError{Key: key})
+		return nil, tooLate(ctx, key)
 	}
 	l := &Lock{key: key, parent: ctx}
 	spec := actors.Spec{Expires: o.expires, Renew: o.renew, MaxHold: o.maxHold, Timeout: o.timeout}
@@ -101,24 +101,38 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 // A grant can cross ctx's end. The end wins: the grant is given back, since
 // nobody may be left to release it.
 func wait(ctx context.Context, h *actors.Hold) error {
-	if ctx.Done() == nil {
-		return <-h.Granted()
-	}
-	select {
-	case err := <-h.Granted():
+	if err, decided := h.Wait(ctx.Done()); decided {
 		return err
-	case <-ctx.Done():
 	}
-	why, ok := actors.WaitError{}, true
+	return giveUp(ctx, h)
+}
+
+// giveUp is the rest of wait once ctx has ended. It is kept out of there, and
+// tooLate out of acquire, because what they keep on the stack is large: the stack
+// of a goroutine that waits would have to be 4 KB instead of 2 (measured).
+//
+//go:noinline
+func giveUp(ctx context.Context, h *actors.Hold) error {
+	var why actors.WaitError
+	var ok bool
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		why, ok = h.AbandonWhy()
 	} else {
 		ok = h.Abandon()
 	}
-	if !ok && <-h.Granted() == nil {
-		_ = h.Release() // nobody waits for what it says
+	if !ok {
+		if err, _ := h.Wait(nil); err == nil {
+			_ = h.Release() // nobody waits for what it says
+		}
 	}
 	return interrupted(ctx, why)
+}
+
+// tooLate is the error of an acquire whose ctx had ended before it began.
+//
+//go:noinline
+func tooLate(ctx context.Context, key string) error {
+	return interrupted(ctx, actors.WaitError{Key: key})
 }
 
 // interrupted is the error of an acquire whose ctx has ended. A deadline is a
