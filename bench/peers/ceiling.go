@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// The ceiling is what the server does with acquire.lua and release.lua when no
+// client stands in its way. redis-benchmark itself can't send the pair: it
+// would need the same random key four times in one request, and a token that
+// no attempt had before. So this sends what it would: pipelines of requests
+// that were built beforehand, of which only the attempt's digits change.
+//
+// All connections together have 512 requests under way, as our 512 callers do.
+const (
+	ceilingConns = 8
+	ceilingDepth = 64
+	ioPatience   = 10 * time.Second
+)
+
+type ceiling struct{ conns []*ceilingConn }
+
+// A ceilingConn has keys of its own, so that every acquire is granted.
+type ceilingConn struct {
+	conn    net.Conn
+	replies *bufio.Reader
+	session backends.Session
+	attempt uint64
+	// batches are walked in turn: each is acquires of some keys, then their releases.
+	batches []*batch
+	pairs   int64
+	err     error
+}
+
+// A batch is ready to be written but for its attempts' digits.
+type batch struct {
+	acquires, releases []byte
+	digits             [2][]int // where the digits stand, one place a request
+	size               int
+}
+
+func newCeiling(sp spec, _ *record) (job, error) {
+	c := new(ceiling)
+	names := keyNames(sp.Keys)
+	per := len(names) / ceilingConns
+	if per == 0 {
+		return nil, fmt.Errorf("ceiling: %d keys are too few", sp.Keys)
+	}
+	for i := range ceilingConns {
+		conn, err := dialCeiling(sp.Addr, names[i*per:(i+1)*per])
+		if err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+		c.conns = append(c.conns, conn)
+	}
+	return c, nil
+}
+
+func dialCeiling(addr string, names []string) (*ceilingConn, error) {
+	conn, err := net.DialTimeout("tcp", addr, ioPatience)
+	if err != nil {
+		return nil, fmt.Errorf("ceiling: %w", err)
+	}
+	c := &ceilingConn{conn: conn, replies: bufio.NewReaderSize(conn, 64<<10), session: backends.NewSession()}
+	for len(names) > 0 {
+		n := min(ceilingDepth, len(names))
+		c.batches = append(c.batches, newBatch(names[:n], c.session))
+		names = names[n:]
+	}
+	for _, s := range []*scripts.Script{scripts.Acquire, scripts.Release} {
+		_, err := conn.Write(resp("SCRIPT", "LOAD", s.Source))
+		if err == nil {
+			err = c.bulk(s.SHA)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("ceiling: script load: %w", err), conn.Close())
+		}
+	}
+	return c, nil
+}
+
+func newBatch(names []string, session backends.Session) *batch {
+	b := &batch{size: len(names)}
+	token := session.Token(1).Wire()
+	for _, name := range names {
+		key := "pylock:" + name // as long as ours
+		b.acquires = b.add(b.acquires, 0, token, acquireArgs("EVALSHA", scripts.Acquire.SHA, key, session.Token(1)))
+		b.releases = b.add(b.releases, 1, token, command("EVALSHA", scripts.Release.SHA, key, token))
+	}
+	return b
+}
+
+// add appends a request and notes where its attempt's digits stand.
+func (b *batch) add(buf []byte, half int, token string, args []any) []byte {
+	text := make([]string, len(args))
+	for i, a := range args {
+		text[i] = fmt.Sprint(a)
+	}
+	request := resp(text...)
+	b.digits[half] = append(b.digits[half], len(buf)+bytes.Index(request, []byte(token))+len(token)-attemptDigits)
+	return append(buf, request...)
+}
+
+const attemptDigits = 12 // at a token's end
+
+// number gives the batch's requests their attempts, counted on from first.
+func (b *batch) number(first uint64) {
+	for i := range b.size {
+		n := first + uint64(i)
+		for d := attemptDigits - 1; d >= 0; d-- {
+			digit := byte('0' + n%10)
+			b.acquires[b.digits[0][i]+d], b.releases[b.digits[1][i]+d] = digit, digit
+			n /= 10
+		}
+	}
+}
+
+// resp is a request as it travels.
+func resp(args ...string) []byte {
+	buf := fmt.Appendf(nil, "*%d\r\n", len(args))
+	for _, a := range args {
+		buf = fmt.Appendf(buf, "$%d\r\n%s\r\n", len(a), a)
+	}
+	return buf
+}
+
+func (c *ceiling) run(ctx context.Context, p *phases) (o outcome) {
+	var wg sync.WaitGroup
+	for _, conn := range c.conns {
+		wg.Go(func() { // ends with the phases, or at an error; the connection's deadline sees to that
+			if conn.err = conn.run(p); conn.err != nil {
+				p.stop()
+			}
+		})
+	}
+	wg.Wait()
+	for _, conn := range c.conns {
+		o.Holds = append(o.Holds, conn.pairs)
+		if conn.err != nil && o.Err == "" {
+			o.Err = conn.err.Error()
+		}
+	}
+	return o
+}
+
+func (c *ceilingConn) run(p *phases) error {
+	for i := 0; p.now() != stopped; i++ {
+		b := c.batches[i%len(c.batches)]
+		b.number(c.attempt + 1)
+		c.attempt += uint64(b.size)
+		if err := c.conn.SetDeadline(time.Now().Add(ioPatience)); err != nil {
+			return fmt.Errorf("ceiling: %w", err)
+		}
+		if err := c.exchange(b.acquires, b.size, granted); err != nil {
+			return fmt.Errorf("ceiling: acquire: %w", err)
+		}
+		if err := c.exchange(b.releases, b.size, released); err != nil {
+			return fmt.Errorf("ceiling: release: %w", err)
+		}
+		if p.now() == measuring {
+			c.pairs += int64(b.size)
+		}
+	}
+	return nil
+}
+
+// The replies hold the server to doing the whole work: four elements and two,
+// of which the first says that it was granted, or released.
+const (
+	granted  = "*4"
+	released = "*2"
+	yes      = ":1"
+)
+
+func (c *ceilingConn) exchange(requests []byte, n int, header string) error {
+	if _, err := c.conn.Write(requests); err != nil {
+		return err
+	}
+	for range n {
+		if err := c.reply(header); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reply reads one array, of which it keeps nothing: what the client's side
+// costs is to be as little as can be.
+func (c *ceilingConn) reply(header string) error {
+	line, err := c.line()
+	if err != nil {
+		return err
+	}
+	if string(line) != header {
+		return fmt.Errorf("reply %q, want %q", line, header)
+	}
+	for i := range int(header[1] - '0') {
+		if line, err = c.line(); err != nil {
+			return err
+		}
+		if i == 0 && string(line) != yes {
+			return fmt.Errorf("reply begins with %q, want %q", line, yes)
+		}
+		if line[0] == '$' {
+			if _, err = c.line(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// line is the next line, valid until the one after it is read.
+func (c *ceilingConn) line() ([]byte, error) {
+	line, err := c.replies.ReadSlice('\n')
+	if err != nil {
+		return nil, err
+	}
+	if line = bytes.TrimSuffix(line, []byte("\r\n")); len(line) == 0 {
+		return nil, io.ErrUnexpectedEOF // none of our scripts' strings is empty
+	}
+	return line, nil
+}
+
+// bulk reads a bulk string and compares it.
+func (c *ceilingConn) bulk(want string) error {
+	for _, prefix := range []string{"$", want} {
+		if line, err := c.line(); err != nil {
+			return err
+		} else if !bytes.HasPrefix(line, []byte(prefix)) {
+			return fmt.Errorf("reply %q, want %q", line, prefix)
+		}
+	}
+	return nil
+}
+
+func (c *ceiling) close() error {
+	var errs []error
+	for _, conn := range c.conns {
+		errs = append(errs, conn.conn.Close())
+	}
+	return errors.Join(errs...)
+}
