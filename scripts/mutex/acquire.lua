@@ -3,12 +3,13 @@
 -- KEYS: lock, companion, queue, alive
 -- ARGV: token, ttl, label, wait
 --   ttl    ms, from 1
---   wait   '1': on a held key the attempt is queued, or kept alive there; '0': one try, no trace
+--   wait   '1': on a held key the attempt is queued, or kept alive there; '2': so it is, as poll-only, since
+--          its session hears no pushes (see shared.lua); '0': one try, no trace
 -- Reply:
 --   {1, base, ttl, contended}              granted: the fence base in µs as a string; ms; 1 if others wait
 --   {0, label, held, free, place, foreign} held by another: its label, '' if unknown; ms it has had the lock,
---                                          -1 if unknown; ms until it ends, -1 if never, 0 if the lock was free
---                                          but promised; our place in the queue, 0 if not queued; 1 if the
+--                                          -1 if unknown; ms until it ends, -1 if never, 0 if the lock is free
+--                                          and whose turn it is will show at the next call; our place in the queue, 0 if not queued; 1 if the
 --                                          holder is another library's client
 --   {-1}                                   the attempt was settled before: nothing was done
 --
@@ -17,7 +18,8 @@
 -- released or cancelled finds it settled.
 
 local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local token, ttl, label, wait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] == '1'
+local token, ttl, label, wait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '0'
+local silent = ARGV[4] == '2'
 local member = string.sub(token, #STAMP + 1)
 local session, attempt = string.sub(member, 1, 20), string.sub(member, 21)
 
@@ -26,7 +28,8 @@ local last, queued, settled, owner, at = c[1], c[2], c[3], c[4], c[5]
 if settled and string.sub(settled, 1, 12) >= attempt then return {-1} end
 
 local us = micros()
-local granted, promised, holder = false, false, nil
+local granted, holder = false, nil
+local free -- ms, where it is known without asking
 
 if not queued then
   -- The thin path: nobody waits, so a free lock is ours.
@@ -45,15 +48,15 @@ if not granted then
     if redis.call('PTTL', lock) < ttl then redis.call('PEXPIRE', lock, ARGV[2]) end
     granted = true
   elseif not holder then
-    local first, more = nil, false
-    if queued then first, more = head(queue, alive, us) end
-    if first and first ~= member then
+    local first, more, polls = nil, false, nil
+    if queued then first, more, polls = head(queue, alive, us) end
+    if first and first ~= member and (silent or polls ~= 'early') then
       -- A free lock goes to the head of the queue, whoever calls.
-      give(lock, companion, queue, alive, first, last, us)
+      free = give(lock, companion, queue, alive, first, polls, last, us)
       last, owner, at = redis.call('HGET', companion, 'last'), '', digits(math.floor(us / 1000))
-      holder, promised = STAMP .. first, true
+      holder = STAMP .. first
     elseif more then
-      promised = true
+      free = 0
     else
       redis.call('SET', lock, token, 'PX', ARGV[2])
       granted = true
@@ -80,13 +83,13 @@ if granted then
 end
 
 local ours = holder and #holder == #token and string.sub(holder, 1, #STAMP) == STAMP
-local free, place = 0, 0
-if holder and not promised then free = redis.call('PTTL', lock) end
+local place = 0
+if not free then free = redis.call('PTTL', lock) end
 if wait then
   if not redis.call('ZSCORE', queue, member) then
     redis.call('ZADD', queue, digits(us), member)
   end
-  redis.call('ZADD', alive, digits(math.floor(us / 1000) + ALIVE), member)
+  redis.call('ZADD', alive, digits(math.floor(us / 1000) + ALIVE) .. (silent and '.5' or ''), member)
   redis.call('HSET', companion, 'v', '1', 'queued', '1')
   redis.call('PEXPIRE', queue, digits(KEEP))
   redis.call('PEXPIRE', alive, digits(KEEP))

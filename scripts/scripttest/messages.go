@@ -89,8 +89,20 @@ var messageCases = []struct {
 		l.try(a, 5000, 1, fresh(), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.do("DEL", l.keys[itself])
-		l.wait(c, 5000, 0, "", 0, 0, 1, 0)
+		l.wait(c, 5000, 0, "", 0, 1000, 1, 0)
 		head.gets("gw")
+	}},
+	{"the next that hears is told when the lock is kept for one that polls", func(l *lock, open func(backends.Token) *inbox) {
+		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
+		silent, next := open(b), open(c)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.poll(b, 5000, 0, "host:1", moments, ms(0, 5000), 1, 0)
+		l.heldBy(c, "host:1", 2)
+		l.aged(b)
+		l.release(a, 1, 1)
+		silent.gets("g") // for all the server knows it hears again
+		next.gets("g")
+		l.wait(c, 5000, 0, "", moments, ms(0, 75), 1, 0)
 	}},
 	{"one whom the reply already tells is not told again", func(l *lock, open func(backends.Token) *inbox) {
 		a, b := attempt(1, 1), attempt(2, 1)

@@ -71,7 +71,7 @@ var queueCases = []testCase{
 		l.try(a, 5000, 1, fresh(), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.do("DEL", l.keys[itself]) // a's lease ended
-		l.try(c, 5000, 0, "", 0, 0, 0, 0)
+		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
 		l.holder(&b)
 		l.wait(b, 5000, 1, fresh(), 5000, 0)
 	}, nil},
@@ -89,7 +89,7 @@ var queueCases = []testCase{
 		l.try(a, 5000, 1, fresh(), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.do("DEL", l.keys[itself])
-		l.wait(c, 5000, 0, "", 0, 0, 1, 0)
+		l.wait(c, 5000, 0, "", 0, 1000, 1, 0)
 		l.wait(b, 5000, 1, fresh(), 5000, 1)
 	}, nil},
 	{"a dead head is skipped", func(l *lock) {
@@ -126,7 +126,7 @@ var queueCases = []testCase{
 		l.try(c, 5000, 0, "", -1, 0, 0, 0) // nobody is known to be first, so nobody gets it
 		l.holder(nil)
 		l.sees(3, "ZCARD", l.keys[queue])
-		l.try(c, 5000, 0, "", 0, 0, 0, 0)
+		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
 		l.holder(&b)
 		l.wait(b, 5000, 1, fresh(), 5000, 0)
 	}, nil},
@@ -140,7 +140,7 @@ var queueCases = []testCase{
 		l.renew(a, 5000, base, 1, mint(&base), 5000, 1)
 		l.sees("1", "HGET", l.keys[companion], "queued")
 		l.do("DEL", l.keys[itself])
-		l.try(c, 5000, 0, "", 0, 0, 0, 0)
+		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
 		l.holder(&b)
 	}, nil},
 }

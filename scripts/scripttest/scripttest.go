@@ -33,7 +33,7 @@ type Raw func(cmd ...string) (any, error)
 func Run(t *testing.T, exec Exec, raw Raw) []string {
 	t.Helper()
 	var transcript []string
-	for _, group := range [][]testCase{holdCases, renewCases, queueCases, settleCases, foreignCases, keepCases} {
+	for _, group := range [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, keepCases} {
 		for _, c := range group {
 			for _, name := range c.keys() {
 				t.Run(c.name+" "+name, func(t *testing.T) {
@@ -100,24 +100,26 @@ func member(a backends.Token) string { return strings.TrimPrefix(a.Wire(), backe
 func label(a backends.Token) string { return "host:" + strings.TrimLeft(string(a.Session()), "0") }
 
 // acquire calls the script and holds its reply against the fields.
-func (l *lock) acquire(a backends.Token, ttl int, wait bool, fields ...any) {
+func (l *lock) acquire(a backends.Token, ttl int, wait string, fields ...any) {
 	l.Helper()
-	flag := "0"
-	if wait {
-		flag = "1"
-	}
-	l.call(scripts.Acquire, []string{a.Wire(), fmt.Sprint(ttl), label(a), flag}, fields)
+	l.call(scripts.Acquire, []string{a.Wire(), fmt.Sprint(ttl), label(a), wait}, fields)
 }
 
-// try is an acquire for ttl ms that does not queue; wait is one that does.
+// try is an acquire for ttl ms that does not queue; wait is one that does; poll
+// does so for a session that hears no pushes.
 func (l *lock) try(a backends.Token, ttl int, fields ...any) {
 	l.Helper()
-	l.acquire(a, ttl, false, fields...)
+	l.acquire(a, ttl, "0", fields...)
 }
 
 func (l *lock) wait(a backends.Token, ttl int, fields ...any) {
 	l.Helper()
-	l.acquire(a, ttl, true, fields...)
+	l.acquire(a, ttl, "1", fields...)
+}
+
+func (l *lock) poll(a backends.Token, ttl int, fields ...any) {
+	l.Helper()
+	l.acquire(a, ttl, "2", fields...)
 }
 
 func (l *lock) renew(a backends.Token, ttl int, known string, fields ...any) {
