@@ -163,6 +163,11 @@ type Waker interface {
 }
 
 // A Wake is a push from a backend.
+//
+// An empty key means that pushes may have been lost for all keys, since their
+// connection was: with Given, whatever is awaited has to be asked for again;
+// with Wanted, others may wait for whatever is held. A coordinator wakes every
+// key then.
 type Wake struct {
 	Key  string // the full key
 	Kind WakeKind

@@ -99,11 +99,25 @@ type session struct {
 	inbox map[string]chan backends.Wake // by key; full ones drop, as wakes may be lost
 }
 
-// wake files what the backend pushed. It never blocks.
+// wake files what the backend pushed: for every key that was asked about, if it
+// names none. It never blocks.
 func (s *session) wake(w backends.Wake) {
-	select {
-	case s.wakes(w.Key) <- w:
-	default:
+	file := func(inbox chan backends.Wake) {
+		select {
+		case inbox <- w:
+		default:
+		}
+	}
+	if w.Key != "" {
+		file(s.wakes(w.Key))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, inbox := range s.inbox {
+		if key != "" { // nobody's: see outlast
+			file(inbox)
+		}
 	}
 }
 

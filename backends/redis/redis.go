@@ -17,6 +17,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ const name = "redis"
 var (
 	_ backends.Backend   = (*Backend)(nil)
 	_ backends.Canceler  = (*Backend)(nil)
+	_ backends.Waker     = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
 )
@@ -52,6 +54,9 @@ type Backend struct {
 	log    *slog.Logger
 	closed atomic.Bool
 	batch  *batcher
+
+	inbox       atomic.Pointer[inbox] // nil until Subscribe
+	subscribing sync.Mutex            // protects inbox against two writers: Subscribe, Close
 }
 
 // New makes a backend over a client of the caller's own, which may be shared
@@ -68,25 +73,51 @@ func New(client goredis.UniversalClient, o Options) *Backend {
 
 // Capabilities says what a Redis server can do for locks.
 func (b *Backend) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true}
+	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true}
+}
+
+// Subscribe starts the session's inbox; see backends.Waker. It gives the server
+// half a second to prove that pushes arrive, and succeeds without: the session
+// then polls until they do. A second subscription takes the place of the first.
+func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) error {
+	b.subscribing.Lock()
+	if b.closed.Load() {
+		b.subscribing.Unlock()
+		return errClosed
+	}
+	in := newInbox(b.client, session, wake, b.log)
+	if old := b.inbox.Swap(in); old != nil {
+		old.close()
+	}
+	b.subscribing.Unlock()
+	in.await()
+	return nil
 }
 
 // Acquire makes one attempt; see backends.Backend.
 func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	in := b.inbox.Load()
+	pace := pacing{probe: r.Probe, queued: r.Queue, hears: in.hearing()}
 	wait := "0"
-	if r.Queue {
+	switch {
+	case r.Queue && pace.hears:
 		wait = "1"
+	case r.Queue:
+		wait = "2"
 	}
 	v, f := b.run(ctx, scripts.Acquire, r.Key, r.Token.Wire(), millis(r.TTL), r.Label, wait)
 	if f != nil {
 		return backends.Reply{Outcome: f.outcome}, f.err
 	}
-	reply, err := readAcquire(v, r.Probe)
+	reply, err := readAcquire(v, pace)
 	if errors.Is(err, backends.ErrSettled) {
 		return backends.Reply{Outcome: backends.NotRun}, err
 	}
 	if err != nil {
 		return backends.Reply{Outcome: backends.MayHaveRun}, err
+	}
+	if in != nil {
+		in.note(r, &reply)
 	}
 	return reply, nil
 }
@@ -97,11 +128,16 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 	if f != nil {
 		return backends.Reply{Outcome: f.outcome}, f.err
 	}
-	return readRenew(v)
+	reply, err := readRenew(v)
+	if in := b.inbox.Load(); in != nil {
+		in.noteRenewal(a, &reply, err)
+	}
+	return reply, err
 }
 
 // Release gives the lease back; see backends.Backend.
 func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
+	b.inbox.Load().ends(a.Token)
 	v, f := b.run(ctx, scripts.Release, a.Key, a.Token.Wire())
 	if f != nil {
 		return f.err
@@ -111,6 +147,7 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 
 // Cancel ends an attempt that nobody awaits; see backends.Canceler.
 func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
+	b.inbox.Load().ends(a.Token)
 	v, f := b.run(ctx, scripts.Cancel, a.Key, a.Token.Wire())
 	if f != nil {
 		return f.err
@@ -128,10 +165,16 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 }
 
 // Close ends the backend. Calls after it fail with ErrClosed; with a client of
-// its own, calls under way do so as well.
+// its own, calls under way do so as well. Of the inbox nothing is left.
 func (b *Backend) Close() error {
 	if b.closed.Swap(true) {
 		return nil
+	}
+	b.subscribing.Lock()
+	in := b.inbox.Load()
+	b.subscribing.Unlock()
+	if in != nil {
+		in.close()
 	}
 	b.batch.close()
 	defer b.batch.wait() // after the client's end, which ends what is on its way

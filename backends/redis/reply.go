@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -19,8 +18,8 @@ const (
 	codeGranted = 1
 )
 
-// readAcquire reads acquire's reply. The probe count paces the polling.
-func readAcquire(v any, probe int) (backends.Reply, error) {
+// readAcquire reads acquire's reply; p says when to ask again.
+func readAcquire(v any, p pacing) (backends.Reply, error) {
 	l := list(v)
 	code, ok := l.number(0)
 	switch {
@@ -31,7 +30,7 @@ func readAcquire(v any, probe int) (backends.Reply, error) {
 			return reply, nil
 		}
 	case ok && code == codeHeld && len(l) == 6:
-		if reply, ok := l.held(probe); ok {
+		if reply, ok := l.held(p); ok {
 			return reply, nil
 		}
 	}
@@ -146,12 +145,12 @@ func (l fields) grant() (backends.Reply, bool) {
 }
 
 // held reads {0, label, held, free, place, foreign}.
-func (l fields) held(probe int) (backends.Reply, bool) {
+func (l fields) held(p pacing) (backends.Reply, bool) {
 	label, ok1 := l.text(1)
 	since, ok2 := l.number(2)
 	free, ok3 := l.number(3)
 	place, ok4 := l.number(4)
-	_, ok5 := l.number(5)
+	foreign, ok5 := l.number(5)
 	if !(ok1 && ok2 && ok3 && ok4 && ok5) || place < 0 {
 		return backends.Reply{}, false
 	}
@@ -161,27 +160,6 @@ func (l fields) held(probe int) (backends.Reply, bool) {
 		HeldFor: time.Duration(max(0, since)) * time.Millisecond,
 		FreeIn:  time.Duration(max(0, free)) * time.Millisecond,
 		Place:   int(place),
-		Retry:   pollAfter(probe, time.Duration(free)*time.Millisecond),
+		Retry:   p.retry(time.Duration(free)*time.Millisecond, int(place), foreign == 1),
 	}, true
-}
-
-const (
-	pollFirst = 5 * time.Millisecond
-	pollMost  = 50 * time.Millisecond
-	// pollLate is how long after a lease's end the next try comes at most. Redis
-	// counts ttls in whole ms, and the reply took its time to arrive.
-	pollLate = 2 * time.Millisecond
-)
-
-// pollAfter is when to ask for a held key again: twice as long after every
-// probe, and no later than the lease's end, free from now. Up to half of it is
-// jitter, or sessions that met once would keep asking in step.
-func pollAfter(probe int, free time.Duration) time.Duration {
-	d := pollFirst << min(max(probe, 0), 4)
-	d = min(d, pollMost)
-	d -= rand.N(d / 2)
-	if free > 0 {
-		d = min(d, free+rand.N(pollLate))
-	}
-	return d
 }

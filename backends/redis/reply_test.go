@@ -19,7 +19,7 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		[]any{int64(1), base, "10", int64(0)}, []any{int64(0)}, []any{int64(0), "x", int64(1), int64(1), int64(1)},
 		[]any{int64(0), nil, int64(1), int64(1), int64(1), int64(0)}, []any{int64(-1), int64(0)},
 	} {
-		if reply, err := readAcquire(v, 0); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
+		if reply, err := readAcquire(v, pacing{}); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
 			t.Errorf("acquire %v: %+v, %v", v, reply, err)
 		}
 		if l, ok := v.([]any); ok && len(l) == 1 && l[0] == int64(0) {
@@ -43,18 +43,19 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 }
 
 func TestPollingBacksOffAndMeetsTheLeasesEnd(t *testing.T) {
+	const ms = time.Millisecond
 	for probe, most := range map[int]time.Duration{
 		-1: 5 * time.Millisecond, 0: 5 * time.Millisecond, 1: 10 * time.Millisecond, 2: 20 * time.Millisecond,
 		3: 40 * time.Millisecond, 4: 50 * time.Millisecond, 1 << 40: 50 * time.Millisecond,
 	} {
 		for range 200 {
-			if d := pollAfter(probe, -time.Millisecond); d > most || d <= most/2 {
+			if d := (pacing{probe: probe}).retry(-ms, 2, false); d > most || d <= most/2 {
 				t.Fatalf("probe %d: %v, want above %v up to %v", probe, d, most/2, most)
 			}
 		}
 	}
 	for range 200 {
-		if d := pollAfter(9, 3*time.Millisecond); d < 3*time.Millisecond || d >= 5*time.Millisecond {
+		if d := (pacing{probe: 9}).retry(3*ms, 0, false); d < 3*time.Millisecond || d >= 5*time.Millisecond {
 			t.Fatalf("a lease that ends in 3 ms: %v", d)
 		}
 	}

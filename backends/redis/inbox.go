@@ -1,0 +1,297 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// inboxPrefix begins the name of every session's channel: wire format, as the
+// scripts write it.
+const inboxPrefix = "turnstile:inbox:"
+
+const (
+	// heartbeat is how often a waiting attempt is repeated at the latest, which
+	// keeps its place in the queue (1 s) and reminds the holder; and how often an
+	// inbox in use is tried.
+	heartbeat = 300 * time.Millisecond
+	// subscribeTimeout bounds Subscribe. Later than that the session begins as a
+	// deaf one, and hears when it can.
+	subscribeTimeout = 500 * time.Millisecond
+	// reconnectFirst to reconnectMost is the pause before the second, third, …
+	// connection in a row; the first comes at once.
+	reconnectFirst = 50 * time.Millisecond
+	reconnectMost  = time.Second
+	// refusedPause is the pause after the server has refused the subscription. It
+	// will do so again, until somebody changes the user's permissions.
+	refusedPause = 2 * time.Second
+)
+
+// An inbox is a session's subscription, on a connection of its own.
+//
+// What proves that it works is an echo: a heartbeat is a message to itself, by
+// way of the server, as the scripts' messages are. A confirmed SUBSCRIBE
+// proves nothing: the user may not publish, the server may be a master no
+// longer, a proxy may swallow pushes. The driver's own health check proves
+// less: it sends a PING that nobody awaits, and only for a PubSub's Channel.
+//
+// An inbox whose last heartbeat was not echoed is deaf, and so is one that
+// has no connection. Its session then asks the server as if it had none:
+//
+//  1. its waiting attempts are queued as poll-only, and repeated every 5 to 25
+//     or 50 ms (see the script acquire)
+//  2. it takes it that others wait for whatever it holds, since nobody could
+//     tell it: it hands over after a Tenure and doesn't linger
+//
+// Heartbeats are sent while an attempt of the session waits or a lease of it
+// is held; in between, the inbox is a connection that nothing is sent on.
+type inbox struct {
+	// Immutable.
+	client  goredis.UniversalClient
+	channel string
+	wake    func(backends.Wake)
+	log     *slog.Logger
+	ctx     context.Context // ends with close
+	cancel  context.CancelFunc
+	running sync.WaitGroup // listen and beat
+
+	hears  atomic.Bool
+	beats  atomic.Uint64 // the newest heartbeat's number; beat writes it
+	echoed atomic.Uint64 // the newest echo's; listen writes it
+	known  bool          // listen's own: this connection has had its first echo
+	misses int           // beat's own: heartbeats in a row that were not echoed
+
+	idle  atomic.Bool   // beat waits for poke
+	poke  chan struct{} // one slot: there is something to hear of, or a new connection
+	fresh atomic.Bool   // a new connection wants its first heartbeat
+
+	warning sync.Once
+	ready   sync.Once
+	started chan struct{} // closed by ready: Subscribe need not wait any longer
+
+	mu     sync.Mutex // protects the rest
+	sub    *goredis.PubSub
+	closed bool
+	use    use
+}
+
+// newInbox starts an inbox. Two goroutines run until close.
+func newInbox(client goredis.UniversalClient, session backends.Session, wake func(backends.Wake), log *slog.Logger) *inbox {
+	in := &inbox{
+		client: client, channel: inboxPrefix + string(session), wake: wake, log: log,
+		poke: make(chan struct{}, 1), started: make(chan struct{}),
+	}
+	in.ctx, in.cancel = context.WithCancel(context.Background())
+	in.running.Add(2)
+	go in.listen() // both end when ctx does, and close waits for them
+	go in.beat()
+	return in
+}
+
+// await waits until the inbox hears, or is known not to for now.
+func (in *inbox) await() {
+	late := time.NewTimer(subscribeTimeout)
+	defer late.Stop()
+	select {
+	case <-in.started:
+	case <-late.C:
+	}
+}
+
+func (in *inbox) settle() { in.ready.Do(func() { close(in.started) }) }
+
+// close ends the subscription. When it returns, wake is not called any more. It
+// waits for a connection that is just being made, for as long as the client's
+// timeouts allow.
+func (in *inbox) close() {
+	in.cancel()
+	in.mu.Lock()
+	in.closed = true
+	sub := in.sub
+	in.mu.Unlock()
+	if sub != nil {
+		_ = sub.Close() // an error means that it is closed
+	}
+	in.running.Wait()
+}
+
+// adopt makes sub the one that close and reconnect end.
+func (in *inbox) adopt(sub *goredis.PubSub) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.sub = sub
+	return !in.closed
+}
+
+// reconnect ends the connection, which listen then replaces.
+func (in *inbox) reconnect() {
+	in.mu.Lock()
+	sub := in.sub
+	in.mu.Unlock()
+	if sub != nil {
+		_ = sub.Close()
+	}
+}
+
+// listen keeps a subscription up and reads it.
+func (in *inbox) listen() {
+	defer in.running.Done()
+	p := pace{}
+	for in.ctx.Err() == nil {
+		sub := in.client.Subscribe(in.ctx) // to nothing yet: it sends nothing
+		if in.adopt(sub) {
+			ctx, cancel := context.WithTimeout(in.ctx, dialTimeout)
+			err := sub.Subscribe(ctx, in.channel)
+			cancel()
+			if err == nil {
+				err = in.read(sub, &p)
+			}
+			in.lost(err)
+			p.pause(in.ctx, err)
+		}
+		_ = sub.Close() // an error means that it is closed
+	}
+}
+
+// read takes what comes on a subscription until that is of no more use. The
+// driver connects and subscribes anew by itself, once, within the Receive that
+// failed, and again within the next one; all that is left to us is not to let it
+// do so in a loop.
+func (in *inbox) read(sub *goredis.PubSub, p *pace) error {
+	for {
+		m, err := sub.Receive(in.ctx)
+		switch m := m.(type) {
+		case *goredis.Subscription:
+			p.connected()
+			in.connected()
+		case *goredis.Message:
+			in.take(m.Payload)
+		}
+		if err == nil {
+			continue
+		}
+		if in.ctx.Err() != nil || isReply(err) || errors.Is(err, goredis.ErrClosed) {
+			return err // by close; refused by the server; by reconnect
+		}
+		in.lost(err)
+		p.pause(in.ctx, err)
+	}
+}
+
+// take reads a message: one byte of kind, and the full key or the number of a
+// heartbeat.
+func (in *inbox) take(payload string) {
+	kind, rest := payload[:min(1, len(payload))], payload[min(1, len(payload)):]
+	switch kind {
+	case "g":
+		in.wake(backends.Wake{Key: rest, Kind: backends.Given})
+	case "w":
+		in.wake(backends.Wake{Key: rest, Kind: backends.Wanted})
+	case "h":
+		in.echo(rest)
+	default: // of a version that knows more than this one
+	}
+}
+
+// connected asks for a first echo. What was lost while there was no connection
+// is asked for when it comes, and not now: only then are answers by push again.
+func (in *inbox) connected() {
+	in.known = false
+	in.fresh.Store(true)
+	in.rouse()
+}
+
+// lost: without a connection nothing is heard.
+func (in *inbox) lost(err error) {
+	in.hears.Store(false)
+	in.settle()
+	in.refused(err)
+}
+
+// refused tells an operator, once, what a session without an inbox lacks: it
+// works all the same, so nobody would look.
+func (in *inbox) refused(err error) {
+	if isReply(err) {
+		in.warning.Do(func() {
+			in.log.Warn("the Redis server refuses a session its inbox, so its waiters poll: grant the user "+
+				"&"+inboxPrefix+"* +subscribe +publish", "error", presentable(err.Error()))
+		})
+	}
+}
+
+// echo takes a heartbeat that came back. An old one, from before a reconnect or
+// a pause, says nothing of now.
+func (in *inbox) echo(number string) {
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || n != in.beats.Load() {
+		return
+	}
+	in.echoed.Store(n)
+	in.hears.Store(true)
+	in.settle()
+	if !in.known {
+		in.known = true
+		in.wake(backends.Wake{Kind: backends.Given})
+	}
+}
+
+// hearing reports whether pushes arrive, as far as is known. A backend without
+// an inbox hears nothing.
+func (in *inbox) hearing() bool { return in != nil && in.hears.Load() }
+
+// deaf reports whether pushes are meant to arrive and don't.
+func (in *inbox) deaf() bool { return in != nil && !in.hears.Load() }
+
+func isReply(err error) bool {
+	var reply goredis.Error
+	return errors.As(err, &reply) && !errors.Is(err, goredis.Nil)
+}
+
+// A pace keeps an inbox whose connections keep failing from making new ones,
+// and from waking everybody, as fast as they fail.
+type pace struct {
+	failures int
+	since    time.Time // of the newest connection
+}
+
+func (p *pace) connected() { p.since = time.Now() }
+
+// next is how long to wait before the next connection, after err: not at all
+// if the last one lasted.
+func (p *pace) next(err error) time.Duration {
+	if !p.since.IsZero() && time.Since(p.since) >= reconnectMost {
+		p.failures = 0
+	}
+	p.since = time.Time{}
+	p.failures++
+	switch {
+	case isReply(err):
+		return refusedPause
+	case p.failures == 1:
+		return 0
+	}
+	return min(reconnectFirst<<min(p.failures-2, 8), reconnectMost)
+}
+
+// pause waits as long as next says, less some jitter.
+func (p *pace) pause(ctx context.Context, err error) {
+	d := p.next(err)
+	if d == 0 {
+		return
+	}
+	rest := time.NewTimer(d/2 + rand.N(d/2))
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,63 @@
+package redis
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	pollFirst = 5 * time.Millisecond
+	pollMost  = 50 * time.Millisecond
+	// pollHead is the most for the first in the queue: the scripts keep a lock
+	// for a poll-only session for three times that, and no longer.
+	pollHead = 25 * time.Millisecond
+	// pollLate is how long after a lease's end the next try comes at most. Redis
+	// counts ttls in whole ms, and the reply took its time to arrive.
+	pollLate = 2 * time.Millisecond
+)
+
+// pacing is what decides when a held key is asked for again, beside the reply.
+type pacing struct {
+	probe  int // how often the attempt was answered Held before
+	queued bool
+	hears  bool // the session's inbox does
+}
+
+// retry is when to repeat an attempt, unless a wake comes first. free is when
+// the lock is free unless renewed: negative if never, 0 if it is and nobody
+// knows yet whose turn it is. place is the attempt's in the queue.
+//
+// Who hears is told of its turn, and asks only to keep its place, and where
+// there may be nobody to tell it: when the lease ends, since its holder may be
+// dead; and, if it is first, while the holder is another library's client.
+func (p pacing) retry(free time.Duration, place int, foreign bool) time.Duration {
+	var d time.Duration
+	switch {
+	case !p.hears || !p.queued:
+		d = poll(p.probe, place)
+	case free == 0:
+		d = pollFirst
+	case foreign && place == 1:
+		d = pollMost
+	default:
+		d = heartbeat
+	}
+	if p.hears && p.queued {
+		d -= rand.N(d / 10) // or sessions that met once would keep asking in step
+	}
+	if free > 0 {
+		d = min(d, free+rand.N(pollLate))
+	}
+	return d
+}
+
+// poll is the pace without pushes: twice as long after every probe. Up to half
+// of it is jitter.
+func poll(probe, place int) time.Duration {
+	most := pollMost
+	if place == 1 {
+		most = pollHead
+	}
+	d := min(pollFirst<<min(max(probe, 0), 4), most)
+	return d - rand.N(d/2)
+}

@@ -1,0 +1,388 @@
+package redis_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// A session is a backend with what a coordinator adds to it.
+type session struct {
+	*redis.Backend
+	id    backends.Session
+	last  uint64
+	wakes chan backends.Wake // drops when full, as wakes may be lost
+}
+
+// subscribe makes a session of a backend.
+func subscribe(t testing.TB, b *redis.Backend) *session {
+	t.Helper()
+	s := &session{Backend: b, id: backends.NewSession(), wakes: make(chan backends.Wake, 1024)}
+	if err := b.Subscribe(s.id, func(w backends.Wake) {
+		select {
+		case s.wakes <- w:
+		default:
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// newSession opens a session on a server, and drops the wake of its first connection.
+func newSession(t testing.TB, rawURL string) *session {
+	t.Helper()
+	s := subscribe(t, open(t, rawURL))
+	s.drain()
+	return s
+}
+
+func (s *session) drain() {
+	for {
+		select {
+		case <-s.wakes:
+		default:
+			return
+		}
+	}
+}
+
+func (s *session) request(key string) backends.Request {
+	s.last++
+	return backends.Request{
+		Attempt: backends.Attempt{Key: key, Token: s.id.Token(s.last)},
+		TTL:     10 * time.Second, Label: "tester", Queue: true,
+	}
+}
+
+// waits makes an attempt that is queued.
+func (s *session) waits(t testing.TB, key string) (backends.Request, backends.Reply) {
+	t.Helper()
+	r := s.request(key)
+	reply, err := s.Acquire(bounded(t), r)
+	if err != nil || reply.Outcome != backends.Held || reply.Place == 0 {
+		t.Fatalf("acquire: %+v, %v; want held, and a place in the queue", reply, err)
+	}
+	return r, reply
+}
+
+// await repeats an attempt as a key actor would: at every wake, and when the
+// reply says.
+func (s *session) await(t testing.TB, r backends.Request) backends.Reply {
+	t.Helper()
+	ctx := bounded(t)
+	for ctx.Err() == nil {
+		reply, err := s.Acquire(ctx, r)
+		wait := 10 * time.Millisecond // after an error
+		if err == nil {
+			wait = reply.Retry
+			r.Probe++
+		}
+		if reply.Outcome == backends.Granted {
+			return reply
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-s.wakes:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	t.Fatal("never granted")
+	return backends.Reply{}
+}
+
+func (s *session) release(t testing.TB, r backends.Request) {
+	t.Helper()
+	if err := s.Release(bounded(t), r.Attempt); err != nil {
+		t.Fatalf("release: %v", err)
+	}
+}
+
+// woken waits for this wake; others may come before it.
+func (s *session) woken(t testing.TB, want backends.Wake) {
+	t.Helper()
+	ctx := bounded(t)
+	for {
+		select {
+		case w := <-s.wakes:
+			if w == want {
+				return
+			}
+		case <-ctx.Done():
+			t.Fatalf("no wake %+v", want)
+		}
+	}
+}
+
+// hears waits until the session is treated as one that hears, or as one that
+// doesn't: a look at a held key, once, tells by when it is to be repeated.
+func (s *session) hears(t testing.TB, want bool) {
+	t.Helper()
+	key := newKey(t)
+	holder := newRequest(key)
+	mustGrant(t, s, holder)
+	eventually(t, "hears: "+map[bool]string{true: "yes", false: "no"}[want], func() bool {
+		r, reply := s.waits(t, key)
+		if err := s.Cancel(bounded(t), r.Attempt); err != nil {
+			t.Fatal(err)
+		}
+		return reply.Retry > 100*time.Millisecond == want
+	})
+	if err := s.Release(bounded(t), holder.Attempt); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually polls a condition, every few ms and for some seconds.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	ctx := bounded(t)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not so: %s", what)
+		}
+	}
+}
+
+// subscribers is how many connections listen to a session's inbox.
+func subscribers(t testing.TB, client *goredis.Client, s *session) int64 {
+	t.Helper()
+	channel := "turnstile:inbox:" + string(s.id)
+	n, err := client.PubSubNumSub(bounded(t), channel).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n[channel]
+}
+
+func TestAReleaseWakesTheNextAtOnce(t *testing.T) {
+	a, b := newSession(t, shared.URL()), newSession(t, shared.URL())
+	key := newKey(t)
+	holder, waiter := a, b
+	held := holder.request(key)
+	holder.await(t, held)
+	var took []time.Duration
+	for range 50 {
+		r, _ := waiter.waits(t, key)
+		waiter.drain()
+		start := time.Now()
+		holder.release(t, held)
+		waiter.await(t, r)
+		took = append(took, time.Since(start))
+		holder, waiter, held = waiter, holder, r
+	}
+	slices.Sort(took)
+	// Polling would take 1 to 2 ms at its first, and 15 on the average.
+	t.Logf("release to grant: p50 %v, worst %v", took[len(took)/2], took[len(took)-1])
+	if p50 := took[len(took)/2]; p50 > 10*time.Millisecond {
+		t.Errorf("p50 of release to grant is %v", p50)
+	}
+}
+
+func TestWhoHearsAsksAtHeartbeatsAndWhenTheLeaseEnds(t *testing.T) {
+	a, b, c := newSession(t, shared.URL()), newSession(t, shared.URL()), newSession(t, shared.URL())
+	key := newKey(t)
+	mustGrant(t, a, a.request(key))
+	if _, reply := b.waits(t, key); reply.Retry <= 250*time.Millisecond || reply.Retry > 300*time.Millisecond {
+		t.Errorf("behind a lease of 10 s: again after %v, want about 300 ms", reply.Retry)
+	}
+	short := newKey(t)
+	r := a.request(short)
+	r.TTL = 100 * time.Millisecond
+	mustGrant(t, a, r)
+	if _, reply := b.waits(t, short); reply.Retry > 105*time.Millisecond {
+		t.Errorf("behind a lease of 100 ms: again after %v", reply.Retry)
+	}
+	foreign := newKey(t)
+	if err := shared.RedisClient(t, nil).Set(bounded(t), foreign, "1", time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, reply := b.waits(t, foreign); reply.Retry > 50*time.Millisecond {
+		t.Errorf("first behind another library's lock: again after %v, want about 50 ms", reply.Retry)
+	}
+	if _, reply := c.waits(t, foreign); reply.Retry < 250*time.Millisecond {
+		t.Errorf("second behind another library's lock: again after %v, want about 300 ms", reply.Retry)
+	}
+}
+
+// The third begins to wait when the first, which it could have told, is out of
+// the game already.
+func TestALateWaiterIsHeardByWhoeverHoldsByThen(t *testing.T) {
+	a, b, c := newSession(t, shared.URL()), newSession(t, shared.URL()), newSession(t, shared.URL())
+	for _, confirmed := range []bool{false, true} {
+		key := newKey(t)
+		held := a.request(key)
+		mustGrant(t, a, held)
+		second, _ := b.waits(t, key)
+		a.woken(t, backends.Wake{Key: key, Kind: backends.Wanted})
+		a.release(t, held)
+		if !confirmed {
+			third, _ := c.waits(t, key)
+			if reply := b.await(t, second); !reply.Contended {
+				t.Error("the confirmation does not say that a third waits")
+			}
+			b.woken(t, backends.Wake{Key: key, Kind: backends.Wanted})
+			b.release(t, second)
+			c.release(t, withGrant(t, c, third))
+			continue
+		}
+		if reply := b.await(t, second); reply.Contended {
+			t.Error("contended, and nobody waits")
+		}
+		b.drain()
+		third, _ := c.waits(t, key)
+		b.woken(t, backends.Wake{Key: key, Kind: backends.Wanted})
+		b.release(t, second)
+		c.release(t, withGrant(t, c, third))
+	}
+}
+
+func withGrant(t testing.TB, s *session, r backends.Request) backends.Request {
+	t.Helper()
+	s.await(t, r)
+	return r
+}
+
+// A waiter that was killed costs the next a second: so long counts as alive, and
+// so long lasts what it is given.
+func TestADeadHeadCostsASecond(t *testing.T) {
+	a, b, c := newSession(t, shared.URL()), newSession(t, shared.URL()), newSession(t, shared.URL())
+	key := newKey(t)
+	held := a.request(key)
+	mustGrant(t, a, held)
+	b.waits(t, key)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	third, _ := c.waits(t, key)
+	start := time.Now()
+	a.release(t, held)
+	c.await(t, third)
+	if took := time.Since(start); took > 1200*time.Millisecond {
+		t.Errorf("granted after %v", took)
+	}
+}
+
+func TestAReconnectAsksForEverythingAgain(t *testing.T) {
+	server := servers.Redis(t)
+	s, inside := newSession(t, server.URL()), server.RedisClient(t, nil)
+	s.hears(t, true)
+	s.drain()
+	if err := inside.ClientKillByFilter(bounded(t), "TYPE", "pubsub").Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.woken(t, backends.Wake{Kind: backends.Given})
+	s.hears(t, true)
+}
+
+func TestAnInboxOutlivesItsServer(t *testing.T) {
+	server := servers.Redis(t)
+	s := newSession(t, server.URL())
+	server.Stop()
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	s.woken(t, backends.Wake{Kind: backends.Given})
+	s.hears(t, true)
+}
+
+func TestAnInboxStartsWhenTheServerDoes(t *testing.T) {
+	server := servers.Redis(t)
+	server.Stop()
+	start := time.Now()
+	s := subscribe(t, open(t, server.URL()+"?lazy=true"))
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("subscribe took %v with the server away", took)
+	}
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	s.woken(t, backends.Wake{Kind: backends.Given})
+	s.hears(t, true)
+}
+
+// Publishes are counted by the server. What is not in use must send none.
+func TestHeartbeatsStopWhenNothingIsAwaitedOrHeld(t *testing.T) {
+	server := servers.Redis(t)
+	a, b, inside := newSession(t, server.URL()), newSession(t, server.URL()), server.RedisClient(t, nil)
+	// A heartbeat reaches one subscriber; so does a wanted message, but the
+	// waiter below asks only once.
+	published := func() string {
+		return inside.InfoMap(bounded(t), "commandstats").Item("Commandstats", "cmdstat_publish")
+	}
+	quiet := func() bool {
+		before := published()
+		rest := time.NewTimer(700 * time.Millisecond)
+		defer rest.Stop()
+		select {
+		case <-rest.C:
+		case <-t.Context().Done():
+		}
+		return published() == before
+	}
+	if !quiet() && !quiet() {
+		t.Fatal("idle sessions publish")
+	}
+	key := newKey(t)
+	held := a.request(key)
+	mustGrant(t, a, held)
+	if quiet() {
+		t.Error("no heartbeat while a lease is held")
+	}
+	waiting, _ := b.waits(t, key)
+	if quiet() {
+		t.Error("no heartbeat while an attempt waits")
+	}
+	if err := b.Cancel(bounded(t), waiting.Attempt); err != nil {
+		t.Fatal(err)
+	}
+	a.release(t, held)
+	eventually(t, "heartbeats stop", quiet)
+}
+
+func TestCloseLeavesNoSubscription(t *testing.T) {
+	server := servers.Redis(t)
+	inside := server.RedisClient(t, nil)
+	client := server.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
+	for name, b := range map[string]*redis.Backend{
+		"of its own": open(t, server.URL()), "of the caller's": redis.New(client, redis.Options{}),
+	} {
+		s := subscribe(t, b)
+		s.hears(t, true)
+		if n := subscribers(t, inside, s); n != 1 {
+			t.Errorf("client %s: %d subscriptions, want 1", name, n)
+		}
+		if err := errors.Join(s.Close(), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "no subscription is left, client "+name, func() bool { return subscribers(t, inside, s) == 0 })
+		s.drain()
+		if err := b.Subscribe(s.id, nil); !errors.Is(err, backends.ErrClosed) {
+			t.Errorf("subscribe after close: %v", err)
+		}
+	}
+	if err := client.Ping(bounded(t)).Err(); err != nil {
+		t.Errorf("the caller's client was closed: %v", err)
+	}
+}
+
+func TestALaterSubscriptionReplacesAnEarlierOne(t *testing.T) {
+	b, inside := open(t, shared.URL()), shared.RedisClient(t, nil)
+	first := subscribe(t, b)
+	second := subscribe(t, b)
+	second.hears(t, true)
+	eventually(t, "the first is gone", func() bool { return subscribers(t, inside, first) == 0 })
+}
