@@ -25,17 +25,20 @@ import (
 const (
 	ceilingConns = 8
 	ceilingDepth = 64
-	ioPatience   = 10 * time.Second
+	// ioPatience is for a server that has stopped answering: a connection without
+	// a deadline would never see the end of the run.
+	ioPatience = 10 * time.Second
 )
 
+// A ceiling is a job, and no lock: its callers never wait for each other.
 type ceiling struct{ conns []*ceilingConn }
 
 // A ceilingConn has keys of its own, so that every acquire is granted.
 type ceilingConn struct {
 	conn    net.Conn
 	replies *bufio.Reader
-	session backends.Session
-	attempt uint64
+	session backends.Session // its own, since a token belongs to one attempt of one session
+	attempt uint64           // the highest used: the server does nothing for one that is settled
 	// batches are walked in turn: each is acquires of some keys, then their releases.
 	batches []*batch
 	pairs   int64
@@ -52,6 +55,7 @@ type batch struct {
 func newCeiling(sp spec, _ *record) (job, error) {
 	c := new(ceiling)
 	names := keyNames(sp.Keys)
+	// What the division leaves over is left out, a handful of ten thousand.
 	per := len(names) / ceilingConns
 	if per == 0 {
 		return nil, fmt.Errorf("ceiling: %d keys are too few", sp.Keys)
@@ -66,6 +70,8 @@ func newCeiling(sp spec, _ *record) (job, error) {
 	return c, nil
 }
 
+// dialCeiling also loads the scripts: an EVALSHA that finds none would be a
+// reply that costs the server nothing.
 func dialCeiling(addr string, names []string) (*ceilingConn, error) {
 	conn, err := net.DialTimeout("tcp", addr, ioPatience)
 	if err != nil {
@@ -89,6 +95,8 @@ func dialCeiling(addr string, names []string) (*ceilingConn, error) {
 	return c, nil
 }
 
+// newBatch builds the requests of some keys with placeholders for attempts. The
+// acquires go first and together, as those of many callers would.
 func newBatch(names []string, session backends.Session) *batch {
 	b := &batch{size: len(names)}
 	token := session.Token(1).Wire()
@@ -153,6 +161,8 @@ func (c *ceiling) run(ctx context.Context, p *phases) (o outcome) {
 	return o
 }
 
+// run sends one batch after another and counts a pair when both its halves were
+// granted; a batch that the end cuts in two does not count.
 func (c *ceilingConn) run(p *phases) error {
 	for i := 0; p.now() != stopped; i++ {
 		b := c.batches[i%len(c.batches)]
@@ -182,6 +192,8 @@ const (
 	yes      = ":1"
 )
 
+// exchange writes one half of a batch whole before it reads: 64 requests are
+// some 25 KB, which the sockets' buffers take, so neither side blocks the other.
 func (c *ceilingConn) exchange(requests []byte, n int, header string) error {
 	if _, err := c.conn.Write(requests); err != nil {
 		return err

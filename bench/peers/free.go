@@ -34,8 +34,10 @@ type bare struct {
 	trivial bool
 }
 
+// trivialScript still is a script: what it saves is the work, not the way.
 const trivialScript = "return 1"
 
+// openBare loads the scripts first, or the first samples would be NOSCRIPT.
 func openBare(ctx context.Context, addr string, pool int, trivial bool) (*bare, error) {
 	b := &bare{client: plainClient(addr, pool), session: backends.NewSession(), trivial: trivial}
 	for _, source := range []string{scripts.Acquire.Source, scripts.Release.Source, trivialScript} {
@@ -53,6 +55,8 @@ func (b *bare) acquire(ctx context.Context, key string) (func() error, uint64, e
 		err := b.client.Do(ctx, "evalsha", trivialSHA, 1, key).Err()
 		return func() error { return nil }, 0, err
 	}
+	// A new token each time: an attempt that was released is settled, and
+	// acquire.lua would return at once.
 	b.attempt++
 	token := b.session.Token(b.attempt)
 	reply, err := b.client.Do(ctx, acquireArgs("evalsha", scripts.Acquire.SHA, key, token)...).Slice()
@@ -88,6 +92,8 @@ func runFree(b *bench, _ int) (map[string]figures, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Samples of the warm-up would have the dials in them, and the first
+	// growth of every pool.
 	warm := time.Now().Add(b.timing.Warmup)
 	end := warm.Add(b.timing.Duration)
 	for i := 0; time.Now().Before(end); i++ {
@@ -109,7 +115,9 @@ func runFree(b *bench, _ int) (map[string]figures, error) {
 	return rows, nil
 }
 
+// openContestants returns what it opened even if it fails: all have to be closed.
 func openContestants(ctx context.Context, addr string, pool int) (all []*contestant, err error) {
+	// Every one has a key of its own, named after it, and so a free one.
 	for _, name := range freeStrategies {
 		var l locker
 		switch name {
@@ -133,6 +141,8 @@ func openContestants(ctx context.Context, addr string, pool int) (all []*contest
 	return all, nil
 }
 
+// once is one acquire and one release. The owner word is looked at here as well,
+// though nobody competes: a lock that is granted twice to one caller is no lock.
 func (c *contestant) once(ctx context.Context, keep bool) error {
 	began := time.Now()
 	release, fence, err := c.locker.acquire(ctx, c.name)

@@ -24,7 +24,7 @@ type load struct {
 	locker     locker
 	record     *record
 	process    int
-	names      []string
+	names      []string // of the keys, by their number in the record
 	goroutines []*loadGoroutine
 }
 
@@ -33,11 +33,13 @@ type loadGoroutine struct {
 	id       int
 	holds    int64
 	waits    *hdrhistogram.Histogram
-	stranded bool
+	stranded bool // it still waited when even the grace was over
 	err      error
 }
 
 func newLoad(l locker, rec *record, sp spec) *load {
+	// All is allocated before the run: 512 histograms in its midst would be
+	// measured as well.
 	load := &load{locker: l, record: rec, process: sp.Process, names: keyNames(sp.Keys)}
 	for g := range sp.Goroutines {
 		load.goroutines = append(load.goroutines, &loadGoroutine{id: g, waits: newWaits()})
@@ -45,6 +47,7 @@ func newLoad(l locker, rec *record, sp spec) *load {
 	return load
 }
 
+// keyNames are made once: formatting a name would cost more than a handoff.
 func keyNames(n int) []string {
 	names := make([]string, n)
 	for i := range names {
@@ -68,6 +71,8 @@ func (l *load) run(ctx context.Context, p *phases) outcome {
 		})
 	}
 	wg.Wait()
+	// Each goroutine has a histogram of its own, merged now: a shared one would
+	// be a lock beside the locks.
 	waits := newWaits()
 	var o outcome
 	for _, g := range l.goroutines {
@@ -112,6 +117,8 @@ func (l *load) drive(ctx context.Context, p *phases, g *loadGoroutine) error {
 		if err := l.record.leave(k, me); err != nil {
 			return err
 		}
+		// The phase is read before the release: a hold belongs to the phase in
+		// which it was had.
 		switch p.now() {
 		case measuring:
 			g.holds++

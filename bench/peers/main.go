@@ -18,7 +18,7 @@ import (
 type bench struct {
 	timing timing
 	rounds int
-	pool   int
+	pool   int // connections of a go-redis client, 0 for the driver's default
 }
 
 // A report is everything that a run of the command says.
@@ -35,6 +35,8 @@ var errFailed = errors.New("not every run was clean: see FAILED above")
 
 func main() {
 	var err error
+	// A worker is told by its environment and not by a flag, so that the tests'
+	// binary, whose flags are not ours, can be one too.
 	if text, ok := os.LookupEnv(workerEnv); ok {
 		err = work(text, os.Stdin, os.Stdout)
 	} else {
@@ -46,6 +48,7 @@ func main() {
 	}
 }
 
+// run is the command without its process: the tests call it.
 func run(args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -69,6 +72,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	return b.report(chosen, *asJSON, stdout, stderr)
 }
 
+// allNames is the flag's default and what a wrong name is answered with.
 func allNames() string {
 	var names []string
 	for _, w := range workloads() {
@@ -93,7 +97,9 @@ func choose(names string) ([]*workload, error) {
 	return chosen, nil
 }
 
-// report measures and prints; a table appears when its last round is over.
+// report measures and prints; a table appears when its last round is over. A
+// failure does not end the report: what else was measured took minutes, and the
+// error at the end is there all the same.
 func (b *bench) report(chosen []*workload, asJSON bool, stdout, stderr io.Writer) error {
 	r := &report{Machine: machine(), Settings: settings(), Rounds: b.rounds, Timing: b.timing}
 	if !asJSON {
@@ -107,6 +113,8 @@ func (b *bench) report(chosen []*workload, asJSON bool, stdout, stderr io.Writer
 		var failures []error
 		for i := range b.rounds {
 			fmt.Fprintf(stderr, "%s: round %d of %d\n", w.name, i+1, b.rounds) //nolint:errcheck // progress only
+			// Each round begins with another strategy: who runs first meets a
+			// machine that has just been idle.
 			rows, err := w.round(b, i)
 			if err != nil {
 				failures = append(failures, fmt.Errorf("round %d: %w", i+1, err))
@@ -133,6 +141,8 @@ func (b *bench) report(chosen []*workload, asJSON bool, stdout, stderr io.Writer
 	return nil
 }
 
+// header says how everybody was set up. A comparison without the rivals'
+// settings can't be checked.
 func (b *bench) header(r *report, out io.Writer) error {
 	lines := append([]string{}, r.Machine...)
 	for _, s := range strategies {
@@ -157,6 +167,7 @@ func machine() []string {
 	if version, err := exec.Command("redis-server", "--version").Output(); err == nil {
 		lines = append(lines, strings.TrimSpace(string(version)))
 	}
+	// The versions that were built in, which need not be the newest.
 	if info, ok := debug.ReadBuildInfo(); ok {
 		var modules []string
 		for _, m := range info.Deps {

@@ -28,6 +28,8 @@ type phases struct {
 
 func (p *phases) now() int32 { return p.phase.Load() }
 
+// measure does nothing once the run was stopped: a fault in the warm-up may
+// come first.
 func (p *phases) measure() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -48,6 +50,8 @@ func (p *phases) stop() {
 // over says that the run has stopped and that its last waiters' time is up.
 func (p *phases) over(ctx context.Context) bool { return p.now() == stopped && ctx.Err() != nil }
 
+// elapsed is this process's own measure of what it measured: workers get the
+// word one after another.
 func (p *phases) elapsed() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -170,6 +174,8 @@ func conduct(all []performer, t timing, before, after func() error) ([]outcome, 
 			return nil, err
 		}
 	}
+	// The first fault is told: the others' are often its consequences. Whoever
+	// is not asked is dismissed all the same.
 	var outcomes []outcome
 	err := each(all, func(p performer) error {
 		o, err := p.result()

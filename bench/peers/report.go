@@ -36,12 +36,14 @@ type table struct {
 	Name, Title string
 	Columns     []string
 	Strategies  []string
-	Medians     map[string]figures
-	Rounds      []map[string]figures
+	Medians     map[string]figures   // by strategy
+	Rounds      []map[string]figures // as measured, so that a reader can judge the spread
 	Results     []result
 	Failures    []string `json:",omitempty"`
 }
 
+// newTable sums rounds up. Medians, because one round that a neighbour on the
+// machine disturbed would spoil a mean.
 func newTable(w *workload, rounds []map[string]figures, failures []error) *table {
 	t := &table{Name: w.name, Title: w.title, Columns: w.columns, Strategies: w.strategies, Rounds: rounds, Medians: map[string]figures{}}
 	for _, name := range w.strategies {
@@ -76,6 +78,8 @@ func (r reach) judge(rounds []map[string]figures) result {
 	}
 	var values []float64
 	wins := map[string]int{}
+	// A round in which either side has no figure is left out: it stands among
+	// the failures already.
 	for _, rows := range rounds {
 		v, ok := rows[r.of][r.column]
 		if !ok {
@@ -120,6 +124,7 @@ func (r reach) rival(rows map[string]figures) (name string, value float64) {
 	return name, value
 }
 
+// median leaves its argument as it is.
 func median(values []float64) float64 {
 	s := slices.Sorted(slices.Values(values))
 	n := len(s)
@@ -169,6 +174,8 @@ func (t *table) print(out io.Writer) error {
 	return err
 }
 
+// String is a line of the report: what was reached, how far the rounds lie
+// apart, and what the design wants.
 func (r result) String() string {
 	verdict := "short"
 	if r.Met {

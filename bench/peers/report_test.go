@@ -12,9 +12,9 @@ import (
 
 func TestJudge(t *testing.T) {
 	rounds := []map[string]figures{
-		{turnstile: {holdsRate: 300, waitP99: 1}, peerBSM: {holdsRate: 10, waitP99: 4}, peerRueidis: {holdsRate: 30, waitP99: 5}},
-		{turnstile: {holdsRate: 500, waitP99: 1}, peerBSM: {holdsRate: 10, waitP99: 2}, peerRueidis: {holdsRate: 20, waitP99: 8}},
-		{turnstile: {holdsRate: 400, waitP99: 1}, peerBSM: {holdsRate: 99, waitP99: 4}, peerRueidis: {holdsRate: 20}},
+		{turnstile: {holdsRate: 300, waitP99: 1}, peerBSM: {holdsRate: 10, waitP99: 5}, peerRueidis: {holdsRate: 30, waitP99: 4}},
+		{turnstile: {holdsRate: 500, waitP99: 1}, peerBSM: {holdsRate: 10, waitP99: 8}, peerRueidis: {holdsRate: 20, waitP99: 2}},
+		{turnstile: {holdsRate: 400, waitP99: 1}, peerBSM: {holdsRate: 99}, peerRueidis: {holdsRate: 20, waitP99: 4}},
 	}
 	for name, c := range map[string]struct {
 		r      reach
@@ -25,13 +25,13 @@ func TestJudge(t *testing.T) {
 		// The best peer is each round's own: 300/30, 500/20, 400/99.
 		"fast enough":            {reach{of: turnstile, column: holdsRate, atLeast: 10, against: bestPeer}, 10, peerRueidis, true},
 		"not fast enough":        {reach{of: turnstile, column: holdsRate, atLeast: 10.1, against: bestPeer}, 10, peerRueidis, false},
-		"short enough":           {reach{of: turnstile, column: waitP99, atMost: 0.25, against: bestPeer}, 0.25, peerBSM, true},
-		"too long":               {reach{of: turnstile, column: waitP99, atMost: 0.2, against: bestPeer}, 0.25, peerBSM, false},
+		"short enough":           {reach{of: turnstile, column: waitP99, atMost: 0.25, against: bestPeer}, 0.25, peerRueidis, true},
+		"too long":               {reach{of: turnstile, column: waitP99, atMost: 0.2, against: bestPeer}, 0.25, peerRueidis, false},
 		"without a rival":        {reach{of: turnstile, column: holdsRate, atLeast: 400}, 400, "", true},
 		"against one by name":    {reach{of: turnstile, column: holdsRate, atLeast: 20, against: peerRueidis}, 20, peerRueidis, true},
 		"nothing was measured":   {reach{of: lingering, column: holdsRate, atMost: 1}, 0, "", false},
 		"nobody to compare":      {reach{of: turnstile, column: holdsRate, atMost: 1, against: rawCeiling}, 0, "", false},
-		"a peer is not measured": {reach{of: turnstile, column: waitP99, atMost: 1, against: peerRueidis}, (0.2 + 0.125) / 2, peerRueidis, true},
+		"a peer is not measured": {reach{of: turnstile, column: waitP99, atMost: 1, against: peerBSM}, (0.2 + 0.125) / 2, peerBSM, true},
 	} {
 		got := c.r.judge(rounds)
 		if math.Abs(got.Median-c.median) > 1e-9 || got.Best != c.best || got.Met != c.met {

@@ -14,12 +14,14 @@ import (
 // is left out; everything else is the strategy's, its heartbeats as well.
 type meter struct {
 	client        *goredis.Client
-	before, after map[string]int64
+	before, after map[string]int64 // calls by command since the server's start
 }
 
 // bookkeeping is the meter's own command. It logs in before its first reading.
 const bookkeeping = "info"
 
+// newMeter has one connection of its own, so that a reading never waits for a
+// place in a strategy's pool.
 func newMeter(addr string) *meter { return &meter{client: plainClient(addr, 1)} }
 
 func (m *meter) read(into *map[string]int64) error {
@@ -66,6 +68,7 @@ func commandCounts(info string) (map[string]int64, error) {
 		if err != nil {
 			return nil, fmt.Errorf("commandstats: %q: %w", line, err)
 		}
+		// A subcommand has its own line, "client|setinfo".
 		counts[name] = n
 	}
 	return counts, nil

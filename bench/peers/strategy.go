@@ -13,6 +13,7 @@ const (
 	peerRedsync = "redsync"
 	peerBSM     = "redislock"
 	peerRueidis = "rueidislock"
+	peerNoLoop  = "rueidislock, NOLOOP"
 	rawCeiling  = "server's ceiling"
 	plainWake   = "publish, wake, EVALSHA"
 	bareAcquire = "EVALSHA acquire.lua"
@@ -78,8 +79,13 @@ var strategies = []strategy{
 	},
 	{
 		name: peerRueidis, peer: true, inner: []string{"set", "get", "del", "pexpireat"},
-		settings: "KeyMajority 1, NoLoopTracking, otherwise its defaults (KeyValidity 5s)",
-		open:     openRueidislock,
+		settings: "KeyMajority 1, otherwise its defaults (KeyValidity 5s)",
+		open:     func(addr string, _ int) (locker, error) { return openRueidislock(addr, false) },
+	},
+	{
+		name: peerNoLoop, peer: true, inner: []string{"set", "get", "del", "pexpireat"},
+		settings: "the same, NoLoopTracking",
+		open:     func(addr string, _ int) (locker, error) { return openRueidislock(addr, true) },
 	},
 	{
 		name: rawCeiling, inner: ourCommands,

@@ -32,6 +32,8 @@ type turns struct {
 
 func (t *turns) run(ctx context.Context, p *phases) (o outcome) {
 	me := callerID(t.process, 0)
+	// The stamps pass through the shared record as well: no clock of one process
+	// means anything in the other.
 	c := &t.record.cells[0]
 	var holds int64
 	for p.now() != stopped {
@@ -57,6 +59,7 @@ func (t *turns) run(ctx context.Context, p *phases) (o outcome) {
 		}
 		time.Sleep(section)
 		err = t.record.leave(0, me)
+		// Before the call, so that the way to the server is part of the sample.
 		c.released.Store(stamp())
 		if released := release(); err == nil {
 			err = released
@@ -81,7 +84,7 @@ type wake struct {
 	inbox   *goredis.PubSub
 	record  *record
 	process int
-	confirm []any
+	confirm []any // the EVALSHA, made once
 }
 
 // plainClient sets go-redis up as Turnstile's backend does.
@@ -99,6 +102,7 @@ func acquireArgs(verb, script, key string, token backends.Token) []any {
 	return command(verb, script, key, token.Wire(), leaseMillis, owner, "0")
 }
 
+// command is a script's request with all its keys.
 func command(verb, script, key string, args ...string) []any {
 	list := []any{verb, script, scripts.KeyCount}
 	for _, k := range scripts.Keys(key) {
@@ -110,6 +114,8 @@ func command(verb, script, key string, args ...string) []any {
 	return list
 }
 
+// newWake takes the lease that confirm will find: granted once, never released,
+// and made longer by every confirmation.
 func newWake(sp spec, rec *record) (job, error) {
 	w := &wake{client: plainClient(sp.Addr, sp.Pool), record: rec, process: sp.Process}
 	ctx, cancel := context.WithTimeout(context.Background(), sp.Budget)
@@ -128,6 +134,8 @@ func newWake(sp spec, rec *record) (job, error) {
 
 func (w *wake) channel(process int) string { return "wake" + strconv.Itoa(process) }
 
+// run reads its inbox itself. A goroutine and a channel in between, as an
+// application has them, would make the yardstick longer and our ratio better.
 func (w *wake) run(ctx context.Context, p *phases) (o outcome) {
 	var holds int64
 	myTurn := w.process == 0 // somebody has to begin

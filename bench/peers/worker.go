@@ -34,6 +34,7 @@ type worker struct {
 }
 
 func newWorker(sp spec) (*worker, error) {
+	// The same binary: its code is in the page cache, and its version is ours.
 	binary, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
@@ -59,6 +60,8 @@ func newWorker(sp spec) (*worker, error) {
 	return w, nil
 }
 
+// start gives the worker its two pipes; stderr is ours, for what it has to say
+// when it can't start.
 func (w *worker) start() error {
 	stdin, err := w.cmd.StdinPipe()
 	if err != nil {
@@ -83,6 +86,8 @@ func (w *worker) begin() error   { return w.say(lineBegin) }
 func (w *worker) measure() error { return w.say(lineMeasure) }
 func (w *worker) stop() error    { return w.say(lineStop) }
 
+// result waits; how long is bounded by the worker's own budget, and behind that
+// by the kill that newWorker set.
 func (w *worker) result() (outcome, error) {
 	var o outcome
 	if err := w.answers.Decode(&o); err != nil {
@@ -100,7 +105,8 @@ func (w *worker) dismiss() error {
 	return nil
 }
 
-// work is the whole life of a worker process.
+// work is the whole life of a worker process. It says that it is ready only when
+// its connections stand, so that no worker measures while another dials.
 func work(text string, stdin io.Reader, stdout io.Writer) error {
 	var sp spec
 	if err := json.Unmarshal([]byte(text), &sp); err != nil {

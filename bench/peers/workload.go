@@ -47,14 +47,17 @@ type workload struct {
 	round func(b *bench, first int) (map[string]figures, error)
 }
 
-var freeStrategies = []string{turnstile, peerRedsync, peerBSM, peerRueidis, bareAcquire, bareTrivial}
+var freeStrategies = []string{turnstile, peerRedsync, peerBSM, peerRueidis, peerNoLoop, bareAcquire, bareTrivial}
 
+// loadColumns are what a load is told by. Throughput alone would praise a lock
+// that gives the key to one goroutine for ever.
 var loadColumns = []string{holdsRate, jain, requests, commands, waitP50, waitP99, waitMax, stranded}
 
 // workloads are made by a function and not kept in a variable: their rounds
 // refer to them.
 func workloads() []*workload {
-	locks := []string{turnstile, peerRedsync, peerBSM, peerRueidis}
+	// Ours runs first in the first round, and in another place in each later one.
+	locks := []string{turnstile, peerRedsync, peerBSM, peerRueidis, peerNoLoop}
 	all := []*workload{
 		{
 			name: "hot", title: "64 goroutines, one key, empty section, one process",
@@ -159,9 +162,12 @@ func (w *workload) measure(b *bench, name string) (row figures, err error) {
 		return nil, err
 	}
 	row = evaluate(outcomes)
+	// A peer that forgets a waiter has its row and a number in it; ours may not.
 	if n := row[stranded]; n > 0 && !s.peer {
 		return nil, fmt.Errorf("%v waiters were forgotten", n)
 	}
+	// The holds between the readings are the rate over the time between them: the
+	// workers' own counts end a moment later.
 	if n := row[holdsRate] * b.timing.Duration.Seconds(); n > 0 {
 		sent, executed := m.counts(s.inner)
 		row[requests], row[commands] = float64(sent)/n, float64(executed)/n
@@ -183,6 +189,8 @@ func (w *workload) hire(sp spec) (all []performer, clean func() error, err error
 		}
 		return errors.Join(errs...)
 	}
+	// Without processes the record needs no file, and no pipe lies between the
+	// conductor and the goroutines.
 	if w.processes == 0 {
 		s, err := newSoloist(sp)
 		if err == nil {
@@ -226,6 +234,8 @@ func evaluate(outcomes []outcome) figures {
 			waits.Merge(hdrhistogram.Import(o.Waits))
 		}
 	}
+	// Over all goroutines of all processes, and over the processes' sums: a fair
+	// share for each process hides who starves inside one.
 	row[jain], row[jainProcs] = jainIndex(byGoroutine), jainIndex(byProcess)
 	if waits.TotalCount() > 0 {
 		row[waitP50] = float64(waits.ValueAtQuantile(50)) / 1e9
