@@ -1,0 +1,71 @@
+package redis
+
+import (
+	"context"
+	"io"
+	"math"
+	"net"
+	"sync/atomic"
+)
+
+// SendAlone makes every caller send its own request, as if there were no
+// batches: what benchmarks compare with. Call it before anything else.
+func (b *Backend) SendAlone() { b.batch.alone = math.MaxInt }
+
+// Out is how many callers and how many batches are on their way, and how many
+// commands wait.
+func (b *Backend) Out() (lone, batches, pending int) {
+	b.batch.mu.Lock()
+	defer b.batch.mu.Unlock()
+	return b.batch.lone, b.batch.flushers, len(b.batch.pending)
+}
+
+// AloneMost is how many callers send alone at once.
+const AloneMost = aloneMost
+
+// A Cut decides of some bytes how many go through, and whether the connection
+// ends after these.
+type Cut func(p []byte) (keep int, cut bool)
+
+// Faults dials connections that end when a test says so: on what was read, so
+// that the server did its work, or on what is to be written.
+type Faults struct {
+	Addr        string
+	Read, Write atomic.Pointer[Cut]
+}
+
+// Dial is a dialer of the driver's.
+func (f *Faults) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, f.Addr)
+	return &faultyConn{conn, f}, err
+}
+
+type faultyConn struct {
+	net.Conn
+	faults *Faults
+}
+
+func (c *faultyConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if f := c.faults.Read.Load(); f != nil && n > 0 {
+		if keep, cut := (*f)(p[:n]); cut {
+			_ = c.Close()
+			if keep == 0 {
+				return 0, io.EOF
+			}
+			return keep, nil
+		}
+	}
+	return n, err
+}
+
+func (c *faultyConn) Write(p []byte) (int, error) {
+	if f := c.faults.Write.Load(); f != nil {
+		if keep, cut := (*f)(p); cut {
+			n, _ := c.Conn.Write(p[:keep]) // the cut is the error
+			_ = c.Close()
+			return n, io.ErrClosedPipe
+		}
+	}
+	return c.Conn.Write(p)
+}

@@ -1,0 +1,194 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// batchOf makes acquires of n keys, and says that a flush took them.
+func batchOf(ctx context.Context, t *testing.T, n int) []*command {
+	session := backends.NewSession()
+	batch := make([]*command, n)
+	for i := range batch {
+		key := "pylock:" + t.Name() + ":" + strconv.Itoa(i)
+		token := session.Token(uint64(i + 1)).Wire()
+		batch[i] = newCommand(ctx, scripts.Acquire, scripts.Keys(key), []string{token, "60000", "tester", "0"})
+		batch[i].state.Store(taken)
+	}
+	return batch
+}
+
+// faulty is a backend whose connections f can end. The driver would retry.
+func faulty(t *testing.T, f *Faults) *Backend {
+	client := goredis.NewClient(&goredis.Options{
+		ContextTimeoutEnabled: true, MaxRetries: 3, Dialer: f.Dial, PipelineWriteBufferSize: 4 << 10,
+	})
+	b := New(client, Options{Owned: true})
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// outcomes judges the commands of a settled batch.
+func outcomes(ctx context.Context, t *testing.T, b *Backend, batch []*command) (granted, notRun, mayHaveRun []*command) {
+	t.Helper()
+	for i, c := range batch {
+		select {
+		case <-c.done:
+		default:
+			t.Fatalf("command %d was not settled", i)
+		}
+		v, err := c.answer()
+		if err == nil {
+			if l, ok := v.([]any); !ok || len(l) != 4 || l[0] != int64(codeGranted) {
+				t.Errorf("command %d: %v", i, v)
+			}
+			granted = append(granted, c)
+			continue
+		}
+		if b.judge(ctx, c.script, c.texts[0], err, c.written.Load()).outcome == backends.NotRun {
+			notRun = append(notRun, c)
+		} else {
+			mayHaveRun = append(mayHaveRun, c)
+		}
+	}
+	return granted, notRun, mayHaveRun
+}
+
+func callsOf(t *testing.T, client *goredis.Client) string {
+	t.Helper()
+	for line := range strings.Lines(client.Info(t.Context(), "commandstats").Val()) {
+		if calls, ok := strings.CutPrefix(line, "cmdstat_evalsha:calls="); ok {
+			calls, _, _ = strings.Cut(calls, ",")
+			return calls
+		}
+	}
+	return "0"
+}
+
+func holds(t *testing.T, client *goredis.Client, c *command) bool {
+	t.Helper()
+	return client.Get(t.Context(), c.texts[0]).Val() == c.texts[4]
+}
+
+func TestAnAnswerStandsWhenTheConnectionBreaksBehindIt(t *testing.T) {
+	server := servers.Redis(t)
+	inside := server.RedisClient(t, nil)
+	f := &Faults{Addr: server.Addr}
+	b := faulty(t, f)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	b.batch.sendAll(batchOf(ctx, t, 2), nil) // the script and a connection are there
+	inside.FlushDB(ctx)
+	inside.ConfigResetStat(ctx)
+
+	var left atomic.Int64
+	left.Store(1000)
+	f.Read.Store(new(Cut(func(p []byte) (int, bool) {
+		rest := left.Add(int64(-len(p)))
+		return len(p) + int(min(rest, 0)), rest <= 0
+	})))
+	batch := batchOf(ctx, t, 100)
+	b.batch.sendAll(batch, nil)
+	f.Read.Store(nil)
+
+	granted, notRun, mayHaveRun := outcomes(ctx, t, b, batch)
+	if len(granted) == 0 || len(mayHaveRun) == 0 || len(notRun) > 0 {
+		t.Errorf("%d granted, %d may have run, %d did not; want some, the rest, none", len(granted), len(mayHaveRun), len(notRun))
+	}
+	for _, c := range batch {
+		if !holds(t, inside, c) {
+			t.Error("a request was not executed, though all were written")
+		}
+	}
+	if calls := callsOf(t, inside); calls != "100" {
+		t.Errorf("%s scripts were sent, want 100: the driver must not repeat a pipeline", calls)
+	}
+}
+
+func TestWhatWasNotWrittenDidNotRun(t *testing.T) {
+	server := servers.Redis(t)
+	inside := server.RedisClient(t, nil)
+	f := &Faults{Addr: server.Addr}
+	b := faulty(t, f)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	b.batch.sendAll(batchOf(ctx, t, 2), nil)
+	inside.FlushDB(ctx)
+	inside.ConfigResetStat(ctx)
+
+	var left atomic.Int64
+	left.Store(10_000)
+	f.Write.Store(new(Cut(func(p []byte) (int, bool) {
+		rest := left.Add(int64(-len(p)))
+		return max(0, len(p)+int(min(rest, 0))), rest <= 0
+	})))
+	batch := batchOf(ctx, t, 100)
+	b.batch.sendAll(batch, nil)
+	f.Write.Store(nil)
+
+	granted, notRun, mayHaveRun := outcomes(ctx, t, b, batch)
+	if len(granted) > 0 || len(notRun) == 0 || len(mayHaveRun) == 0 {
+		t.Errorf("%d granted, %d may have run, %d did not; want none, some, the rest", len(granted), len(mayHaveRun), len(notRun))
+	}
+	for _, c := range notRun {
+		if holds(t, inside, c) {
+			t.Error("a command that did not run has the lock")
+		}
+	}
+}
+
+func TestOnlyCommandsWhoseScriptIsMissingAreSentAgain(t *testing.T) {
+	server := servers.Redis(t)
+	inside := server.RedisClient(t, nil)
+	b := faulty(t, &Faults{Addr: server.Addr})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	warm := batchOf(ctx, t, 1)
+	b.batch.sendAll(warm, nil) // acquire is known from here on, cancel is not
+	inside.FlushDB(ctx)
+	inside.ConfigResetStat(ctx)
+
+	batch := batchOf(ctx, t, 10)
+	for i := range 5 {
+		c := newCommand(ctx, scripts.Cancel, scripts.Keys("pylock:other:"+strconv.Itoa(i)), []string{batch[i].texts[4]})
+		c.state.Store(taken)
+		batch = append(batch, c)
+	}
+	b.batch.sendAll(batch, nil)
+	for i, c := range batch {
+		if v, err := c.answer(); err != nil {
+			t.Errorf("command %d: %v, %v", i, v, err)
+		}
+	}
+	// 15 by SHA, of which 5 missed; then one EVAL, and 4 by SHA again.
+	if calls := callsOf(t, inside); calls != "19" {
+		t.Errorf("%s scripts by SHA, want 19", calls)
+	}
+}
+
+func TestABatchLastsAsLongAsItsMostPatientCaller(t *testing.T) {
+	now := time.Now()
+	in := func(d time.Duration) *command { return &command{deadline: now.Add(d)} }
+	for _, row := range []struct {
+		batch []*command
+		want  time.Duration
+	}{
+		{[]*command{in(time.Second), in(time.Millisecond)}, time.Second},
+		{[]*command{in(time.Millisecond), in(time.Minute)}, callBudget},
+		{[]*command{in(time.Millisecond), {}}, callBudget},
+	} {
+		if got := latest(row.batch).Sub(now); got < row.want || got > row.want+time.Second/2 {
+			t.Errorf("%v, want %v", got, row.want)
+		}
+	}
+}

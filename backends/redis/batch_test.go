@@ -1,0 +1,367 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// openFaulty opens a backend whose connections a test can end.
+func openFaulty(t *testing.T, server *servers.Server) (*redis.Backend, *redis.Faults) {
+	t.Helper()
+	f := &redis.Faults{Addr: server.Addr}
+	b := redis.New(goredis.NewClient(&goredis.Options{
+		ContextTimeoutEnabled: true, MaxRetries: 3, Dialer: f.Dial,
+	}), redis.Options{Owned: true})
+	t.Cleanup(func() { _ = b.Close() })
+	return b, f
+}
+
+// eventually polls a condition.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline, tick := time.After(10*time.Second), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// wantNothingLeft checks that the server has companions with a ttl, and nothing
+// else.
+func wantNothingLeft(t testing.TB, client *goredis.Client) {
+	t.Helper()
+	for _, key := range client.Keys(bounded(t), "*").Val() {
+		kind, ttl := client.Type(bounded(t), key).Val(), client.TTL(bounded(t), key).Val()
+		if kind != "hash" || ttl <= 0 {
+			t.Errorf("%s is left: %s, ttl %v", key, kind, ttl)
+		}
+	}
+}
+
+// occupy lets as many callers hang as may send alone, so that those who come
+// next share a batch. The server is paused; wait waits for their end.
+func occupy(t *testing.T, b *redis.Backend) (wait func()) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for range redis.AloneMost {
+		wg.Go(func() { _, _ = b.Acquire(within(t, 5*time.Second), newRequest(newKey(t))) })
+	}
+	eventually(t, "all lone callers are out", func() bool { lone, _, _ := b.Out(); return lone == redis.AloneMost })
+	return wg.Wait
+}
+
+func TestEachCallerOfABatchLeavesWithItsOwnContext(t *testing.T) {
+	server := servers.Redis(t)
+	b := open(t, server.URL())
+	mustGrant(t, b, newRequest(newKey(t)))
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	wait := occupy(t, b)
+	defer wait()
+	type outcome struct {
+		request backends.Request
+		reply   backends.Reply
+		err     error
+	}
+	short, long := make(chan outcome, 100), make(chan outcome, 100)
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			r := newRequest(newKey(t))
+			if i%4 == 0 {
+				reply, err := b.Acquire(bounded(t), r)
+				long <- outcome{r, reply, err}
+				return
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			stay := time.Duration(50+5*i) * time.Millisecond
+			end := time.Now().Add(stay)
+			if i%4 == 1 {
+				time.AfterFunc(stay, cancel)
+			} else {
+				ctx, cancel = context.WithDeadline(ctx, end)
+			}
+			defer cancel()
+			reply, err := b.Acquire(ctx, r)
+			if late := time.Since(end); late > 500*time.Millisecond {
+				t.Errorf("%v late", late)
+			}
+			short <- outcome{r, reply, err}
+		})
+	}
+	for range 30 {
+		o := <-short
+		wantFailed(t, o.request, o.reply, o.err, o.reply.Outcome)
+		if o.reply.Outcome != backends.NotRun && o.reply.Outcome != backends.MayHaveRun {
+			t.Errorf("outcome %v", o.reply.Outcome)
+		}
+		if !errors.Is(o.err, context.Canceled) && !errors.Is(o.err, context.DeadlineExceeded) {
+			t.Errorf("%v hides the context's error", o.err)
+		}
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if o := <-long; o.err != nil || o.reply.Outcome != backends.Granted {
+			t.Errorf("others' contexts ended it: %v, %v", o.reply.Outcome, o.err)
+		}
+	}
+	wg.Wait()
+}
+
+func TestACommandThatWaitedInVainDidNotRun(t *testing.T) {
+	server := servers.Redis(t)
+	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
+	mustGrant(t, b, newRequest(newKey(t)))
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	wait := occupy(t, b)
+	var ran atomic.Int64
+	var notRun []backends.Request
+	for range 200 { // the more batches are stuck, the longer the next one waits
+		r := newRequest(newKey(t))
+		reply, err := b.Acquire(within(t, 2*time.Millisecond), r)
+		wantFailed(t, r, reply, err, reply.Outcome)
+		if reply.Outcome == backends.NotRun {
+			notRun = append(notRun, r)
+		} else {
+			ran.Add(1)
+		}
+	}
+	if len(notRun) == 0 || ran.Load() == 0 {
+		t.Errorf("%d did not run, %d may have; want some of both", len(notRun), ran.Load())
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	wait()
+	for _, r := range notRun {
+		if exists(t, inside, r.Key) {
+			t.Error("it ran")
+		}
+	}
+}
+
+func TestStuckConnectionsBlockNobodyElse(t *testing.T) {
+	server := servers.Redis(t)
+	f := &redis.Faults{Addr: server.Addr}
+	var stuck atomic.Int64 // connections from now on that take requests and never answer
+	client := goredis.NewClient(&goredis.Options{
+		ContextTimeoutEnabled: true,
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := f.Dial(ctx, network, addr)
+			return &muteConn{Conn: conn, stuck: &stuck}, err
+		},
+	})
+	b := redis.New(client, redis.Options{Owned: true})
+	t.Cleanup(func() { _ = b.Close() })
+	mustGrant(t, b, newRequest(newKey(t)))
+	stuck.Store(redis.AloneMost + 3)
+	var wg sync.WaitGroup
+	for range redis.AloneMost + 3 {
+		wg.Go(func() { _, _ = b.Acquire(within(t, 3*time.Second), newRequest(newKey(t))) })
+		want := stuck.Load()
+		eventually(t, "another connection is stuck", func() bool { return stuck.Load() < want || want == 0 })
+	}
+	start := time.Now()
+	if reply := mustGrant(t, b, newRequest(newKey(t))); reply.Outcome != backends.Granted {
+		t.Error(reply)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+	_ = b.Close()
+	wg.Wait()
+}
+
+// A muteConn sends nothing once a script of its was counted as stuck.
+type muteConn struct {
+	net.Conn
+	stuck *atomic.Int64
+	mute  atomic.Bool
+}
+
+func (c *muteConn) Write(p []byte) (int, error) {
+	if len(p) > 200 && !c.mute.Load() { // a script, and no handshake
+		if c.stuck.Add(-1) >= 0 {
+			c.mute.Store(true)
+		} else {
+			c.stuck.Store(0)
+		}
+	}
+	if c.mute.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func TestCloseLetsNobodyHang(t *testing.T) {
+	for _, owned := range []bool{true, false} {
+		t.Run(fmt.Sprintf("owned %v", owned), func(t *testing.T) {
+			server := servers.Redis(t)
+			client := server.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
+			b := redis.New(client, redis.Options{Owned: owned})
+			mustGrant(t, b, newRequest(newKey(t)))
+			if err := server.Pause(); err != nil {
+				t.Fatal(err)
+			}
+			failed := make(chan error, 300)
+			for range cap(failed) {
+				go func() { // ends with Close, or its context
+					_, err := b.Acquire(within(t, 2*time.Second), newRequest(newKey(t)))
+					failed <- err
+				}()
+			}
+			eventually(t, "batches are out", func() bool { _, batches, _ := b.Out(); return batches > 1 })
+			start := time.Now()
+			_ = b.Close()
+			for range cap(failed) {
+				if err := <-failed; !errors.Is(err, backends.ErrUnavailable) || owned && !errors.Is(err, backends.ErrClosed) {
+					t.Errorf("%v, want unavailable, and closed with an owned client", err)
+				}
+			}
+			if took := time.Since(start); owned && took > time.Second || took > 4*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestNobodySeesAScriptFlush(t *testing.T) {
+	server := servers.Redis(t)
+	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
+	ctx := within(t, 2*time.Second)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			_ = inside.ScriptFlush(context.Background()).Err()
+			<-tick.C
+		}
+	})
+	for range 64 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				r := newRequest(newKey(t))
+				reply, err := b.Acquire(context.Background(), r)
+				if err == nil {
+					_, err = b.Renew(context.Background(), r.Attempt, r.TTL, reply.Base)
+				}
+				if err == nil {
+					err = b.Release(context.Background(), r.Attempt)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	wantNothingLeft(t, inside)
+}
+
+// Requests that were executed and whose answer was lost, in batches and alone.
+func TestAThousandLostReplies(t *testing.T) {
+	server := servers.Redis(t)
+	b, f := openFaulty(t, server)
+	mustGrant(t, b, newRequest("pylock:warm"))
+	inside := server.RedisClient(t, nil)
+	inside.FlushDB(bounded(t))
+	f.Read.Store(new(redis.Cut(func(p []byte) (int, bool) {
+		return 0, p[0] == '*' && rand.N(3) == 0 // a script's reply, and not the handshake's
+	})))
+	var lost atomic.Int64
+	var wg sync.WaitGroup
+	deadline := within(t, 30*time.Second)
+	for range 32 {
+		wg.Go(func() {
+			for lost.Load() < 1000 && deadline.Err() == nil {
+				r := newRequest(newKey(t))
+				reply, err := b.Acquire(bounded(t), r)
+				for ; err != nil && deadline.Err() == nil; reply, err = b.Acquire(bounded(t), r) {
+					if reply.Outcome == backends.MayHaveRun {
+						lost.Add(1)
+					}
+				}
+				if err == nil && reply.Outcome != backends.Granted {
+					t.Errorf("%+v: the attempt stands in its own way", reply)
+				}
+				for err = b.Release(bounded(t), r.Attempt); err != nil && !backends.IsNotHeld(err) && deadline.Err() == nil; {
+					err = b.Release(bounded(t), r.Attempt)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if lost.Load() < 1000 {
+		t.Errorf("only %d replies were lost in time", lost.Load())
+	}
+	f.Read.Store(nil)
+	wantNothingLeft(t, inside)
+}
+
+// Connections end anywhere, callers leave at any time: an outcome is still true.
+func TestOutcomesAreTrueUnderRandomCuts(t *testing.T) {
+	server := servers.Redis(t)
+	b, f := openFaulty(t, server)
+	inside := server.RedisClient(t, nil)
+	mustGrant(t, b, newRequest("pylock:warm"))
+	inside.FlushDB(bounded(t))
+	cut := new(redis.Cut(func(p []byte) (int, bool) { return rand.N(len(p)), rand.N(20) == 0 }))
+	f.Read.Store(cut)
+	f.Write.Store(cut)
+	var seen [4]atomic.Int64
+	var wg sync.WaitGroup
+	end := within(t, 2*time.Second)
+	for range 64 {
+		wg.Go(func() {
+			for end.Err() == nil {
+				r := newRequest(newKey(t))
+				patience := time.Duration(rand.Int64N(int64(20 * time.Millisecond)))
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				reply, err := b.Acquire(ctx, r)
+				cancel()
+				seen[reply.Outcome].Add(1)
+				if granted := reply.Outcome == backends.Granted; granted != (err == nil) {
+					t.Errorf("%v with error %v", reply.Outcome, err)
+				}
+				has := inside.Get(bounded(t), r.Key).Val() == r.Token.Wire()
+				if reply.Outcome == backends.Granted && !has || reply.Outcome == backends.NotRun && has || reply.Outcome == backends.Held {
+					t.Errorf("%v, but the server has it: %v", reply.Outcome, has)
+				}
+				for err = b.Cancel(bounded(t), r.Attempt); err != nil; {
+					err = b.Cancel(bounded(t), r.Attempt)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if seen[backends.Granted].Load() == 0 || seen[backends.NotRun].Load() == 0 || seen[backends.MayHaveRun].Load() == 0 {
+		t.Errorf("not all outcomes were met: %v", &seen)
+	}
+	f.Read.Store(nil)
+	f.Write.Store(nil)
+	wantNothingLeft(t, inside)
+}
