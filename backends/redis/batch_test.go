@@ -29,20 +29,6 @@ func openFaulty(t *testing.T, server *servers.Server) (*redis.Backend, *redis.Fa
 	return b, f
 }
 
-// eventually polls a condition.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline, tick := time.After(10*time.Second), time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // wantNothingLeft checks that the server has companions with a ttl, and nothing
 // else.
 func wantNothingLeft(t testing.TB, client *goredis.Client) {
