@@ -15,7 +15,7 @@ setup: ## install what the tests need: redis-server, memcached, the modules
 	$(GO) mod download
 
 build: ## build the command into bin/
-	$(GO) build -trimpath -o $(BIN) ./cmd/turnstile
+	$(GO) build -o $(BIN) ./cmd/turnstile
 
 run: build ## take a first lock and see it
 	$(BIN) -v run first_lock -- sh -c 'echo "inside: key $$TURNSTILE_KEY, fence $$TURNSTILE_FENCE"'

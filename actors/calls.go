@@ -195,7 +195,8 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 		expires = max(expires, head.spec.Expires)
 		need = max(need, head.spec.Expires)
 		// Ahead of time, beside the running hold, so that the next one need not wait.
-		urgent = urgent || left < head.spec.Expires+slackOf(head.spec.Expires)/2 || a.lease.n > spareN
+		urgent = urgent || left < head.spec.Expires+slackOf(head.spec.Expires)/2 || a.lease.n > spareN ||
+			a.asksForOthers(now)
 	}
 	for _, x := range a.extends {
 		need = max(need, x.d)
@@ -209,6 +210,14 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 		urgent = true // the long hold that it was made for is over: shrink it
 	}
 	return need, urgent
+}
+
+// asksForOthers reports whether it is time to ask the backend, by a renewal,
+// whether another process waits: twice a Tenure while holds are handed on, where
+// the backend has no push that would tell (L4).
+func (a *keyActor) asksForOthers(now instant) bool {
+	return !a.c.can.Wakes && a.c.can.Exclusive && !a.lease.contended && a.lease.holds > 0 &&
+		now.sub(a.lease.renewed) >= a.c.cfg.Tenure/2
 }
 
 // settle begins to end an attempt at the backend: one that was granted, or one
@@ -272,7 +281,7 @@ func (a *keyActor) acquired(c *call, now instant) {
 		a.lastErr = nil
 		a.probe++
 		a.retryAt = now.add(max(c.reply.Retry, time.Millisecond))
-		a.heldBy = holder{label: c.reply.Holder, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0 || c.reply.Holder != ""}
+		a.heldBy = holder{label: c.reply.Holder, place: c.reply.Place, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0 || c.reply.Holder != ""}
 		if !c.request.Queue {
 			a.pending = 0 // it left no trace
 		}

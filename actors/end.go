@@ -133,9 +133,7 @@ func (a *keyActor) expire(now instant) {
 		next := h.next
 		switch {
 		case now >= a.lostAt(h):
-			a.drop(h, fmt.Errorf("%w: no renewal got through: %w", backends.ErrLost, a.lastErr))
-		case now >= h.deadline && h.spec.Renew && h.deadline != h.bound:
-			a.drop(h, fmt.Errorf("%w: no renewal came in time", backends.ErrLost))
+			a.drop(h, a.unproved())
 		case now >= h.deadline:
 			a.drop(h, backends.ErrExpired)
 		}
@@ -172,11 +170,19 @@ func (a *keyActor) timeoutWaiters(now instant) {
 	}
 }
 
+// unproved is the cause of a hold that is lost for want of a renewal.
+func (a *keyActor) unproved() error {
+	if a.lastErr == nil {
+		return fmt.Errorf("%w: no renewal was answered in time", backends.ErrLost)
+	}
+	return fmt.Errorf("%w: no renewal got through: %w", backends.ErrLost, a.lastErr)
+}
+
 // lostAt is when a hold has to be taken for lost: at its deadline, less what
-// it takes to say so in time, once a renewal has failed. A hold that reaches
-// the bound its caller set for it expires instead.
+// it takes to say so in time, if that is there because no renewal has come. A hold
+// that was to end then expires instead.
 func (a *keyActor) lostAt(h *Hold) instant {
-	if !a.lease.unproved || h.deadline == h.bound {
+	if h.deadline == h.bound || !h.spec.Renew && !a.lease.unproved {
 		return h.deadline.add(time.Hour)
 	}
 	return h.deadline.add(-min(25*time.Millisecond, h.spec.Expires/20))

@@ -30,10 +30,14 @@ func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 	e := WaitError{
 		Key:    a.entry.key,
 		Waited: now.sub(h.arrived),
-		Place:  a.queue.place(h),
-		Queue:  a.queue.len,
 		Err:    a.lastErr,
 		Silent: !a.lease.own && a.answered < h.arrived,
+	}
+	if h.listed == inQueue && !h.spec.Try {
+		e.Place, e.Queue = a.queue.place(h), a.queue.len
+		if !a.lease.own {
+			e.Process = a.heldBy.place
+		}
 	}
 	switch held := a.holders.first; {
 	case held != nil:

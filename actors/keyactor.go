@@ -65,6 +65,7 @@ type holder struct {
 	label string
 	since instant
 	known bool // since is
+	place int  // ours in the backend's queue; 0 if not queued
 }
 
 func newKeyActor(c *Coordinator, e *entry) *keyActor {

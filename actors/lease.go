@@ -49,6 +49,7 @@ type lease struct {
 	deadline instant // no hold goes beyond it
 	ends     instant // when the backend's ttl is over at the latest
 	renewAt  instant // a third of the ttl after it was set
+	renewed  instant // when that was
 	base     uint64
 	n        uint64 // the next hold's number under base
 
@@ -66,7 +67,7 @@ type lease struct {
 func (l *lease) set(sent, now instant, r backends.Reply) {
 	l.deadline = sent.add(r.TTL - marginOf(r.TTL))
 	l.ends = now.add(r.TTL)
-	l.renewAt = sent.add(r.TTL / 3)
+	l.renewAt, l.renewed = sent.add(r.TTL/3), sent
 	l.base, l.n = r.Base, 0
 	l.unproved = false
 	l.note(r.Contended, now)

@@ -44,7 +44,7 @@ func newCoordinator(t testing.TB, b backends.Backend, cfg Config) *Coordinator {
 // TestRetirementLosesNoMessage lets actors retire all the time just when the
 // next acquire comes: 256 keys, 16 senders, an idle time near the think time.
 func TestRetirementLosesNoMessage(t *testing.T) {
-	const keys, senders, acquires = 256, 16, 1_000_000
+	const keys, senders, acquires = 256, 16, retirementAcquires
 	c := newCoordinator(t, &grantAll{}, Config{IdleAfter: 300 * time.Microsecond})
 	var names [keys]string
 	for i := range names {

@@ -14,8 +14,9 @@ import (
 type WaitError struct {
 	Key      string
 	Waited   time.Duration
-	Place    int           // in this process's queue, from 1; 0 when never queued
+	Place    int           // in this process's queue, from 1; 0 when never queued, or deep in a long one
 	Queue    int           // how many waited in this process, this one included
+	Process  int           // this process's place among those that wait, from 1; 0 when unknown
 	Holder   string        // the holder's label; empty when unknown
 	Local    bool          // the holder is in this process
 	HeldFor  time.Duration // how long the holder has had the key; 0 when unknown
@@ -32,7 +33,10 @@ func (e *WaitError) Error() string {
 		fmt.Fprintf(&b, " in %v", round(e.Waited))
 	}
 	if e.Place > 0 {
-		fmt.Fprintf(&b, ", place %d of %d in the queue", e.Place, e.Queue)
+		fmt.Fprintf(&b, ", place %d of %d in this process", e.Place, e.Queue)
+	}
+	if e.Process > 0 {
+		fmt.Fprintf(&b, ", which is number %d in line", e.Process)
 	}
 	switch {
 	case e.Holder != "" && e.HeldFor > 0:

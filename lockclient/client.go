@@ -50,8 +50,8 @@ func newClient(backend backends.Backend, cfg Config) (*Client, error) {
 
 // Acquire waits for a hold of key: up to the timeout, or to ctx's end.
 //
-// Its errors: a *WaitError (ErrTimeout) when time ran out; ctx.Err() when ctx was
-// cancelled; ErrInvalid, ErrOverloaded, ErrClosed; ErrUnavailable at once when the
+// Its errors: a *WaitError (ErrTimeout) when time ran out; one that matches
+// ctx.Err(), and its cause, when ctx was cancelled; ErrInvalid, ErrOverloaded, ErrClosed; ErrUnavailable at once when the
 // backend refuses in a way that waiting can't mend. With an error there is no hold,
 // and nothing is left in any queue.
 func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {

@@ -34,7 +34,8 @@ const (
 // within the process.
 type Config struct {
 	// Backend is the URL of the place where leases live: embedded://NAME (the
-	// default is embedded://), file://DIR, redis://…, open://.
+	// default is embedded://), file:///DIR, redis://HOST:PORT/DB (with ?lazy=true,
+	// Open does not ask for the server to be there), open://.
 	Backend string
 	// Expires is how long a hold is valid unless renewed: 10 ms to 24 h, default 10 s.
 	Expires time.Duration
@@ -67,7 +68,8 @@ type Config struct {
 	MaxWaiters int
 
 	// Logger gets what an operator should know: lost holds, backends that need
-	// attention. Default: discard.
+	// attention. Default: discard. The Redis driver has a logger of its own, which
+	// prints failed dials to stderr: SetLogger of package go-redis sets it.
 	Logger *slog.Logger
 }
 

@@ -29,4 +29,10 @@ var (
 // in the queue, who holds the key and since when, and what the backend last
 // complained of. It matches ErrTimeout; ErrUnavailable as well if no attempt got an
 // answer; and context.DeadlineExceeded if the caller's ctx ended the wait.
+//
+// Its fields are Key; Waited; Place and Queue, this caller's place among those
+// that waited in this process (0 of 0 if it never queued); Process, this process's
+// place among those that waited for the backend (0: unknown); Holder and HeldFor
+// (empty, 0: unknown); Local, if the holder is in this process; Silent, if no attempt
+// got an answer; Err, the backend's last error or nil.
 type WaitError = actors.WaitError

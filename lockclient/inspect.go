@@ -14,10 +14,11 @@ import (
 // Info is what is known of a key. A nil pointer says that something can't be
 // known, which is not the same as zero.
 type Info struct {
-	Key       string
-	Held      bool
-	Holder    *string        // the holder's label
-	Fence     *uint64        // of the newest hold; of another process's, the newest its backend knows
+	Key    string
+	Held   bool
+	Holder *string // the holder's label
+	Fence  *uint64 // of the hold in this process; else the newest that the backend has minted, which
+	// a hold of another process may not have reached yet
 	HeldFor   *time.Duration // since the hold, or another process's lease, was granted
 	ExpiresIn *time.Duration // unless renewed
 	Waiters   int            // callers waiting in this process
@@ -103,7 +104,10 @@ func (c *Client) Keys() iter.Seq[Info] {
 	}
 }
 
-// Stats counts what a client did since it was opened.
+// Stats counts what a client did since it was opened: Holds granted; Handoffs,
+// those of them under a lease that was there already; Timeouts, acquires that ended
+// without a hold by timeout or cancellation; Losses, holds that ended by ErrLost;
+// BackendCalls; and, at this moment, Waiters and LiveKeys.
 type Stats = actors.Stats
 
 // Stats returns the counters of this client.

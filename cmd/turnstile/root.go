@@ -74,7 +74,7 @@ func newRoot(o *options) *cobra.Command {
 		DisableSuggestions: true, // they take a second line
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file://DIR, redis://HOST:PORT/DB (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
+	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file:///DIR, redis://HOST:PORT/DB (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
 	f.StringVar(&o.prefix, "prefix", "", "put before every key in the backend; \"\" for nothing (env TURNSTILE_KEY_PREFIX; default "+lockclient.DefaultKeyPrefix+")")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no warnings, and no message when the key is not acquired in time")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
@@ -129,7 +129,7 @@ func checkBackend(backend string) error {
 		return usage("the backend is not a valid URL (is a special character of its password not escaped?)")
 	}
 	if u.Scheme == "" {
-		return usage("backend %q is not a URL: write file://DIR, redis://HOST:PORT/DB", mask(backend))
+		return usage("backend %q is not a URL: write file:///DIR, redis://HOST:PORT/DB", mask(backend))
 	}
 	return nil
 }
