@@ -35,6 +35,7 @@ type call struct {
 	ttl     time.Duration    // when renewing
 	known   uint64
 	budget  time.Duration // how long it may take
+	began   instant
 
 	sent  instant
 	reply backends.Reply
@@ -45,13 +46,12 @@ type call struct {
 // backend that only computes is called in place instead, and start returns true.
 func (a *keyActor) start(c *call) (done bool) {
 	a.c.counters.calls.Add(1)
-	a.call = c
+	a.call, c.began = c, a.c.clock.now()
 	c.attempt = a.c.attempt(a.full, c.number)
 	c.request.Attempt = c.attempt
 	c.budget = callTimeout
 	if c.verb == renewing {
-		// An answer after the deadline is of no use, and a retry may be.
-		c.budget = min(c.budget, max(a.lease.deadline.sub(a.c.clock.now()), time.Millisecond))
+		c.budget = a.renewalBudget()
 	}
 	if a.c.can.Immediate {
 		c.run(a.c.ctx, a.c)
@@ -67,13 +67,27 @@ func (a *keyActor) start(c *call) (done bool) {
 	return false
 }
 
+// renewalBudget is how long a renewal may take: a third of what is left, so that
+// one connection that hangs leaves time for two more tries.
+func (a *keyActor) renewalBudget() time.Duration {
+	const least = 50 * time.Millisecond // a slow server still has to be able to answer
+	now := a.c.clock.now()
+	end := a.lease.deadline
+	for h := a.holders.first; h != nil; h = h.next {
+		end = min(end, h.deadline)
+	}
+	left := end.sub(now)
+	return min(callTimeout, max(left/3, least), max(left, time.Millisecond))
+}
+
 // run makes the call. A panic of the backend becomes an error: one key's
 // trouble must not take the process down, nor the key's waiters with it.
 func (c *call) run(ctx context.Context, in *Coordinator) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.reply = backends.Reply{}
-			c.err = fmt.Errorf("%w: %v panicked: %v\n%s", backends.ErrUnavailable, c.verb, r, debug.Stack())
+			c.err = fmt.Errorf("%w: %v panicked: %v", backends.ErrUnavailable, c.verb, r)
+			in.warn("backend panicked", "verb", c.verb, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	b := in.backend
@@ -133,21 +147,40 @@ func (a *keyActor) nextAcquire(now instant) *call {
 	}
 	a.woken = false
 	if a.pending == 0 {
-		a.pending = a.c.attempts.Add(1)
-		a.probe = 0
+		if a.c.attempts.Load() >= backends.MaxAttempt {
+			for h := a.queue.first; h != nil; h = a.queue.first {
+				a.fail(h, errUsedUp)
+			}
+			return nil
+		}
+		a.pending, a.pendingTTL, a.probe = a.c.attempts.Add(1), 0, 0
 	}
 	head := a.queue.first
-	a.pendingTTL = ttlFor(head.spec.Expires + a.spare(head.spec.Expires))
+	ttl := ttlFor(head.spec.Expires + a.spare(head.spec.Expires))
+	a.pendingTTL = max(a.pendingTTL, ttl) // of all the times it was asked
 	return &call{verb: acquiring, number: a.pending, request: backends.Request{
-		TTL: a.pendingTTL, Label: a.c.cfg.Owner,
+		TTL: ttl, Label: a.c.cfg.Owner,
 		Queue: !head.spec.Try, Probe: a.probe,
 	}}
 }
 
+// errUsedUp ends a client that has made 10¹² attempts, which takes 77 days at
+// 150 000 a second: the wire format has no number for the next.
+var errUsedUp = fmt.Errorf("%w: this client's attempts are used up, open another", backends.ErrUnavailable)
+
 // spare is what a lease gets beyond its longest hold: slack for the next hold,
 // and the time it may linger with none.
 func (a *keyActor) spare(expires time.Duration) time.Duration {
-	return slackOf(expires) + a.c.cfg.Linger
+	return slackOf(expires) + a.linger()
+}
+
+// linger is how long a lease stays that nobody here needs. Where no push tells
+// that another process waits, that is no longer than it may wait for a busy key.
+func (a *keyActor) linger() time.Duration {
+	if !a.c.can.Wakes {
+		return min(a.c.cfg.Linger, a.c.cfg.Tenure)
+	}
+	return a.c.cfg.Linger
 }
 
 // nextOwned gives the lease back when nobody here needs it or another's turn
@@ -161,6 +194,7 @@ func (a *keyActor) nextOwned(now instant) *call {
 	}
 	if a.holders.len == 0 {
 		if a.closing || a.queue.len == 0 && !a.lingers(now) || a.queue.len > 0 && a.yields(now) {
+			a.gapDue = a.lease.gapAt != 0 && now >= a.lease.gapAt
 			a.settle(a.lease.attempt, releasing, a.lease.ends)
 			a.lease = lease{}
 			return a.nextSettle(now)
@@ -206,11 +240,21 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 		return 0, false // it lingers
 	}
 	need += a.spare(expires)
-	if left > 2*need+time.Second {
-		urgent = true // the long hold that it was made for is over: shrink it
+	if a.tooLong(now, need) && now >= a.shrinkAt() {
+		urgent = true
 	}
 	return need, urgent
 }
+
+// tooLong reports whether the long hold that the lease was made for is over, so
+// that it should shrink: a crash would leave it to its end.
+func (a *keyActor) tooLong(now instant, need time.Duration) bool {
+	return a.lease.deadline.sub(now) > 2*need+time.Second
+}
+
+// shrinkAt is when a lease may be shortened. A backend may decline, so it is not
+// asked all the time.
+func (a *keyActor) shrinkAt() instant { return a.lease.renewed.add(maxSlack / 2) }
 
 // asksForOthers reports whether it is time to ask the backend, by a renewal,
 // whether another process waits: twice a Tenure while holds are handed on, where
@@ -267,7 +311,7 @@ func (a *keyActor) finish(c *call, now instant) {
 func (a *keyActor) acquired(c *call, now instant) {
 	switch {
 	case c.err == nil && c.reply.Outcome == backends.Granted:
-		a.answered, a.failures, a.retryAt = now, 0, 0
+		a.answered, a.failures, a.retryAt, a.renewRetry = now, 0, 0, 0
 		a.pending = 0
 		a.lastErr = nil
 		a.lease = lease{attempt: c.number, own: true}
@@ -281,9 +325,9 @@ func (a *keyActor) acquired(c *call, now instant) {
 		a.lastErr = nil
 		a.probe++
 		a.retryAt = now.add(max(c.reply.Retry, time.Millisecond))
-		a.heldBy = holder{label: c.reply.Holder, place: c.reply.Place, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0 || c.reply.Holder != ""}
+		a.heldBy = holder{label: c.reply.Holder, place: c.reply.Place, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0}
 		if !c.request.Queue {
-			a.pending = 0 // it left no trace
+			a.pending, a.retryAt = 0, 0 // it left no trace: the next asks for itself
 		}
 		a.failTry(nil, now)
 	default:
@@ -322,10 +366,14 @@ func (a *keyActor) renewed(c *call, now instant) {
 	default:
 		a.failures++
 		a.lease.unproved = true
+		a.lease.ends = max(a.lease.ends, now.add(c.ttl)) // it may have run
 		a.renewRetry = now.add(min(backoff(a.failures), c.ttl/10))
 		a.failTry(c.err, now)
 		if backends.IsRefused(c.err) {
 			a.failExtends(c.err)
+			for h := a.queue.first; h != nil; h = a.queue.first {
+				a.fail(h, c.err)
+			}
 		}
 	}
 }
@@ -335,18 +383,18 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	err := c.err
 	switch {
 	case err == nil:
-		a.answered = now
-		a.answerReleases(nil)
+		a.answered, a.lastErr = now, nil
+		a.answerRelease(nil)
 	case backends.IsNotHeld(err) && a.failures > 0:
 		// An earlier try may have done it, and its reply was lost.
-		a.answered = now
-		a.answerReleases(nil)
+		a.answered, a.lastErr = now, nil
+		a.answerRelease(nil)
 	case backends.IsNotHeld(err):
-		a.answered = now
-		a.answerReleases(backends.ErrNotHeld)
-	case backends.IsRefused(err), a.closing, now >= a.settleUntil:
+		a.answered, a.lastErr = now, nil
+		a.answerRelease(backends.ErrNotHeld)
+	case backends.IsRefused(err), a.closing && a.c.ctx.Err() != nil, now >= a.settleUntil:
 		// Nothing more can be done: the lease ends by its ttl.
-		a.answerReleases(err)
+		a.answerRelease(err)
 		if a.closing && c.verb == releasing {
 			a.c.failed(err)
 		}

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -8,7 +9,14 @@ import (
 // An instant is a point in time on a coordinator's clock, in ns; 0 is never.
 type instant int64
 
-func (i instant) add(d time.Duration) instant { return i + instant(d) }
+// add is i + d; what would be too late to count is the latest instant instead.
+func (i instant) add(d time.Duration) instant {
+	if sum := i + instant(d); d <= 0 || sum > i {
+		return sum
+	}
+	return math.MaxInt64
+}
+
 func (i instant) sub(j instant) time.Duration { return time.Duration(i - j) }
 
 // A clock is the monotonic one, except that it never falls behind the wall
@@ -19,7 +27,13 @@ func (i instant) sub(j instant) time.Duration { return time.Duration(i - j) }
 type clock struct {
 	start time.Time
 	ahead atomic.Int64 // ns that the wall clock has gained since start, at most so far
+	// jumped is called when it has gained so much at once that timers, which run
+	// on the monotonic clock, are late by more than anybody should wait.
+	jumped func()
 }
+
+// jump is what the wall clock may gain before timers are looked at again.
+const jump = 10 * time.Millisecond
 
 func newClock() *clock { return &clock{start: time.Now()} }
 
@@ -39,6 +53,9 @@ func (c *clock) at(monotonic, wall time.Duration) instant {
 			return 1 + instant(monotonic) + instant(ahead)
 		}
 		if c.ahead.CompareAndSwap(ahead, gained) {
+			if c.jumped != nil && time.Duration(gained-ahead) > jump {
+				c.jumped()
+			}
 			return 1 + instant(wall)
 		}
 	}

@@ -114,6 +114,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.directory = newDirectory(system, c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
 	c.clock = c.directory.clock
+	c.clock.jumped = c.look
 	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock}
 	if w, ok := b.(backends.Waker); ok {
 		if err := w.Subscribe(c.session, c.wake); err != nil {
@@ -133,6 +134,7 @@ func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
 		h.entry = e
 		return acquire{h}
 	}) {
+		c.directory.replies.Put(h.reply)
 		return backends.ErrClosed
 	}
 	return nil
@@ -153,6 +155,14 @@ func (c *Coordinator) wake(w backends.Wake) {
 	if e := c.directory.find(key); e != nil {
 		e.post(wake{w.Kind})
 	}
+}
+
+// look has every key look at the clock, which has jumped: their timers will fire
+// too late.
+func (c *Coordinator) look() {
+	go func() { // ends when each key has been told
+		c.directory.each(func(e *entry) bool { e.post(tick{}); return true })
+	}()
 }
 
 // attempt names this session's attempt number n on a full key.
@@ -211,8 +221,15 @@ func (c *Coordinator) drain() {
 		case <-c.drained:
 		case <-patience.C:
 			c.cancel()
+			c.directory.each(func(e *entry) bool { e.post(shutdown{}); return true })
 		}
 	}
+}
+
+// warn logs. The logger is the user's, and a panic in it must not cost a key.
+func (c *Coordinator) warn(message string, args ...any) {
+	defer func() { _ = recover() }()
+	c.cfg.Logger.Warn(message, args...)
 }
 
 // gone is called by each actor that retired.

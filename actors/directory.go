@@ -36,8 +36,8 @@ type directory struct {
 	live   atomic.Int64
 	clock  *clock
 
-	// replies pools the one-slot channels of acquires. A channel goes back only
-	// by the one who took its last answer: that of an abandoned acquire never
+	// replies pools the one-slot channels of acquires and releases. A channel goes
+	// back only by the one who took its answer: that of an abandoned acquire never
 	// does. The pool is no global: a channel that was made in a synctest bubble
 	// must not be met outside it.
 	replies sync.Pool

@@ -2,10 +2,6 @@ package actors
 
 import "sync"
 
-// throughput is how many messages one actor handles before it lets others
-// run; protoactor's own default.
-const throughput = 300
-
 // idleWorkers bounds how many workers stay when there is nothing to do: a
 // burst of many keys may need thousands, and they must not stay for ever.
 const idleWorkers = 256
@@ -39,8 +35,9 @@ func (d *dispatcher) Schedule(fn func()) {
 	}
 }
 
-// Throughput implements protoactor's Dispatcher.
-func (d *dispatcher) Throughput() int { return throughput }
+// Throughput implements protoactor's Dispatcher. Our mailbox doesn't ask: it
+// yields by itself.
+func (d *dispatcher) Throughput() int { return 1 }
 
 func (d *dispatcher) worker(fn func()) {
 	defer d.workers.Done()

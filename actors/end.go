@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,51 +20,57 @@ func (a *keyActor) release(h *Hold, now instant) {
 	a.holders.remove(h)
 	a.cancelExtends(h)
 	h.end(context.Canceled)
-	a.lingerUntil = now.add(a.c.cfg.Linger)
+	a.lingerUntil = now.add(a.linger())
 	if a.holders.len > 0 || a.queue.len == 0 && a.lingers(now) {
 		h.reply <- nil
 		return
 	}
-	// Until when the caller waits at the most; the release itself goes on.
-	h.bound = now.add(min(callTimeout, a.lease.deadline.sub(now)))
-	a.releases = append(a.releases, h)
+	// Until when the caller waits at the most; the release itself goes on. There
+	// is never another who waits: the next holder's grant answers this one.
+	h.patience = now.add(min(callTimeout, a.lease.deadline.sub(now)))
+	a.released = h
 }
 
-// answerReleases tells those who released what became of the key.
-func (a *keyActor) answerReleases(err error) {
-	for i, h := range a.releases {
-		h.reply <- err
-		a.releases[i] = nil
+// answerRelease tells the caller who released what became of the key.
+func (a *keyActor) answerRelease(err error) {
+	if a.released != nil {
+		a.released.reply <- err
+		a.released = nil
 	}
-	a.releases = a.releases[:0]
 }
 
-// timeoutReleases answers the callers of Release who have waited long enough.
-func (a *keyActor) timeoutReleases(now instant) {
-	n := 0
-	for n < len(a.releases) && now >= a.releases[n].bound {
-		why := a.lastErr
-		if why == nil {
-			why = context.DeadlineExceeded
-		}
-		a.releases[n].reply <- fmt.Errorf("%w: release of %q goes on in the background: %w",
-			backends.ErrUnavailable, a.entry.key, why)
-		n++
-	}
-	if n > 0 {
-		a.releases = append(a.releases[:0], a.releases[n:]...)
+// timeoutRelease answers the caller of a Release that has waited long enough.
+func (a *keyActor) timeoutRelease(now instant) {
+	if a.released != nil && now >= a.released.patience {
+		a.answerRelease(fmt.Errorf("%w: release of %q goes on in the background: %w",
+			backends.ErrUnavailable, a.entry.key, a.why()))
 	}
 }
+
+// why is what the backend last complained of.
+func (a *keyActor) why() error {
+	if a.lastErr == nil {
+		return errNoAnswer
+	}
+	return a.lastErr
+}
+
+var errNoAnswer = errors.New("no answer in time")
 
 // extend moves a hold's deadline, at once if the lease is long enough, else
 // when a renewal has made it so.
 func (a *keyActor) extend(x *extension, now instant) {
 	h := x.hold
-	if h.listed != inHolders || now >= h.deadline {
+	a.expire(now)
+	if h.listed != inHolders {
 		x.done <- backends.ErrNotHeld
 		return
 	}
 	want := now.add(x.d)
+	if h.bound != 0 && want > h.bound {
+		x.done <- fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.d)
+		return
+	}
 	if want <= a.lease.deadline {
 		h.extendTo(want)
 		x.done <- nil
@@ -100,7 +107,7 @@ func (a *keyActor) timeoutExtends(now instant) {
 			kept = append(kept, x)
 			continue
 		}
-		x.done <- fmt.Errorf("%w: %q was not extended: %w", backends.ErrUnavailable, a.entry.key, a.lastErr)
+		x.done <- fmt.Errorf("%w: %q was not extended: %w", backends.ErrUnavailable, a.entry.key, a.why())
 	}
 	a.extends = kept
 }
@@ -140,20 +147,24 @@ func (a *keyActor) expire(now instant) {
 		h = next
 	}
 	a.timeoutWaiters(now)
-	a.timeoutReleases(now)
+	a.timeoutRelease(now)
 	a.timeoutExtends(now)
 }
 
-// walkPause is the least time between two searches of the queue for waiters
-// whose time is over. One that times out alone is answered to the moment; a
-// hundred thousand that time out one after the other cost a search each pause.
-const walkPause = 20 * time.Millisecond
+// nextWalk is when the queue may be searched again for waiters whose time is
+// over. One that times out alone is answered to the moment. Of many that time out
+// one after the other some wait for the next search, at most 220 ms with a million
+// in the queue, so that searching takes but a small part of the time.
+func (a *keyActor) nextWalk() instant {
+	const pause, each = 20 * time.Millisecond, 200 * time.Nanosecond
+	return a.walked.add(pause + time.Duration(a.queue.len)*each)
+}
 
 // timeoutWaiters answers the waiters that have waited long enough. That is
 // decided here, by the one who grants, so a timeout never crosses a grant; and
 // a waiter needs no timer of its own.
 func (a *keyActor) timeoutWaiters(now instant) {
-	if a.queue.len == 0 || now < a.soonest || now < a.walked.add(walkPause) {
+	if a.queue.len == 0 || now < a.soonest || now < a.nextWalk() {
 		return
 	}
 	a.walked, a.soonest = now, 0
@@ -172,10 +183,7 @@ func (a *keyActor) timeoutWaiters(now instant) {
 
 // unproved is the cause of a hold that is lost for want of a renewal.
 func (a *keyActor) unproved() error {
-	if a.lastErr == nil {
-		return fmt.Errorf("%w: no renewal was answered in time", backends.ErrLost)
-	}
-	return fmt.Errorf("%w: no renewal got through: %w", backends.ErrLost, a.lastErr)
+	return fmt.Errorf("%w: no renewal got through: %w", backends.ErrLost, a.why())
 }
 
 // lostAt is when a hold has to be taken for lost: at its deadline, less what
@@ -195,7 +203,7 @@ func (a *keyActor) drop(h *Hold, cause error) {
 	a.cancelExtends(h)
 	if cause != backends.ErrExpired {
 		a.c.counters.losses.Add(1)
-		a.c.cfg.Logger.Warn("hold lost", "key", a.entry.key, "fence", h.fence, "cause", cause)
+		defer a.c.warn("hold lost", "key", a.entry.key, "fence", h.fence, "cause", cause)
 	}
 	h.end(cause)
 }
@@ -226,7 +234,7 @@ func (a *keyActor) collapse(err error) {
 	for h := a.holders.first; h != nil; h = a.holders.first {
 		a.drop(h, fmt.Errorf("%w: %w", backends.ErrLost, err))
 	}
-	a.answerReleases(err)
+	a.answerRelease(err)
 	a.failExtends(err)
 	now := a.c.clock.now()
 	switch {
@@ -238,12 +246,16 @@ func (a *keyActor) collapse(err error) {
 		a.settle(a.pending, cancelling, now.add(a.pendingTTL))
 	}
 	a.call = nil
+	// Not at once: what panicked may do so again.
+	a.retryAt = now.add(mostBackoff)
 	a.arm(now)
+	a.rest(now)
 }
 
 // shutdown is the coordinator's Close: nobody gets the key any more.
 func (a *keyActor) shutdown() {
 	a.closing = true
+	a.retryAt = 0 // Close waits, so whatever is to be given back is tried now
 	for h := a.queue.first; h != nil; h = a.queue.first {
 		a.fail(h, backends.ErrClosed)
 	}

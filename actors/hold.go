@@ -54,7 +54,8 @@ type Hold struct {
 	until      instant // when it has waited long enough
 	prev, next *Hold   // in the queue, or among the holders
 	listed     list    // which of the two
-	bound      instant // what deadline may not pass; once released, when the caller stops waiting
+	bound      instant // what deadline may not pass (MaxHold); 0: none
+	patience   instant // once released: when its caller stops waiting
 
 	mu       sync.Mutex // protects what follows
 	deadline instant    // written by the actor
@@ -66,18 +67,18 @@ type Hold struct {
 
 // Wait blocks until the acquire has its outcome, nil for a grant, or until done
 // is closed: then decided is false, and the caller has to Abandon.
-func (h *Hold) Wait(done <-chan struct{}) (err error, decided bool) {
+func (h *Hold) Wait(done <-chan struct{}) (decided bool, err error) {
 	if done == nil {
 		err = <-h.reply
 	} else {
 		select {
 		case err = <-h.reply:
 		case <-done:
-			return nil, false
+			return false, nil
 		}
 	}
 	h.recycle()
-	return err, true
+	return true, err
 }
 
 // recycle gives the reply channel back, whose only answer was taken: a hold that
@@ -188,6 +189,14 @@ func (h *Hold) Release() error {
 	err := <-h.reply
 	h.recycle()
 	return err
+}
+
+// Discard gives back a hold that its caller doesn't want, and waits for nothing.
+func (h *Hold) Discard() {
+	if h.released.CompareAndSwap(false, true) {
+		h.reply = make(chan error, 1) // takes an answer that nobody reads, so it is not the pool's
+		h.entry.post(release{h})
+	}
 }
 
 // Extend makes the deadline now + d, never earlier than it was. The errors are

@@ -31,7 +31,7 @@ func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 		Key:    a.entry.key,
 		Waited: now.sub(h.arrived),
 		Err:    a.lastErr,
-		Silent: !a.lease.own && a.answered < h.arrived,
+		Silent: a.silent(h, now),
 	}
 	if h.listed == inQueue && !h.spec.Try {
 		e.Place, e.Queue = a.queue.place(h), a.queue.len
@@ -49,6 +49,14 @@ func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 		}
 	}
 	return e
+}
+
+// silent reports whether the backend was asked for the key since h came, and
+// has not answered. Not to have been asked, because a poll was not due, is no silence.
+func (a *keyActor) silent(h *Hold, now instant) bool {
+	const hung = 100 * time.Millisecond
+	return !a.lease.own && a.answered < h.arrived &&
+		(a.failures > 0 || a.call != nil && now.sub(a.call.began) > hung)
 }
 
 // Lookup asks the key's actor what it knows; ok is false if the key has none.

@@ -39,7 +39,7 @@ type keyActor struct {
 	settling    uint64 // the number of an attempt that is being released or cancelled
 	settleVerb  verb
 	settleUntil instant
-	releases    []*Hold // released holds whose callers wait for the backend; oldest first
+	released    *Hold // whose caller waits for what becomes of the key
 	extends     []*extension
 
 	retryAt    instant // no acquire, release or cancel before
@@ -50,12 +50,13 @@ type keyActor struct {
 	heldBy     holder  // who had the key when we last asked
 
 	lingerUntil instant
-	gapDue      bool
+	gapDue      bool // the lease is being given back so that pollers get their gap
 	closing     bool
 	retired     bool
 
 	timer   *time.Timer
 	timerAt instant // when it fires; zero when it is not running
+	gained  int64   // clock.ahead when it was set: it fires late if that has grown
 	swept   bool    // the sweeper has this actor on its list
 	active  uint64  // entry.handled when it was put there
 }
@@ -95,9 +96,9 @@ func (a *keyActor) handle(message any) {
 	defer func() {
 		if r := recover(); r != nil {
 			err := fmt.Errorf("%w: key actor panicked: %v", backends.ErrUnavailable, r)
-			a.collapse(err)
+			a.c.warn("key actor panicked", "key", a.entry.key, "panic", r, "stack", string(debug.Stack()))
 			a.answer(message, err)
-			a.c.cfg.Logger.Error("key actor panicked", "key", a.entry.key, "panic", r, "stack", string(debug.Stack()))
+			a.collapse(err)
 		}
 	}()
 	now := a.c.clock.now()
@@ -114,6 +115,9 @@ func (a *keyActor) handle(message any) {
 	case extend:
 		a.extend(m.extension, now)
 	case result:
+		// A hold that is over stays over, whatever a renewal has brought: its
+		// holder may have seen the end already.
+		a.expire(now)
 		a.finish(m.call, now)
 		now = a.c.clock.now() // what follows grants holds: their time starts now
 	case wake:
@@ -133,15 +137,16 @@ func (a *keyActor) handle(message any) {
 }
 
 // answer fails the sender of a message whose handling panicked before the
-// message was anywhere that collapse would find it.
+// message was anywhere that collapse, which follows, would find it.
 func (a *keyActor) answer(message any, err error) {
 	switch m := message.(type) {
 	case acquire:
-		a.refuse(m.hold, err)
+		if m.hold.listed == nowhere {
+			a.refuse(m.hold, err)
+		}
 	case release:
-		select {
-		case m.hold.reply <- err:
-		default: // it has its answer
+		if m.hold.listed == inHolders { // else it was answered, or collapse does it
+			m.hold.reply <- err
 		}
 	case extend:
 		select {
@@ -187,14 +192,13 @@ func (a *keyActor) advance(now instant) {
 func (a *keyActor) yields(now instant) bool {
 	l := &a.lease
 	switch {
-	case l.holds == 0:
+	case l.holds == 0 || !a.c.can.Exclusive:
 		return false // what was just acquired is used at least once
 	case a.c.cfg.NoHandoff:
 		return true
 	case l.contended && (l.passed >= maxN || now.sub(l.since) >= a.c.cfg.Tenure):
 		return true
 	case l.gapAt != 0 && now >= l.gapAt:
-		a.gapDue = true
 		return true
 	}
 	return false
@@ -223,10 +227,11 @@ func (a *keyActor) wake(kind backends.WakeKind, now instant) {
 // a tick in vain now and then.
 func (a *keyActor) arm(now instant) {
 	at := a.due(now)
-	if at == 0 || a.timerAt != 0 && at >= a.timerAt {
+	gained := a.c.clock.ahead.Load()
+	if at == 0 || a.timerAt != 0 && at >= a.timerAt && gained == a.gained {
 		return
 	}
-	a.timerAt = at
+	a.timerAt, a.gained = at, gained
 	d := max(at.sub(now), 0)
 	if a.timer == nil {
 		a.timer = time.AfterFunc(d, func() { a.entry.post(tick{}) })
@@ -249,14 +254,14 @@ func (a *keyActor) due(now instant) instant {
 			sooner(max(h.renewAt(), a.renewRetry, now))
 		}
 	}
-	for _, h := range a.releases {
-		sooner(h.bound)
+	if a.released != nil {
+		sooner(a.released.patience)
 	}
 	for _, x := range a.extends {
 		sooner(x.until)
 	}
 	if a.queue.len > 0 {
-		sooner(max(a.soonest, a.walked.add(walkPause)))
+		sooner(max(a.soonest, a.nextWalk()))
 	}
 	if a.call != nil {
 		return at // its result wakes us
@@ -267,6 +272,7 @@ func (a *keyActor) due(now instant) instant {
 	case a.lease.own:
 		if a.holders.len == 0 && a.queue.len == 0 {
 			sooner(a.lingerUntil)
+			sooner(a.lease.gapAt)
 		}
 		sooner(a.lease.deadline)
 		switch need, urgent := a.need(now); {
@@ -274,6 +280,9 @@ func (a *keyActor) due(now instant) instant {
 			sooner(max(a.renewRetry, now))
 		case need > 0:
 			sooner(max(a.lease.renewAt, a.renewRetry))
+			if a.tooLong(now, need) {
+				sooner(max(a.shrinkAt(), a.renewRetry))
+			}
 		}
 	}
 	return at
@@ -283,7 +292,7 @@ func (a *keyActor) due(now instant) instant {
 // that has had nothing to do ever since.
 func (a *keyActor) rest(now instant) {
 	if a.swept && !a.closing || a.retired || a.queue.len > 0 || a.holders.len > 0 || a.call != nil || a.lease.own ||
-		a.pending != 0 || a.settling != 0 || len(a.releases) > 0 {
+		a.pending != 0 || a.settling != 0 || a.released != nil {
 		return
 	}
 	if (a.closing || a.entry.handled == a.active+1) && a.c.directory.retire(a.entry) {
@@ -365,7 +374,7 @@ func (a *keyActor) failTry(err error, now instant) {
 	}
 	e := a.waitError(h, now)
 	if err != nil {
-		e.Err, e.Silent = err, true
+		e.Err = err
 	}
 	a.fail(h, &e)
 }
@@ -373,7 +382,7 @@ func (a *keyActor) failTry(err error, now instant) {
 // rejectTry answers a try that got as far as the head and has nothing under way
 // that could still grant it.
 func (a *keyActor) rejectTry(now instant) {
-	if h := a.queue.first; h != nil && h.spec.Try && (a.call == nil || a.busy()) {
+	if h := a.queue.first; h != nil && h.spec.Try && a.call == nil {
 		a.failTry(nil, now)
 	}
 }
@@ -411,6 +420,6 @@ func (a *keyActor) grant(now instant) {
 		a.c.counters.holds.Add(1)
 		a.holders.push(h)
 		h.reply <- nil
-		a.answerReleases(nil)
+		a.answerRelease(nil)
 	}
 }

@@ -68,7 +68,7 @@ func TestRetirementLosesNoMessage(t *testing.T) {
 					retirements.Add(1)
 				}
 				seen[key] = h.entry
-				if err, _ := h.Wait(nil); err != nil {
+				if _, err := h.Wait(nil); err != nil {
 					t.Errorf("acquire: %v", err)
 					return
 				}
@@ -100,11 +100,11 @@ func TestAPanicFailsTheKeysWaitersOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err, _ := holder.Wait(nil); err != nil {
+	if _, err := holder.Wait(nil); err != nil {
 		t.Fatal(err)
 	}
 	holder.entry.post("a message that no key actor knows")
-	if err, _ := waiter.Wait(nil); !errors.Is(err, backends.ErrUnavailable) {
+	if _, err := waiter.Wait(nil); !errors.Is(err, backends.ErrUnavailable) {
 		t.Errorf("the waiter got %v, want ErrUnavailable", err)
 	}
 	ctx := holder.Context(t.Context())
@@ -117,7 +117,7 @@ func TestAPanicFailsTheKeysWaitersOnly(t *testing.T) {
 		if err := c.Begin(other, key, spec); err != nil {
 			t.Fatal(err)
 		}
-		if err, _ := other.Wait(nil); err != nil {
+		if _, err := other.Wait(nil); err != nil {
 			t.Errorf("%s afterwards: %v", key, err)
 		}
 		if err := other.Release(); err != nil {
@@ -148,7 +148,7 @@ func TestAPanicOfTheBackendIsAnError(t *testing.T) {
 	if err := c.Begin(h, "k", Spec{Expires: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
-	if err, _ := h.Wait(nil); err != nil {
+	if _, err := h.Wait(nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Release(); err != nil {

@@ -89,7 +89,7 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {
 		return nil, err
 	}
-	if err := wait(ctx, &l.hold); err != nil {
+	if err := wait(ctx, &l.hold, key); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -100,11 +100,11 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 //
 // A grant can cross ctx's end. The end wins: the grant is given back, since
 // nobody may be left to release it.
-func wait(ctx context.Context, h *actors.Hold) error {
-	if err, decided := h.Wait(ctx.Done()); decided {
+func wait(ctx context.Context, h *actors.Hold, key string) error {
+	if decided, err := h.Wait(ctx.Done()); decided {
 		return err
 	}
-	return giveUp(ctx, h)
+	return giveUp(ctx, h, key)
 }
 
 // giveUp is the rest of wait once ctx has ended. It is kept out of there, and
@@ -112,7 +112,7 @@ func wait(ctx context.Context, h *actors.Hold) error {
 // of a goroutine that waits would have to be 4 KB instead of 2 (measured).
 //
 //go:noinline
-func giveUp(ctx context.Context, h *actors.Hold) error {
+func giveUp(ctx context.Context, h *actors.Hold, key string) error {
 	var why actors.WaitError
 	var ok bool
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -120,9 +120,13 @@ func giveUp(ctx context.Context, h *actors.Hold) error {
 	} else {
 		ok = h.Abandon()
 	}
-	if !ok {
-		if err, _ := h.Wait(nil); err == nil {
-			_ = h.Release() // nobody waits for what it says
+	if !ok { // the outcome crossed ctx's end
+		why.Key = key
+		switch _, err := h.Wait(nil); {
+		case err == nil:
+			h.Discard()
+		case !errors.Is(err, backends.ErrTimeout):
+			return err
 		}
 	}
 	return interrupted(ctx, why)

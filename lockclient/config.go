@@ -55,7 +55,8 @@ type Config struct {
 	Tenure time.Duration
 	// Linger keeps a lease this long after the last local hold, so that a process
 	// that comes back takes it with no round trip. Other processes on the same key
-	// wait for it, and a crash leaves it until its ttl; so the default is 0.
+	// wait for it, and a crash leaves it until its ttl; so the default is 0. Where
+	// the backend can't tell that others wait (file://), it is at most Tenure.
 	Linger time.Duration
 	// PollerGap d frees a key outright for d once every 10 d, so that clients of
 	// other libraries, which poll, get their turn on a hot key. Default 0: never.
@@ -119,8 +120,8 @@ func (c Config) check() error {
 			return invalid("Config.%s %v: must not be negative", f.name, f.value)
 		}
 	}
-	if c.Linger > MaxExpires {
-		return invalid("Config.Linger %v: at most %v", c.Linger, MaxExpires)
+	if c.Linger > MaxExpires || c.PollerGap > MaxExpires {
+		return invalid("Config.Linger %v, Config.PollerGap %v: at most %v", c.Linger, c.PollerGap, MaxExpires)
 	}
 	if c.MaxWaiters < 1 || c.MaxWaiters > MaxMaxWaiters {
 		return invalid("Config.MaxWaiters %d: 1 to %d", c.MaxWaiters, MaxMaxWaiters)

@@ -17,9 +17,20 @@ func (c *Client) Do(ctx context.Context, key string, f func(context.Context) err
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
-
 	held := lock.Context()
+	defer func() {
+		released := lock.Release()
+		if errors.Is(released, ErrNotHeld) {
+			released = fmt.Errorf("%w: %w", released, context.Cause(held)) // how it ended says more
+		}
+		switch {
+		case err == nil:
+			err = released
+		case released != nil:
+			err = errors.Join(err, released)
+		}
+	}()
+
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(context.Canceled)
 	stop := context.AfterFunc(held, func() { cancel(context.Cause(held)) })

@@ -15,7 +15,7 @@ import (
 // known, which is not the same as zero.
 type Info struct {
 	Key    string
-	Held   bool
+	Held   bool    // as far as is known: open:// knows of this process only
 	Holder *string // the holder's label
 	Fence  *uint64 // of the hold in this process; else the newest that the backend has minted, which
 	// a hold of another process may not have reached yet
@@ -90,7 +90,8 @@ func (c *Client) Inspect(ctx context.Context, key string) (Info, error) {
 func (c *Client) local(i actors.Info) Info {
 	info := Info{Key: i.Key, Held: i.Held, Waiters: i.Waiters}
 	if i.Held {
-		info.Holder, info.Fence = &c.cfg.Owner, &i.Fence
+		owner := c.cfg.Owner // a copy: what is handed out may be written to
+		info.Holder, info.Fence = &owner, &i.Fence
 		info.HeldFor, info.ExpiresIn = &i.HeldFor, &i.ExpiresIn
 	}
 	return info

@@ -31,7 +31,7 @@ func (l *Lock) Deadline() time.Time { return l.hold.Deadline() }
 func (l *Lock) Context() context.Context { return l.hold.Context(l.parent) }
 
 // Extend makes the deadline now + d, but never earlier than it was; d is 10 ms
-// to 24 h. Errors: ErrInvalid; ErrNotHeld if the hold has ended; ErrUnavailable if
+// to 24 h, and within MaxHold. Errors: ErrInvalid; ErrNotHeld if the hold has ended, also meanwhile; ErrUnavailable if
 // the backend did not confirm the longer lease within 2 s or the rest of the hold,
 // which then goes on to its old deadline.
 func (l *Lock) Extend(d time.Duration) error {

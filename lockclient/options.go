@@ -15,14 +15,16 @@ type options struct {
 // Expires sets how long the hold is valid unless renewed: 10 ms to 24 h.
 func Expires(d time.Duration) Option { return func(o *options) { o.expires = d } }
 
-// Timeout sets how long to wait for the hold; 0 is one try without waiting.
+// Timeout sets how long to wait for the hold, from 0, which is one try without
+// waiting.
 func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
-// Renew keeps the hold until it is released: it is renewed at a third of its
-// lease. Without it a hold ends at its deadline, as in pylock.
+// Renew keeps the hold until it is released: it is renewed when a third of its
+// Expires has passed. Without it a hold ends at its deadline, as in pylock.
 func Renew() Option { return func(o *options) { o.renew = true } }
 
-// MaxHold ends a renewed hold after d all the same; it needs Renew.
+// MaxHold ends a renewed hold after d all the same, with ErrExpired; it needs
+// Renew. 0 is no bound.
 func MaxHold(d time.Duration) Option { return func(o *options) { o.maxHold = d } }
 
 func (c *Client) options(opts []Option) (options, error) {
