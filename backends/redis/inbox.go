@@ -107,6 +107,7 @@ func (in *inbox) await() {
 	}
 }
 
+// settle lets await return.
 func (in *inbox) settle() { in.ready.Do(func() { close(in.started) }) }
 
 // close ends the subscription. When it returns, wake is not called any more. It

@@ -116,11 +116,11 @@ func TestAnInboxThatIsKilledInALoopCostsNobodyTheLock(t *testing.T) {
 		if turn%2 == 1 {
 			holder, waiter = b, a
 		}
-		r, _ := waiter.waits(t, key)
+		r, reply := waiter.waits(t, key)
 		wakes += len(waiter.wakes)
 		waiter.drain()
 		holder.release(t, held)
-		waiter.await(t, r)
+		waiter.follow(t, r, reply)
 		held = r
 	}
 	took := time.Since(start)
@@ -138,12 +138,12 @@ func TestAnInboxThatIsKilledInALoopCostsNobodyTheLock(t *testing.T) {
 	b.hears(t, true)
 }
 
-// A swallower is a proxy that lets everything through but pushes: once armed,
-// the connection that subscribed brings nothing more.
+// A swallower is a proxy that lets everything through but pushes: a connection
+// that has subscribed brings nothing more once this was armed, nor ever after.
 type swallower struct {
 	net.Conn
-	subscribed atomic.Bool
-	armed      *atomic.Bool
+	subscribed, lost atomic.Bool
+	armed            *atomic.Bool
 }
 
 func (c *swallower) Write(p []byte) (int, error) {
@@ -156,7 +156,10 @@ func (c *swallower) Write(p []byte) (int, error) {
 func (c *swallower) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
-		if err != nil || !c.subscribed.Load() || !c.armed.Load() {
+		if c.subscribed.Load() && c.armed.Load() {
+			c.lost.Store(true)
+		}
+		if err != nil || !c.lost.Load() {
 			return n, err
 		}
 	}
@@ -199,6 +202,9 @@ func TestSwallowedPushesAreNoticedWithinAHeartbeat(t *testing.T) {
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("noticed after %v", took)
 	}
+	if reply, err := b.Acquire(bounded(t), r); err != nil || reply.Retry > 50*time.Millisecond {
+		t.Errorf("deaf, and told to ask again after %v, %v", reply.Retry, err)
+	}
 	b.hears(t, false)
 	a.release(t, held)
 	b.await(t, r)
@@ -217,14 +223,15 @@ func TestALostPushCostsAHeartbeat(t *testing.T) {
 	held := a.request(key)
 	mustGrant(t, a, held)
 	r, reply := b.waits(t, key)
+	b.drain()
 	if reply.Retry < 100*time.Millisecond {
 		t.Fatalf("it polls: every %v", reply.Retry)
 	}
 	swallow.Store(true)
 	start := time.Now()
 	a.release(t, held)
-	b.await(t, r)
-	if took := time.Since(start); took > 400*time.Millisecond {
+	b.follow(t, r, reply)
+	if took := time.Since(start); took > 500*time.Millisecond {
 		t.Errorf("granted after %v", took)
 	}
 }

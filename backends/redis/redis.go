@@ -10,6 +10,9 @@
 // The driver never sends a command twice by itself. It would do so after a
 // timeout, when the first copy may have been executed; resending is safe only
 // with the same token, and the key actor does that.
+//
+// A session is told by pub/sub when its turn has come and when others wait for
+// what it holds. See inbox for what happens while that doesn't get through.
 package redis
 
 import (

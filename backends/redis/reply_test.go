@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/turnstile-go/turnstile/backends"
 )
 
@@ -68,5 +70,32 @@ func TestALeaseIsNeverShorterThanAskedFor(t *testing.T) {
 		if got := millis(d); got != want {
 			t.Errorf("millis(%v) = %s, want %s", d, got, want)
 		}
+	}
+}
+
+// What has to be asked at once must not become a storm, nor what was refused.
+func TestReconnectsSlowDown(t *testing.T) {
+	down := errors.New("connection refused")
+	p := pace{}
+	if d := p.next(down); d != 0 {
+		t.Errorf("the first comes after %v", d)
+	}
+	for last, n := time.Duration(0), 0; n < 20; n++ {
+		d := p.next(down)
+		if d < last || d < reconnectFirst || d > reconnectMost {
+			t.Fatalf("pause %d is %v, after %v", n, d, last)
+		}
+		last = d
+	}
+	p.connected()
+	if d := p.next(down); d != reconnectMost {
+		t.Errorf("a connection that broke at once makes it %v", d)
+	}
+	p.since = time.Now().Add(-reconnectMost)
+	if d := p.next(down); d != 0 {
+		t.Errorf("after one that lasted it is %v", d)
+	}
+	if d := p.next(goredis.Nil); d != reconnectFirst {
+		t.Errorf("then %v", d)
 	}
 }
