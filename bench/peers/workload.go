@@ -104,7 +104,7 @@ func workloads() []*workload {
 		},
 		{
 			name: "free", title: "one goroutine, a free key",
-			strategies: freeStrategies, columns: []string{acquireP50, acquireP99, pairP50},
+			strategies: freeStrategies, columns: []string{acquireP50, acquireP99, pairP50, stranded},
 			round:   runFree,
 			reaches: []reach{{of: turnstile, column: acquireP50, atMost: 1.2, against: bareAcquire}},
 		},
