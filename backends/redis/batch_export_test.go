@@ -37,18 +37,23 @@ type Faults struct {
 // Dial is a dialer of the driver's.
 func (f *Faults) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, f.Addr)
-	return &faultyConn{conn, f}, err
+	return &faultyConn{Conn: conn, faults: f}, err
 }
 
 type faultyConn struct {
 	net.Conn
 	faults *Faults
+	ended  atomic.Bool // a peer that ended a connection is EOF, which the driver would retry
 }
 
 func (c *faultyConn) Read(p []byte) (int, error) {
+	if c.ended.Load() {
+		return 0, io.EOF
+	}
 	n, err := c.Conn.Read(p)
 	if f := c.faults.Read.Load(); f != nil && n > 0 {
 		if keep, cut := (*f)(p[:n]); cut {
+			c.ended.Store(true)
 			_ = c.Close()
 			if keep == 0 {
 				return 0, io.EOF

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +127,9 @@ func TestACommandThatWaitedInVainDidNotRun(t *testing.T) {
 	var notRun []backends.Request
 	for range 200 { // the more batches are stuck, the longer the next one waits
 		r := newRequest(newKey(t))
-		reply, err := b.Acquire(within(t, 2*time.Millisecond), r)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2*time.Millisecond, cancel)
+		reply, err := b.Acquire(ctx, r)
 		wantFailed(t, r, reply, err, reply.Outcome)
 		if reply.Outcome == backends.NotRun {
 			notRun = append(notRun, r)
@@ -188,7 +191,7 @@ type muteConn struct {
 }
 
 func (c *muteConn) Write(p []byte) (int, error) {
-	if len(p) > 200 && !c.mute.Load() { // a script, and no handshake
+	if bytes.Contains(p, []byte("evalsha")) && !c.mute.Load() {
 		if c.stuck.Add(-1) >= 0 {
 			c.mute.Store(true)
 		} else {
@@ -211,24 +214,39 @@ func TestCloseLetsNobodyHang(t *testing.T) {
 			if err := server.Pause(); err != nil {
 				t.Fatal(err)
 			}
-			failed := make(chan error, 300)
-			for range cap(failed) {
-				go func() { // ends with Close, or its context
-					_, err := b.Acquire(within(t, 2*time.Second), newRequest(newKey(t)))
-					failed <- err
-				}()
+			wait := occupy(t, b)
+			errs := make(chan error, 10)
+			call := func() { // ends with Close, or the batch's budget
+				_, err := b.Acquire(bounded(t), newRequest(newKey(t)))
+				errs <- err
 			}
-			eventually(t, "batches are out", func() bool { _, batches, _ := b.Out(); return batches > 1 })
+			// Batches get stuck until the next one takes its time to leave.
+			const stuck = 8
+			for n := 1; n <= stuck; n++ {
+				go call()
+				eventually(t, "another batch is out", func() bool { _, batches, _ := b.Out(); return batches == n })
+			}
+			go call()
+			eventually(t, "one waits", func() bool { _, _, pending := b.Out(); return pending == 1 })
 			start := time.Now()
 			_ = b.Close()
-			for range cap(failed) {
-				if err := <-failed; !errors.Is(err, backends.ErrUnavailable) || owned && !errors.Is(err, backends.ErrClosed) {
-					t.Errorf("%v, want unavailable, and closed with an owned client", err)
+			var closed int
+			for range stuck + 1 {
+				err := <-errs
+				if errors.Is(err, backends.ErrClosed) {
+					closed++
 				}
+				if !errors.Is(err, backends.ErrUnavailable) {
+					t.Errorf("%v, want unavailable", err)
+				}
+			}
+			if owned && closed != stuck+1 || closed == 0 {
+				t.Errorf("%d callers were told that it is closed", closed)
 			}
 			if took := time.Since(start); owned && took > time.Second || took > 4*time.Second {
 				t.Errorf("took %v", took)
 			}
+			wait()
 		})
 	}
 }
