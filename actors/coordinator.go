@@ -24,7 +24,7 @@ type Config struct {
 	MaxWaiters int
 	Logger     *slog.Logger
 
-	// IdleAfter is how long an actor stays with nothing to do (default 250 ms):
+	// IdleAfter is how long an actor stays with nothing to do (default 1 s):
 	// long enough that a goroutine in a loop meets the same actor again, short
 	// enough that a million keys used once are soon gone.
 	IdleAfter time.Duration
@@ -32,7 +32,7 @@ type Config struct {
 
 const (
 	defaultTenure     = 20 * time.Millisecond
-	defaultIdleAfter  = 250 * time.Millisecond
+	defaultIdleAfter  = time.Second
 	defaultMaxWaiters = 10_000
 
 	// callTimeout bounds one backend call, a release that somebody waits for,
