@@ -53,6 +53,9 @@ func (a *keyActor) start(c *call) (done bool) {
 	if c.verb == renewing {
 		c.budget = a.renewalBudget()
 	}
+	if a.closing {
+		c.budget = min(c.budget, max(instant(a.c.closeBy.Load()).sub(c.began), time.Millisecond))
+	}
 	if a.c.can.Immediate {
 		c.run(a.c.ctx, a.c)
 		return true

@@ -63,6 +63,7 @@ type Coordinator struct {
 	closed    chan struct{} // closed when Close is done
 	drained   chan struct{} // a slot: an actor retired while closing
 	shut      atomic.Bool
+	closeBy   atomic.Int64 // the instant until which Close waits for the backend
 	closeErr  error
 	closeErrs sync.Mutex
 }
@@ -190,6 +191,7 @@ func (c *Coordinator) Stats() Stats {
 func (c *Coordinator) Close() error {
 	var err error
 	c.closing.Do(func() {
+		c.closeBy.Store(int64(c.clock.now().add(callTimeout)))
 		c.shut.Store(true)
 		c.directory.close()
 		c.drain()

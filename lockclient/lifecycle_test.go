@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
 // TestCancelledAcquiresLeaveNoHold lets 10 000 acquires be cancelled around
@@ -358,3 +359,38 @@ type closeCounter struct {
 func (b *closeCounter) Close() error { b.closed.Add(1); return nil }
 
 var _ backends.Backend = (*closeCounter)(nil)
+
+// TestCloseIsBoundedOnAServerThatHangs stops Redis under a waiter, whose attempt
+// is under way, and would be cancelled after it.
+func TestCloseIsBoundedOnAServerThatHangs(t *testing.T) {
+	server := servers.Redis(t)
+	holder := openClient(t, Config{Backend: server.URL()})
+	c, err := Open(Config{Backend: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := acquire(t, holder, "k", Expires(time.Minute))
+	waiting := make(chan error, 1)
+	go func() { // ends with its acquire
+		_, err := c.Acquire(t.Context(), "k")
+		waiting <- err
+	}()
+	eventually(t, 5*time.Second, "it waits", func() bool { return c.Stats().Waiters == 1 })
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	calls := c.Stats().BackendCalls
+	eventually(t, 5*time.Second, "an attempt hangs", func() bool { return c.Stats().BackendCalls > calls })
+	start := time.Now()
+	_ = c.Close() // may say what it could not give back
+	if d := time.Since(start); d > 2500*time.Millisecond {
+		t.Errorf("Close took %v, want at most 2 s", d)
+	}
+	if err := <-waiting; !errors.Is(err, ErrClosed) {
+		t.Errorf("the waiter got %v, want ErrClosed", err)
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	release(t, lock)
+}

@@ -131,6 +131,10 @@ func checkBackend(backend string) error {
 	if u.Scheme == "" {
 		return usage("backend %q is not a URL: write file:///DIR, redis://HOST:PORT/DB", mask(backend))
 	}
+	if u.Scheme == "embedded" {
+		// Each command is a process of its own: it would exclude nobody, in silence.
+		return usage("embedded:// locks within one process, so between commands it excludes nobody: use file:///DIR or redis://HOST:PORT/DB")
+	}
 	return nil
 }
 
