@@ -248,6 +248,12 @@ func (a *keyActor) collapse(err error) {
 	a.call = nil
 	// Not at once: what panicked may do so again.
 	a.retryAt = now.add(mostBackoff)
+	if a.closing && a.c.ctx.Err() != nil {
+		// Close has been patient. What panics on its way to the backend would
+		// keep it waiting for ever: the lease ends by its ttl.
+		a.settling, a.pending = 0, 0
+		a.c.failed(err)
+	}
 	a.arm(now)
 	a.rest(now)
 }
