@@ -1,0 +1,181 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// A slowLog counts what is logged, and takes a millisecond for it: whoever logs
+// in a circle then shows in virtual time, which would stand still otherwise.
+type slowLog struct{ n *atomic.Int64 }
+
+func (slowLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l slowLog) WithAttrs([]slog.Attr) slog.Handler     { return l }
+func (l slowLog) WithGroup(string) slog.Handler          { return l }
+func (l slowLog) Handle(context.Context, slog.Record) error {
+	l.n.Add(1)
+	time.Sleep(time.Millisecond) // virtual
+	return nil
+}
+
+// unnamable is an attempt number that no token can be made of, so that a call
+// for it panics in the actor: the fault of ours that these tests need.
+const unnamable = backends.MaxAttempt + 1
+
+// spoil lets every key actor that c spawns from now on begin in a state of the
+// test's choice.
+func spoil(c *Coordinator, state func(*keyActor)) {
+	c.directory.spawn = func(e *entry) actor.Actor {
+		a := newKeyActor(c, e)
+		state(a)
+		return a
+	}
+}
+
+// Review M8, mended in cbdb790: the actor tried again at once what had just
+// panicked, and did nothing else, for ever.
+func TestWhatPanicsIsNotTriedAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged atomic.Int64
+		c, err := New(&grantAll{}, Config{Logger: slog.New(slowLog{&logged})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoil(c, func(a *keyActor) { a.settle(unnamable, cancelling, a.c.clock.now().add(time.Hour)) })
+		h := begin(t, c, Spec{Expires: time.Second})
+		if _, err := h.Wait(nil); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("the waiter got %v, want ErrUnavailable", err)
+		}
+		time.Sleep(10 * time.Second) // virtual
+		if n := logged.Load(); n < 2 || n > 21 {
+			t.Errorf("%d panics in 10 s, want one each half second", n)
+		}
+		_ = c.Close() // says what was not settled
+	})
+}
+
+// Review M8: an actor that panicked at whatever it was asked never retired, and
+// Close waited for it.
+func TestCloseReturnsAlsoWhenAKeyDoesNothingButPanic(t *testing.T) {
+	for name, state := range map[string]func(*keyActor){
+		"on its way to settle an attempt": func(a *keyActor) { a.settle(unnamable, cancelling, a.c.clock.now().add(time.Hour)) },
+		"on its way to give a lease back": func(a *keyActor) {
+			now := a.c.clock.now()
+			a.lease = lease{own: true, attempt: unnamable, holds: 1, deadline: now.add(time.Hour), ends: now.add(time.Hour)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, err := New(&grantAll{}, Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				spoil(c, state)
+				if !c.directory.post("k", func(*entry) any { return tick{} }) {
+					t.Fatal("the coordinator is closed")
+				}
+				synctest.Wait()
+				start := time.Now()
+				if err := c.Close(); !errors.Is(err, backends.ErrUnavailable) {
+					t.Errorf("close: %v, want ErrUnavailable for what was not given back", err)
+				}
+				if d := time.Since(start); d > callTimeout+time.Second {
+					t.Errorf("close took %v", d)
+				}
+			})
+		})
+	}
+}
+
+// Review M8: the wire format has no number for an attempt after the last, and the
+// key that first needed one panicked for ever.
+func TestAClientWhoseAttemptsAreUsedUpSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged atomic.Int64
+		c := newCoordinator(t, &grantAll{}, Config{Logger: slog.New(slowLog{&logged})})
+		c.attempts.Store(backends.MaxAttempt - 1)
+		if err := hold(t, c, Spec{Expires: time.Second}).Release(); err != nil {
+			t.Errorf("the last attempt: %v", err)
+		}
+		for _, spec := range []Spec{{Expires: time.Second}, {Expires: time.Second, Try: true, Timeout: time.Second}} {
+			h := begin(t, c, spec)
+			if _, err := h.Wait(nil); !errors.Is(err, backends.ErrUnavailable) || errors.Is(err, backends.ErrTimeout) {
+				t.Errorf("try %v: %v, want ErrUnavailable at once", spec.Try, err)
+			}
+		}
+		if n := logged.Load(); n > 0 {
+			t.Errorf("%d lines were logged", n)
+		}
+	})
+}
+
+// A brokenLog panics.
+type brokenLog struct{ slowLog }
+
+func (brokenLog) Handle(context.Context, slog.Record) error { panic("a fault in the user's logger") }
+
+// Review M9, mended in cbdb790: a panic of the user's logger, met while a panic of
+// ours was being logged, took the process down.
+func TestALoggerThatPanicsCostsNoKey(t *testing.T) {
+	c := newCoordinator(t, &grantAll{}, Config{Logger: slog.New(brokenLog{})})
+	h := hold(t, c, Spec{Expires: time.Minute}) // its loss is logged as well
+	ctx := h.Context(t.Context())
+	h.entry.post("a message that no key actor knows")
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, backends.ErrLost) {
+		t.Errorf("the hold ended by %v, want ErrLost", cause)
+	}
+	if err := hold(t, c, Spec{Expires: time.Minute}).Release(); err != nil {
+		t.Errorf("the key afterwards: %v", err)
+	}
+}
+
+// Review M9: the same when it is a panic of the backend that is logged.
+func TestALoggerThatPanicsCostsNoCall(t *testing.T) {
+	b := &panicky{}
+	b.left.Store(1)
+	c := newCoordinator(t, b, Config{Logger: slog.New(brokenLog{})})
+	if err := hold(t, c, Spec{Expires: time.Minute}).Release(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Review M10, mended in cbdb790: a release that panicked was answered twice, and
+// the second answer was found in the pooled channel by an acquire of another key.
+func TestAReleaseThatPanicsIsAnsweredOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(&grantAll{}, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a *keyActor
+		spoil(c, func(spawned *keyActor) { a = spawned })
+		h := hold(t, c, Spec{Expires: time.Minute})
+		synctest.Wait() // the actor is idle: its state may be touched
+		a.lease.attempt = unnamable
+		// As Release does it, with a channel that can be looked at afterwards.
+		reply := make(chan error, 1)
+		h.released.Store(true)
+		h.reply = reply
+		h.entry.post(release{h})
+		if err := <-reply; !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("release: %v, want ErrUnavailable", err)
+		}
+		synctest.Wait()
+		select {
+		case err := <-reply:
+			t.Errorf("a second answer: %v", err)
+		default:
+		}
+		_ = c.Close() // says that the lease was not given back
+	})
+}

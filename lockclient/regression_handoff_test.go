@@ -1,0 +1,210 @@
+package lockclient
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// M4: where no push tells that others wait, a lease lingered for all of Linger
+// with somebody else waiting.
+func TestWithoutWakesALeaseLingersNoLongerThanATenure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const tenure = 50 * time.Millisecond
+		s := newStore()
+		c := newOver(t, newFake(s, 1, faults{}), Config{Linger: time.Hour, Tenure: tenure})
+		lock := acquire(t, c, "k", Expires(time.Minute))
+		if l, _ := s.lease("k"); time.Until(l.ends) > 2*time.Minute {
+			t.Errorf("the lease of a hold of a minute lasts %v", time.Until(l.ends))
+		}
+		release(t, lock)
+		time.Sleep(tenure - time.Millisecond) // virtual
+		if _, held := s.lease("k"); !held {
+			t.Error("the lease does not linger at all")
+		}
+		time.Sleep(2 * time.Millisecond) // virtual
+		if l, held := s.lease("k"); held {
+			t.Errorf("the lease stays for another %v", time.Until(l.ends))
+		}
+	})
+}
+
+// A pushingBackend declares wakes; none is ever due here.
+type pushingBackend struct{ *fakeBackend }
+
+func (pushingBackend) Capabilities() backends.Capabilities {
+	return backends.Capabilities{Name: "fake", Exclusive: true, Wakes: true}
+}
+
+// M5: PollerGap was looked at by holds alone, so a lease that lingered kept
+// pollers from the key for all of Linger.
+func TestALeaseThatLingersMakesItsPollerGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const gap = 100 * time.Millisecond
+		s := newStore()
+		c := newOver(t, pushingBackend{newFake(s, 1, faults{})}, Config{Linger: time.Hour, PollerGap: gap})
+		start := time.Now()
+		release(t, acquire(t, c, "k"))
+		time.Sleep(10*gap - time.Millisecond) // virtual
+		if _, held := s.lease("k"); !held {
+			t.Error("the lease does not linger until the gap is due")
+		}
+		time.Sleep(2 * time.Millisecond) // virtual
+		if _, held := s.lease("k"); held {
+			t.Error("the gap is due, and the key is kept")
+		}
+		lock := acquire(t, c, "k")
+		if d := time.Since(start); d < 11*gap || d > 11*gap+10*time.Millisecond {
+			t.Errorf("the key was taken back %v after it was first taken, want all of the gap that is due after %v", d, 10*gap)
+		}
+		release(t, lock)
+	})
+}
+
+// M6: the lease that NoHandoff wanted back before the next hold was one that
+// excludes nobody, so those who came meanwhile waited for the holder.
+func TestOpenNeverExcludesWithoutHandoffEither(t *testing.T) {
+	c := openClient(t, Config{Backend: "open://", NoHandoff: true})
+	held := acquire(t, c, "k")
+	for _, timeout := range []time.Duration{time.Second, 0} {
+		lock, err := c.Acquire(t.Context(), "k", Timeout(timeout))
+		if err != nil {
+			t.Errorf("timeout %v: %v", timeout, err)
+			continue
+		}
+		release(t, lock)
+	}
+	release(t, held)
+}
+
+// M7: an extension beyond MaxHold was confirmed, and granted up to MaxHold only;
+// the store's lease grew to all of it.
+func TestAnExtensionBeyondMaxHoldIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		c := newOver(t, newFake(s, 1, faults{}), Config{})
+		lock := acquire(t, c, "k", Expires(time.Second), Renew(), MaxHold(5*time.Second))
+		before := lock.Deadline()
+		if err := lock.Extend(time.Hour); !errors.Is(err, ErrInvalid) {
+			t.Errorf("extend by an hour: %v, want ErrInvalid", err)
+		}
+		if !lock.Deadline().Equal(before) {
+			t.Errorf("the deadline is %v, was %v", lock.Deadline(), before)
+		}
+		if l, _ := s.lease("k"); time.Until(l.ends) > 5*time.Second {
+			t.Errorf("the store's lease lasts %v", time.Until(l.ends))
+		}
+		want := time.Now().Add(3 * time.Second)
+		if err := lock.Extend(3 * time.Second); err != nil || !lock.Deadline().Equal(want) {
+			t.Errorf("extend by 3 s: %v, deadline %v, want %v", err, lock.Deadline(), want)
+		}
+		release(t, lock)
+	})
+}
+
+// A line is who waits for the one key of some lineBackends.
+type line struct {
+	mu   sync.Mutex // protects what follows
+	want map[backends.Session]bool
+	told time.Time // when somebody was first answered Held
+	back time.Time // when the lease was first given back after that
+}
+
+// A lineBackend polls, like file://: that another session waits shows in the
+// reply of a renewal, and nowhere else. Who waits is served before who has just
+// had the key.
+type lineBackend struct {
+	*fakeBackend
+	*line
+}
+
+const lineLatency = time.Millisecond
+
+func (b lineBackend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	time.Sleep(lineLatency) // virtual
+	b.line.mu.Lock()
+	defer b.line.mu.Unlock()
+	me := r.Token.Session()
+	delete(b.want, me)
+	held := backends.Reply{Outcome: backends.Held, Retry: 10 * time.Millisecond}
+	if len(b.want) > 0 {
+		return held, nil
+	}
+	p, err := b.fakeBackend.Acquire(ctx, r)
+	if p.Outcome == backends.Held {
+		b.want[me] = true
+		if b.told.IsZero() {
+			b.told = time.Now()
+		}
+	}
+	return p, err
+}
+
+func (b lineBackend) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
+	time.Sleep(lineLatency) // virtual
+	p, err := b.fakeBackend.Renew(ctx, a, ttl, known)
+	b.line.mu.Lock()
+	defer b.line.mu.Unlock()
+	p.Contended = len(b.want) > 0
+	return p, err
+}
+
+func (b lineBackend) Release(ctx context.Context, a backends.Attempt) error {
+	b.line.mu.Lock()
+	if !b.told.IsZero() && b.back.IsZero() {
+		b.back = time.Now()
+	}
+	b.line.mu.Unlock()
+	return b.fakeBackend.Release(ctx, a)
+}
+
+// L4 by polling: a process that handed a hot key from goroutine to goroutine
+// learned that another waited only when its lease ran short, which with a Linger
+// of a minute was 20 s later.
+func TestAHotQueueThatIsToldByPollingHandsTheKeyOn(t *testing.T) {
+	const tenure, hold = 100 * time.Millisecond, 5 * time.Millisecond
+	for _, linger := range []time.Duration{0, time.Minute} {
+		t.Run("linger "+linger.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, l := newStore(), &line{want: map[backends.Session]bool{}}
+				hot := newOver(t, lineBackend{newFake(s, 1, faults{}), l}, Config{Tenure: tenure, Linger: linger})
+				other := newOver(t, lineBackend{newFake(s, 2, faults{}), l}, Config{Tenure: tenure})
+				ctx, stop := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				for range 3 {
+					wg.Go(func() {
+						for ctx.Err() == nil {
+							lock, err := hot.Acquire(t.Context(), "k")
+							if err != nil {
+								t.Error(err)
+								return
+							}
+							time.Sleep(hold) // virtual
+							release(t, lock)
+						}
+					})
+				}
+				time.Sleep(time.Second) // virtual: the queue is hot, and no renewal is due by chance
+				start := time.Now()
+				lock := acquire(t, other, "k")
+				waited := time.Since(start)
+				release(t, lock)
+				stop()
+				wg.Wait()
+
+				back := l.back.Sub(l.told)
+				if least, most := tenure, tenure*3/2+lineLatency+2*hold; back < least || back > most {
+					t.Errorf("the lease went back %v after another process began to wait, want %v to %v", back, least, most)
+				}
+				if most := tenure*3/2 + 2*hold + 20*time.Millisecond; waited > most { // a poll later
+					t.Errorf("the other process waited %v, want at most %v", waited, most)
+				}
+			})
+		})
+	}
+}
