@@ -96,6 +96,22 @@ func TestCloseReturnsAlsoWhenAKeyDoesNothingButPanic(t *testing.T) {
 	}
 }
 
+// Review M8: an actor whose only message was its panic was never told that it was
+// idle, and stayed.
+func TestAnActorThatPanickedRetires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, &grantAll{}, Config{})
+		if !c.directory.post("k", func(*entry) any { return "a message that no key actor knows" }) {
+			t.Fatal("the coordinator is closed")
+		}
+		time.Sleep(2 * defaultIdleAfter) // virtual
+		synctest.Wait()
+		if n := c.Stats().LiveKeys; n != 0 {
+			t.Errorf("%d keys are live", n)
+		}
+	})
+}
+
 // Review M8: the wire format has no number for an attempt after the last, and the
 // key that first needed one panicked for ever.
 func TestAClientWhoseAttemptsAreUsedUpSaysSo(t *testing.T) {

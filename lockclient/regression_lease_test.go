@@ -3,6 +3,7 @@ package lockclient
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -209,6 +210,27 @@ func TestCloseTriesAReleaseAgain(t *testing.T) {
 		}
 		if l, held := s.lease("k"); held {
 			t.Errorf("the lease was left to its end, in %v", time.Until(l.ends))
+		}
+	})
+}
+
+// H8: a release that waited for its next try when Close's patience ended kept
+// Close waiting for up to half a second more.
+func TestCloseGivesUpWhenItsPatienceEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &failFirst{fakeBackend: newFake(newStore(), 1, faults{})}
+		b.left.Store(math.MaxInt64)
+		c, err := New(b, Config{KeyPrefix: NoPrefix})
+		if err != nil {
+			t.Fatal(err)
+		}
+		acquire(t, c, "k", Expires(time.Hour))
+		start := time.Now()
+		if err := c.Close(); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("close: %v, want ErrUnavailable", err)
+		}
+		if d := time.Since(start); d != 2*time.Second {
+			t.Errorf("close took %v, want 2 s", d)
 		}
 	})
 }
