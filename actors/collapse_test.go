@@ -142,17 +142,19 @@ func (brokenLog) Handle(context.Context, slog.Record) error { panic("a fault in 
 // Review M9, mended in cbdb790: a panic of the user's logger, met while a panic of
 // ours was being logged, took the process down.
 func TestALoggerThatPanicsCostsNoKey(t *testing.T) {
-	c := newCoordinator(t, &grantAll{}, Config{Logger: slog.New(brokenLog{})})
-	h := hold(t, c, Spec{Expires: time.Minute}) // its loss is logged as well
-	ctx := h.Context(t.Context())
-	h.entry.post("a message that no key actor knows")
-	<-ctx.Done()
-	if cause := context.Cause(ctx); !errors.Is(cause, backends.ErrLost) {
-		t.Errorf("the hold ended by %v, want ErrLost", cause)
-	}
-	if err := hold(t, c, Spec{Expires: time.Minute}).Release(); err != nil {
-		t.Errorf("the key afterwards: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, &grantAll{}, Config{Logger: slog.New(brokenLog{})})
+		h := hold(t, c, Spec{Expires: time.Minute}) // its loss is logged as well
+		ctx := h.Context(t.Context())
+		h.entry.post("a message that no key actor knows")
+		<-ctx.Done()
+		if cause := context.Cause(ctx); !errors.Is(cause, backends.ErrLost) {
+			t.Errorf("the hold ended by %v, want ErrLost", cause)
+		}
+		if err := hold(t, c, Spec{Expires: time.Minute}).Release(); err != nil {
+			t.Errorf("the key afterwards: %v", err)
+		}
+	})
 }
 
 // Review M9: the same when it is a panic of the backend that is logged.

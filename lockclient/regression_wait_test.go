@@ -144,6 +144,7 @@ type stuckRelease struct {
 }
 
 func (b *stuckRelease) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	time.Sleep(time.Millisecond) // virtual: so the caller sees the end before the grant
 	defer close(b.granted)
 	return b.fakeBackend.Acquire(ctx, r)
 }
