@@ -64,6 +64,9 @@ func TestForbidden(t *testing.T) {
 		{"lockclient", "scripts", true},
 		{"lockclient", "bench", true},
 		{"lockclient", "cmd/turnstile", true},
+		{"faults", "lockclient", false},
+		{"faults", "backends/redis", true},
+		{"lockclient", "faults", true},
 	} {
 		if got := forbidden(c.from, c.to) != ""; got != c.bad {
 			t.Errorf("forbidden(%s, %s) = %v, want %v", c.from, c.to, got, c.bad)
@@ -96,6 +99,7 @@ func forbidden(from, to string) string {
 		"lockclient":         {"actors", "backends"},
 		"cmd":                {"lockclient", "backends"},
 		"bench":              {"lockclient", "actors", "backends", "scripts", "internal"},
+		"faults":             {"lockclient", "actors", "backends", "internal"},
 		"internal":           {},
 	}
 	switch {

@@ -1,0 +1,20 @@
+// Package faults tries Turnstile on real Redis servers, as a whole and from
+// outside: through the public API of lockclient, with several processes at
+// once, and with every kind of trouble that a server, a network or a stopped
+// or killed process can make.
+//
+// It holds tests only. What they check of every run is the same:
+//
+//  1. claimed holds never overlap, measured on one clock for all processes
+//  2. fences grow strictly in the order of the grants
+//  3. nothing is left behind: no key but companions that expire by themselves,
+//     no queue, no subscription, no goroutine
+//
+// The tests of package backends/redis look at single calls; here it is what
+// callers see that counts. By default the runs are short; with
+//
+//	go test ./faults -long
+//
+// they last as long as is promised of a release: 10 s of contention, 30 s of
+// killed processes.
+package faults
