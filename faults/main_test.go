@@ -1,0 +1,173 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+// long is for a machine that has nothing else to do; see the package's doc.
+var long = flag.Bool("long", false, "run the multi-process tests for 10 s and 30 s")
+
+const (
+	// heartbeat is what a lost message may cost (design §9).
+	heartbeat = 300 * time.Millisecond
+	// tenure is the default of Config.Tenure.
+	tenure = 20 * time.Millisecond
+	// jitter is what two shared cores under other packages' tests may add to any
+	// wait: a bound without it would test the machine.
+	jitter = 250 * time.Millisecond
+)
+
+// TestMain is a worker as well: the processes of a test are the test's binary.
+func TestMain(m *testing.M) {
+	if text, ok := os.LookupEnv(workerEnv); ok {
+		if err := work(text, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "worker of a test:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	// The driver's own log of each failed dial would bury a failing test's words.
+	goredis.SetLogger(silent{})
+	goleak.VerifyTestMain(m)
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+// l1 is how long after a crash the next grant may come (design §6).
+func l1(expires time.Duration) time.Duration { return expires*102/100 + time.Second }
+
+// redisServer starts a server for one test, with a client of the test's own to
+// look inside. The test's end checks that nothing was left: on the server when
+// all clients are closed, and in this process when the server is gone.
+func redisServer(t *testing.T, args ...string) (*servers.Server, *goredis.Client) {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+	server := servers.Redis(t, args...)
+	inside := server.RedisClient(t, nil)
+	t.Cleanup(func() { wantNothingLeft(t, inside) })
+	return server, inside
+}
+
+// wantNothingLeft checks what a server keeps after its last client.
+func wantNothingLeft(t *testing.T, inside *goredis.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	// A server may notice a killed process's connection a little late.
+	eventually(t, 2*time.Second, "no subscription is left", func() bool {
+		channels, err := inside.PubSubChannels(ctx, "*").Result()
+		return err == nil && len(channels) == 0
+	})
+	keys, err := inside.Keys(ctx, "*").Result()
+	if err != nil {
+		t.Errorf("what is left: %v", err)
+	}
+	for _, key := range keys {
+		ttl := inside.PTTL(ctx, key).Val()
+		if kind := inside.Type(ctx, key).Val(); kind != "hash" || !strings.HasSuffix(key, "}:turnstile") || ttl <= 0 || ttl > 2*time.Minute {
+			t.Errorf("left behind: %s %q, ttl %v", kind, key, ttl)
+		}
+	}
+}
+
+// open opens a client that the test's end closes. owner names it in messages.
+func open(t *testing.T, url, owner string) *lockclient.Client {
+	t.Helper()
+	c, err := lockclient.Open(lockclient.Config{Backend: url, Owner: owner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close of %s: %v", owner, err)
+		}
+	})
+	return c
+}
+
+func acquire(t *testing.T, c *lockclient.Client, key string, opts ...lockclient.Option) *lockclient.Lock {
+	t.Helper()
+	lock, err := c.Acquire(t.Context(), key, opts...)
+	if err != nil {
+		t.Fatalf("acquire: %v", err)
+	}
+	return lock
+}
+
+func release(t *testing.T, lock *lockclient.Lock) {
+	t.Helper()
+	if err := lock.Release(); err != nil {
+		t.Errorf("release: %v", err)
+	}
+}
+
+// A grant is what became of an acquire that ran beside the test.
+type grant struct {
+	lock *lockclient.Lock
+	err  error
+	took time.Duration
+}
+
+// acquiring starts an acquire; the channel gets its outcome. It ends by its own
+// timeout at the latest.
+func acquiring(t *testing.T, c *lockclient.Client, key string, opts ...lockclient.Option) <-chan grant {
+	t.Helper()
+	out := make(chan grant, 1)
+	start := time.Now()
+	ctx := t.Context()
+	go func() { // ends with its acquire
+		lock, err := c.Acquire(ctx, key, opts...)
+		out <- grant{lock, err, time.Since(start)}
+	}()
+	return out
+}
+
+// granted takes the outcome of an acquire that has to succeed within d.
+func granted(t *testing.T, out <-chan grant, d time.Duration) *lockclient.Lock {
+	t.Helper()
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case g := <-out:
+		if g.err != nil {
+			t.Fatalf("acquire: %v", g.err)
+		}
+		return g.lock
+	case <-late.C:
+		t.Fatalf("no grant within %v", d)
+	}
+	return nil
+}
+
+// eventually polls until cond holds; it fails the test after patience.
+func eventually(t *testing.T, patience time.Duration, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for !cond() {
+		select {
+		case <-poll.C:
+		case <-deadline.C:
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}

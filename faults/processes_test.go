@@ -1,0 +1,286 @@
+//go:build unix
+
+package faults
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// sent is how many commands clients sent that locking is made of. PUBLISH also
+// counts those of the scripts, so it is rather too many.
+func sent(t *testing.T, inside *goredis.Client) (n int) {
+	t.Helper()
+	stats, err := inside.Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`cmdstat_(?:evalsha|eval|script\|load|publish|subscribe|ping):calls=(\d+)`).FindAllStringSubmatch(stats, -1) {
+		calls, _ := strconv.Atoi(m[1])
+		n += calls
+	}
+	return n
+}
+
+// TestFourProcessesShareOneKey is 64 goroutines in four processes.
+func TestFourProcessesShareOneKey(t *testing.T) {
+	server, inside := redisServer(t)
+	length := 4 * time.Second
+	if *long {
+		length = 10 * time.Second
+	}
+	var workers []*worker
+	for range 4 {
+		workers = append(workers, start(t, spec{URL: server.URL(), Key: "hot", Goroutines: 16, Expires: 10 * time.Second}))
+	}
+	before := sent(t, inside)
+	for _, w := range workers {
+		w.say("begin")
+	}
+	// From when all of them have had the key: their starts are not the lock's doing.
+	for _, w := range workers {
+		eventually(t, 5*time.Second, "each process has had the key", func() bool { return w.ledger.len() > 0 })
+	}
+	from := stamp()
+	rest(t.Context(), length)
+	to := stamp()
+	for _, w := range workers {
+		w.say("stop")
+	}
+	var lists [][]entry
+	for i, w := range workers {
+		w.finish()
+		lists = append(lists, w.entries(i))
+	}
+	commands := sent(t, inside) - before
+	all, err := merge(lists...)
+	if err != nil {
+		t.Error(err)
+	}
+	counts := make([]int, len(workers))
+	for i, list := range lists {
+		for _, e := range list {
+			if e.granted >= from && e.granted < to {
+				counts[i]++
+			}
+		}
+		if gap, _ := longestGap(list, from, to); gap > time.Second {
+			t.Errorf("process %d had to wait for %v", i, gap)
+		} else {
+			t.Logf("process %d: %d holds, longest wait %v", i, counts[i], gap)
+		}
+	}
+	each := float64(commands) / float64(len(all))
+	t.Logf("%d holds, %.0f a second; Jain %.4f; %.5f commands a hold", len(all), float64(len(all))/length.Seconds(), jain(counts), each)
+	if jain(counts) < 0.95 {
+		t.Errorf("Jain over processes %.4f: %v", jain(counts), counts)
+	}
+	if each > 0.05 {
+		t.Errorf("%.4f Redis commands a hold", each)
+	}
+}
+
+// A raid kills four of eight processes again and again, at random times that
+// are so far apart, and starts new ones in their place.
+type raid struct {
+	length         time.Duration
+	pause, further time.Duration // from kill to kill: pause, and up to further more
+	// each is what a kill may cost beyond L1 if it falls into what the one before
+	// still costs: a dead waiter that counts as alive is given the lock, for a second.
+	each time.Duration
+}
+
+// A kill costs the others the dead holder's lease, or a dead waiter's second.
+func TestAKilledProcessStallsNobodyBeyondL1(t *testing.T) {
+	r := raid{length: 6 * time.Second, pause: 2100 * time.Millisecond, further: 500 * time.Millisecond}
+	if *long {
+		r.length = 30 * time.Second
+	}
+	r.run(t)
+}
+
+// Where both meet, they cost both.
+func TestAStormOfKillsCostsASecondEach(t *testing.T) {
+	r := raid{length: 4 * time.Second, pause: 100 * time.Millisecond, further: 800 * time.Millisecond, each: time.Second}
+	if *long {
+		r.length = 30 * time.Second
+	}
+	r.run(t)
+}
+
+func (r raid) run(t *testing.T) {
+	t.Helper()
+	server, _ := redisServer(t)
+	s := spec{URL: server.URL(), Key: "deadly", Goroutines: 2, Section: 2 * time.Millisecond, Expires: 400 * time.Millisecond}
+	launch := func() *worker {
+		w := start(t, s)
+		w.say("begin")
+		return w
+	}
+	var living, dead []*worker // the first four of the living survive
+	for range 8 {
+		living = append(living, launch())
+	}
+	eventually(t, 5*time.Second, "all take part", func() bool {
+		return !slices.ContainsFunc(living, func(w *worker) bool { return w.ledger.len() == 0 })
+	})
+	from := stamp()
+	for time.Duration(stamp()-from) < r.length {
+		i := 4 + rand.N(4)
+		living[i].kill()
+		dead = append(dead, living[i])
+		living[i] = launch()
+		rest(t.Context(), r.pause+rand.N(r.further))
+	}
+	// What the last of the dead left in the queue counts as alive for a second;
+	// the survivors' next turns clear it away.
+	rest(t.Context(), time.Second+heartbeat)
+	to := stamp()
+	for _, w := range living {
+		w.say("stop")
+	}
+	var lists [][]entry
+	for i, w := range slices.Concat(living, dead) {
+		if w.killed == 0 {
+			w.finish()
+		}
+		lists = append(lists, w.entries(i))
+	}
+	if _, err := merge(lists...); err != nil {
+		t.Error(err)
+	}
+	survivors, _ := merge(lists[:4]...)
+	r.checkStalls(t, survivors, dead, l1(s.Expires), from, to)
+}
+
+// checkStalls looks at each pause between the survivors' grants, up to the last.
+func (r raid) checkStalls(t *testing.T, survivors []entry, dead []*worker, most time.Duration, from, to int64) {
+	t.Helper()
+	var worst time.Duration
+	last := from
+	look := func(now int64) {
+		gap, kills := time.Duration(now-last), 0
+		for _, w := range dead {
+			if w.killed > last-int64(time.Second) && w.killed < now {
+				kills++
+			}
+		}
+		allowed := most + time.Duration(max(kills-1, 0))*r.each
+		if gap > allowed+jitter {
+			t.Errorf("the survivors stalled for %v: %d kills allow %v", gap, kills, allowed)
+		}
+		worst = max(worst, gap)
+		last = now
+	}
+	for _, e := range survivors {
+		if e.granted > from && e.granted <= to {
+			look(e.granted)
+		}
+	}
+	look(to)
+	t.Logf("%d kills, %d holds of survivors, longest stall %v (L1 %v)", len(dead), len(survivors), worst, most)
+}
+
+// TestAThirdProcessIsHeardToo: the third begins to wait when the lock has gone
+// from the first to the second, whose session it never met before.
+func TestAThirdProcessIsHeardToo(t *testing.T) {
+	server, _ := redisServer(t)
+	s := spec{URL: server.URL(), Key: "relay", Goroutines: 16, Expires: 10 * time.Second}
+	first, second := start(t, s), start(t, s)
+	s.Goroutines, s.Pause = 1, 30*time.Millisecond // it comes back, and is a newcomer each time
+	third := start(t, s)
+	first.say("begin")
+	eventually(t, 5*time.Second, "the first has it", func() bool { return first.ledger.len() > 0 })
+	second.say("begin")
+	eventually(t, 5*time.Second, "the second has it", func() bool { return second.ledger.len() > 0 })
+	first.say("stop") // now the second is alone, and hands over as it likes
+	first.finish()
+	alone := second.ledger.len()
+	eventually(t, 5*time.Second, "the second goes on alone", func() bool { return second.ledger.len() > alone+5000 })
+	third.say("begin")
+	eventually(t, 20*time.Second, "the third has had 30 holds", func() bool { return third.ledger.len() >= 30 })
+	third.say("stop")
+	third.finish()
+	second.say("stop")
+	second.finish()
+
+	rival := second.entries(1)
+	newcomer := third.entries(2)
+	if _, err := merge(first.entries(0), rival, newcomer); err != nil {
+		t.Error(err)
+	}
+	var waits []time.Duration
+	for _, e := range newcomer {
+		waits = append(waits, time.Duration(e.granted-e.asked))
+	}
+	slices.Sort(waits)
+	median, most := waits[len(waits)/2], waits[len(waits)-1]
+	t.Logf("%d waits beside %d holds: median %v, longest %v", len(waits), len(rival), median, most)
+	if median > 2*tenure {
+		t.Errorf("the third waited %v: the second does not know of it", median)
+	}
+	if most > tenure+heartbeat+jitter {
+		t.Errorf("the third once waited %v", most)
+	}
+}
+
+// TestAStoppedProcessClaimsNothing stops a holder for 2 × expires, a few times.
+func TestAStoppedProcessClaimsNothing(t *testing.T) {
+	server, _ := redisServer(t)
+	s := spec{URL: server.URL(), Key: "frozen", Goroutines: 1, Expires: 500 * time.Millisecond, Claim: true}
+	var workers []*worker
+	for range 2 {
+		w := start(t, s)
+		w.say("begin")
+		workers = append(workers, w)
+	}
+	for round := range 4 {
+		// Whoever has the key is stopped; the other one waits for it.
+		var holder, other *worker
+		eventually(t, 5*time.Second, "one of them has the key", func() bool {
+			for i, w := range workers {
+				n := w.ledger.len()
+				if n == 0 {
+					continue
+				}
+				if c := &w.ledger.claims[n-1]; time.Duration(stamp()-c.ended.Load()) < 10*time.Millisecond {
+					holder, other = w, workers[1-i]
+					return true
+				}
+			}
+			return false
+		})
+		holder.signal(syscall.SIGSTOP)
+		stopped, had := stamp(), other.ledger.len()
+		eventually(t, l1(s.Expires)+jitter, "the other gets the key", func() bool { return other.ledger.len() > had })
+		t.Logf("round %d: the other got it after %v", round, time.Duration(stamp()-stopped))
+		rest(t.Context(), 2*s.Expires-time.Duration(stamp()-stopped))
+		holder.signal(syscall.SIGCONT)
+		resumed := stamp()
+		last := &holder.ledger.claims[holder.ledger.len()-1]
+		rest(t.Context(), 20*time.Millisecond) // what a claim made in spite of it would need
+		if ended := last.ended.Load(); ended > resumed {
+			t.Errorf("round %d: stopped for 2 × expires, and still claimed the key %v after", round, time.Duration(ended-resumed))
+		}
+	}
+	for _, w := range workers {
+		w.say("stop")
+	}
+	for _, w := range workers {
+		w.finish()
+	}
+	all, err := merge(workers[0].entries(0), workers[1].entries(1))
+	if err != nil {
+		t.Error(err)
+	}
+	if len(all) < 5 {
+		t.Errorf("%d claims: the stops changed nothing", len(all))
+	}
+}
