@@ -394,6 +394,9 @@ func TestProcessesTakeTurns(t *testing.T) {
 								t.Errorf("fence %d after %d", lock.Fence(), last)
 							}
 							last = lock.Fence()
+							// Long enough that the others here are back in the queue: the
+							// process would never let go by itself.
+							<-time.After(200 * time.Microsecond)
 							inside.Add(-1)
 							if err := lock.Release(); err != nil {
 								t.Errorf("process %d: %v", i, err)
