@@ -5,14 +5,15 @@ BIN         := bin/turnstile
 PACKAGES    := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test race lint bench clean
+.PHONY: help setup build run test race lint bench bench-peers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what the tests need: redis-server, memcached, the modules
 	@./.ci/setup
 	$(GO) mod download
+	cd bench/peers && $(GO) mod download
 
 build: ## build the command into bin/
 	$(GO) build -o $(BIN) ./cmd/turnstile
@@ -22,6 +23,7 @@ run: build ## take a first lock and see it
 
 test: ## all tests; they start the servers they need (under 6 minutes on two cores)
 	$(GO) test -timeout 6m $(PACKAGES)
+	cd bench/peers && $(GO) test -timeout 2m ./...
 
 race: ## all tests under the race detector
 	$(GO) test -race -timeout 20m $(PACKAGES)
@@ -31,11 +33,15 @@ lint: ## gofmt, vet (Linux, macOS, Windows), staticcheck, the import rules
 	$(GO) vet $(PACKAGES)
 	GOOS=darwin $(GO) vet $(PACKAGES)
 	GOOS=windows $(GO) vet $(PACKAGES)
+	cd bench/peers && $(GO) vet ./...
 	$(GO) run $(STATICCHECK) $(PACKAGES)
 	$(GO) test -run TestImportRules .
 
 bench: ## Go benchmarks: in process, embedded, file, Redis
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+
+bench-peers: ## beside redsync, redislock and rueidislock on Redis (about 8 minutes)
+	cd bench/peers && $(GO) run .
 
 clean: ## remove what build made
 	rm -rf bin

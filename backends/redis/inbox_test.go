@@ -339,8 +339,10 @@ func TestHeartbeatsStopWhenNothingIsAwaitedOrHeld(t *testing.T) {
 		}
 		return published() == before
 	}
-	if !quiet() && !quiet() {
-		t.Fatal("idle sessions publish")
+	if !quiet() { // the echo of a new connection may still have been on its way
+		if !quiet() {
+			t.Fatal("idle sessions publish")
+		}
 	}
 	key := newKey(t)
 	held := a.request(key)
