@@ -161,3 +161,25 @@ func TestAGrantThatNobodyAwaitsIsGivenBack(t *testing.T) {
 		return inside.Exists(t.Context(), "pylock:k").Val() == 0
 	})
 }
+
+// A lock that a release gave away is the receiver's for a second only, until it
+// has confirmed it. What it grants then lasts as long as any other hold.
+func TestAGivenLockLastsAsLongAsItsHold(t *testing.T) {
+	server, inside := redisServer(t)
+	first, second, third := open(t, server.URL(), "first"), open(t, server.URL(), "second"), open(t, server.URL(), "third")
+	held := acquire(t, first, "k")
+	out := acquiring(t, second, "k")
+	eventually(t, time.Second, "it waits", func() bool {
+		info, err := first.Inspect(t.Context(), "k")
+		return err == nil && info.Processes != nil && *info.Processes == 1
+	})
+	release(t, held)
+	theirs := granted(t, out, heartbeat+jitter)
+	if lease, left := inside.PTTL(t.Context(), "pylock:k").Val(), time.Until(theirs.Deadline()); lease < left {
+		t.Errorf("granted for %v on a lease of %v", left, lease)
+	}
+	if _, err := third.Acquire(t.Context(), "k", lockclient.Timeout(1200*time.Millisecond)); !errors.Is(err, lockclient.ErrTimeout) {
+		t.Errorf("another got it as well: %v", err)
+	}
+	release(t, theirs)
+}
