@@ -5,7 +5,7 @@ BIN         := bin/turnstile
 PACKAGES    := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test race lint bench bench-peers clean
+.PHONY: help setup build run test race lint faults bench bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: ## all tests; they start the servers they need (under 6 minutes on two cor
 
 race: ## all tests under the race detector
 	$(GO) test -race -timeout 20m $(PACKAGES)
+
+faults: ## the long form of the fault tests: processes killed for 30 s (make test runs the short one)
+	$(GO) test -timeout 10m -v ./faults -long
 
 lint: ## gofmt, vet (Linux, macOS, Windows), staticcheck, the import rules
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
