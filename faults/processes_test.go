@@ -139,9 +139,22 @@ func (r raid) run(t *testing.T) {
 		living[i] = launch()
 		rest(t.Context(), r.pause+rand.N(r.further))
 	}
-	// What the last of the dead left in the queue counts as alive for a second;
-	// the survivors' next turns clear it away.
+	// What the last of the dead left in the queue counts as alive for a second.
+	// When all the living have had two turns after that, it has come to the head
+	// of the queue and was cleared away.
 	rest(t.Context(), time.Second+heartbeat)
+	turns := make([]int, len(living))
+	for i, w := range living {
+		turns[i] = w.ledger.len()
+	}
+	eventually(t, 10*time.Second, "all the living have two more turns", func() bool {
+		for i, w := range living {
+			if w.ledger.len() < turns[i]+2 {
+				return false
+			}
+		}
+		return true
+	})
 	to := stamp()
 	for _, w := range living {
 		w.say("stop")
