@@ -29,6 +29,7 @@ if settled and string.sub(settled, 1, 12) >= attempt then return {-1} end
 
 local us = micros()
 local granted, holder = false, nil
+local lasts = ttl -- ms that the lock has after this call, if it is ours
 local free -- ms, where it is known without asking
 
 if not queued then
@@ -45,7 +46,8 @@ if not granted then
     holder = false
   end
   if holder == token then
-    if redis.call('PTTL', lock) < ttl then redis.call('PEXPIRE', lock, ARGV[2]) end
+    lasts = math.max(ttl, redis.call('PTTL', lock)) -- renewed meanwhile: the companion lasts with it
+    if lasts == ttl then redis.call('PEXPIRE', lock, ARGV[2]) end
     granted = true
   elseif not holder then
     local first, more, polls = nil, false, nil
@@ -78,7 +80,7 @@ if granted then
     redis.call('HSET', companion, 'v', '1', 'last', digits(base), 'lease', member,
       'at', digits(math.floor(us / 1000)), 'label', label)
   end
-  redis.call('PEXPIRE', companion, keep(ttl, base, us))
+  redis.call('PEXPIRE', companion, keep(lasts, base, us))
   return {1, digits(base), ttl, contended}
 end
 
@@ -89,10 +91,10 @@ if wait then
   if not redis.call('ZSCORE', queue, member) then
     redis.call('ZADD', queue, digits(us), member)
   end
+  redis.call('PEXPIRE', queue, digits(KEEP)) -- before anything that can fail: no key stays without a ttl
   redis.call('ZADD', alive, digits(math.floor(us / 1000) + ALIVE) .. (silent and '.5' or ''), member)
-  redis.call('HSET', companion, 'v', '1', 'queued', '1')
-  redis.call('PEXPIRE', queue, digits(KEEP))
   redis.call('PEXPIRE', alive, digits(KEEP))
+  redis.call('HSET', companion, 'v', '1', 'queued', '1')
   local stay = math.max(free, 0) + KEEP
   if redis.call('PTTL', companion) < stay then redis.call('PEXPIRE', companion, digits(stay)) end
   place = redis.call('ZRANK', queue, member) + 1

@@ -21,6 +21,11 @@ local us = micros()
 -- write that takes none, and a release must not wait until others let go of memory.
 local given
 if redis.call('GET', lock) == token then given = pass(lock, companion, queue, alive, queued, last, us) end
+if queued then
+  -- A late copy of this attempt's acquire may have queued it after its lease had ended.
+  redis.call('ZREM', queue, member)
+  redis.call('ZREM', alive, member)
+end
 settle(companion, member, settled, us)
 stay(companion, given == 0, last, us)
 if given then return {1, given} end

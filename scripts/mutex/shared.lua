@@ -121,9 +121,8 @@ end
 local function settle(companion, member, old, us)
   local attempt = string.sub(member, 21)
   local seconds = string.format('%010.0f', math.floor(us / 1000000))
-  if not old or string.sub(old, 1, 12) < attempt then
-    redis.call('HSET', companion, 'settled:' .. string.sub(member, 1, 20), attempt .. seconds)
-  end
+  if old and string.sub(old, 1, 12) > attempt then attempt = string.sub(old, 1, 12) end
+  redis.call('HSET', companion, 'settled:' .. string.sub(member, 1, 20), attempt .. seconds)
   if not old and redis.call('HLEN', companion) > SETTLED then
     local now = tonumber(seconds)
     local pruned = redis.call('HGET', companion, 'pruned')

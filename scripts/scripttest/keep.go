@@ -26,6 +26,13 @@ var keepCases = []testCase{
 		l.cancel(attempt(3, 1), 0)
 		l.sees(ms(3_659_000, 3_660_000), "PTTL", l.keys[companion])
 	}, nil},
+	{"a late copy of the acquire leaves a renewed lease its companion", func(l *lock) {
+		a := attempt(1, 1)
+		l.try(a, 1000, 1, fresh(), 1000, 0)
+		l.renew(a, 600_000, "0", 1, fresh(), 600_000, 0)
+		l.try(a, 1000, 1, fresh(), 1000, 0)
+		l.sees(ms(659_000, 660_000), "PTTL", l.keys[companion])
+	}, nil},
 	{"what was just settled stays known for a minute", func(l *lock) {
 		for i, end := range []func(n uint64){
 			func(n uint64) { l.release(attempt(1, n), 0) },

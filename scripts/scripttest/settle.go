@@ -14,6 +14,16 @@ var settleCases = []testCase{
 		l.sees(0, "EXISTS", l.keys[queue])
 		l.release(a, 0)
 	}, oddKeys},
+	{"a release takes the attempt out of the queue as well", func(l *lock) {
+		a, b := attempt(1, 1), attempt(2, 1)
+		l.try(b, 5000, 1, fresh(), 5000, 0)
+		l.heldBy(a, "host:2", 1) // a late copy, after the lease of a had ended
+		l.release(a, 0)
+		l.sees(nil, "ZRANK", l.keys[queue], member(a))
+		l.sees(nil, "ZRANK", l.keys[alive], member(a))
+		l.release(b, 1, 0)
+		l.holder(nil)
+	}, nil},
 	{"a release that came before its acquire settles it", func(l *lock) {
 		a := attempt(1, 1)
 		l.release(a, 0)
