@@ -211,9 +211,13 @@ func (in *inbox) connected() {
 	in.rouse()
 }
 
-// lost: without a connection nothing is heard.
+// lost: without a connection nothing is heard. What is held may be wanted from
+// now on, and nobody could say so; what is awaited is asked for by its own pace,
+// and again with the first echo of the next connection.
 func (in *inbox) lost(err error) {
-	in.hears.Store(false)
+	if in.hears.Swap(false) {
+		in.wake(backends.Wake{Kind: backends.Wanted})
+	}
 	in.settle()
 	in.refused(err)
 }

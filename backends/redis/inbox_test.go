@@ -290,6 +290,7 @@ func TestAReconnectAsksForEverythingAgain(t *testing.T) {
 	if err := inside.ClientKillByFilter(bounded(t), "TYPE", "pubsub").Err(); err != nil {
 		t.Fatal(err)
 	}
+	s.woken(t, backends.Wake{Kind: backends.Wanted}) // at once: nobody can say so from now on
 	s.woken(t, backends.Wake{Kind: backends.Given})
 	s.hears(t, true)
 }
