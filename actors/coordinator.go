@@ -30,11 +30,14 @@ type Config struct {
 	IdleAfter time.Duration
 }
 
+// What a Config that leaves these at zero gets.
 const (
-	defaultTenure     = 20 * time.Millisecond
+	DefaultTenure     = 20 * time.Millisecond
+	DefaultMaxWaiters = 10_000
 	defaultIdleAfter  = time.Second
-	defaultMaxWaiters = 10_000
+)
 
+const (
 	// callTimeout bounds one backend call, a release that somebody waits for,
 	// and the one try of an acquire that won't wait.
 	callTimeout = 2 * time.Second
@@ -87,13 +90,13 @@ type Stats struct {
 // New returns a coordinator over a backend, which it closes when it is closed.
 func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	if cfg.Tenure <= 0 {
-		cfg.Tenure = defaultTenure
+		cfg.Tenure = DefaultTenure
 	}
 	if cfg.IdleAfter <= 0 {
 		cfg.IdleAfter = defaultIdleAfter
 	}
 	if cfg.MaxWaiters <= 0 {
-		cfg.MaxWaiters = defaultMaxWaiters
+		cfg.MaxWaiters = DefaultMaxWaiters
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/turnstile-go/turnstile/actors"
 	"github.com/turnstile-go/turnstile/backends"
 )
 
@@ -25,9 +26,7 @@ const (
 	// NoPrefix as Config.KeyPrefix uses keys as the caller gives them.
 	NoPrefix = "\x00none"
 
-	defaultBackend    = "embedded://"
-	defaultTenure     = 20 * time.Millisecond
-	defaultMaxWaiters = 10_000
+	defaultBackend = "embedded://"
 )
 
 // Config says how a client works. The zero value is ready to use: it locks
@@ -95,10 +94,10 @@ func (c Config) withDefaults() (Config, error) {
 		c.Owner = defaultOwner()
 	}
 	if c.Tenure == 0 {
-		c.Tenure = defaultTenure
+		c.Tenure = actors.DefaultTenure
 	}
 	if c.MaxWaiters == 0 {
-		c.MaxWaiters = defaultMaxWaiters
+		c.MaxWaiters = actors.DefaultMaxWaiters
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
