@@ -214,7 +214,7 @@ func (a *keyActor) nextOwned(now instant) *call {
 
 // need is how long the lease should last from now, spare included, and whether
 // a renewal is due before its time: because a hold can't be granted, or soon
-// won't be, or because the fence's numbers run out.
+// won't be, because the fence's numbers run out, or because the lease is in doubt.
 func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 	left := a.lease.deadline.sub(now)
 	expires := time.Duration(0)
@@ -241,6 +241,7 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 	if need == 0 {
 		return 0, false // it lingers
 	}
+	urgent = urgent || a.doubts()
 	need += a.spare(expires)
 	if a.tooLong(now, need) && now >= a.shrinkAt() {
 		urgent = true

@@ -14,6 +14,8 @@
 //   - S1: a key actor has one lease and, where the backend excludes, one holder;
 //     a hold ends at its deadline, which is never later than the lease's, which
 //     is earlier than the backend's (lease.go).
+//   - S1 again, where servers take each other's place: a lease that may be gone is
+//     proved by a renewal before the next hold is granted under it (keyactor.go, doubts).
 //   - S2: fence = base << 10 | n. The backend mints base, greater than all before
 //     it; n counts handoffs from 0 to 1023; a renewal brings a new base.
 //   - S4: every release and renewal carries the token of its own lease.

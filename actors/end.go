@@ -71,7 +71,7 @@ func (a *keyActor) extend(x *extension, now instant) {
 		x.done <- fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.d)
 		return
 	}
-	if want <= a.lease.deadline {
+	if want <= a.lease.deadline && !a.doubts() {
 		h.extendTo(want)
 		x.done <- nil
 		return

@@ -42,6 +42,7 @@ type keyActor struct {
 
 	retryAt    instant // no acquire, release or cancel before
 	renewRetry instant // no renewal before
+	doubted    instant // a lease last proved before this may be gone: see doubts
 	failures   int     // of calls, in a row
 	lastErr    error
 	answered   instant // when the backend last gave an answer
@@ -217,16 +218,27 @@ func (a *keyActor) wake(kind backends.WakeKind, now instant) {
 		if a.lease.own {
 			a.lease.note(true, now)
 		}
+	case backends.Doubted:
+		// Also for a call in flight: what answers it may be the server from before.
+		a.doubted, a.renewRetry = now, 0
 	}
+}
+
+// doubts reports whether the lease may be gone although its time is not over:
+// since the backend said so, or since no renewal got through to a backend
+// whose place another can take. What is held goes on, but for the renewal that
+// is due now; nothing is granted until that has proved the lease.
+func (a *keyActor) doubts() bool {
+	return a.lease.own && (a.lease.renewed < a.doubted || a.lease.unproved && a.c.can.FailsOver)
 }
 
 // grant gives the key to the waiters whose turn it is: one where the backend
 // excludes, all where it does not. Nothing is granted on a lease that is past
-// its deadline, or that would end before the hold does.
+// its deadline, that would end before the hold does, or that may be gone.
 func (a *keyActor) grant(now instant) {
 	for h := a.queue.first; h != nil; h = a.queue.first {
 		if a.closing || a.busy() || a.settling != 0 ||
-			!a.lease.fits(now, h.spec.Expires) || a.yields(now) {
+			!a.lease.fits(now, h.spec.Expires) || a.doubts() || a.yields(now) {
 			return
 		}
 		a.dequeue(h)

@@ -166,8 +166,8 @@ type Waker interface {
 //
 // An empty key means that pushes may have been lost for all keys, since their
 // connection was: with Given, whatever is awaited has to be asked for again;
-// with Wanted, others may wait for whatever is held. A coordinator wakes every
-// key then.
+// with Wanted, others may wait for whatever is held; with Doubted, whatever is
+// held may be gone. A coordinator wakes every key then.
 type Wake struct {
 	Key  string // the full key
 	Kind WakeKind
@@ -182,6 +182,10 @@ const (
 	Given WakeKind = iota
 	// Wanted: another session waits for a key this session holds.
 	Wanted
+	// Doubted: the place where leases live may be another one now, or the same
+	// with an older state. No hold is granted under a lease from before until a
+	// renewal, sent after this wake, has proved it.
+	Doubted
 )
 
 // An Inspector is a backend that can tell who holds a key.
@@ -209,6 +213,10 @@ type Capabilities struct {
 	Wakes     bool // pushes instead of polling
 	Fences    bool // bases grow across processes and restarts
 	Inspects  bool // Inspector is implemented
+	// FailsOver: when the server that granted a lease is lost, another takes its
+	// place, whose state may be older. A lease that the last renewal could not
+	// prove is then not handed on: the next holder may have it there by now.
+	FailsOver bool
 	// Immediate: calls compute and return within microseconds, without I/O, so
 	// that the key actor may run them in place.
 	Immediate bool
