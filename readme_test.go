@@ -31,7 +31,7 @@ func TestReadmeTableSaysWhatBackendsDeclare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := redis.Open(context.Background(), mustParse(t, "redis://127.0.0.1:1/0?lazy=true"), nil)
+	server, err := redis.Open(context.Background(), mustParse(t, "redis://127.0.0.1:1/0?lazy=true"), redis.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

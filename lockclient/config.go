@@ -1,6 +1,7 @@
 package lockclient
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,9 +34,15 @@ const (
 // within the process.
 type Config struct {
 	// Backend is the URL of the place where leases live: embedded://NAME (the
-	// default is embedded://), file:///DIR, redis://HOST:PORT/DB (with ?lazy=true,
-	// Open does not ask for the server to be there), open://.
+	// default is embedded://), file:///DIR, open://, redis://HOST:PORT/DB, or, for
+	// Redis in its other forms, unix:///SOCKET, redis+sentinel://HOST:PORT,…?master_name=NAME
+	// and redis+cluster://HOST:PORT,…; rediss in place of redis is by TLS. The
+	// parameters are listed at redis.Open in package backends/redis; with
+	// ?lazy=true, Open does not ask for the server to be there.
 	Backend string
+	// TLS is how a rediss:// server is talked to, in place of the URL's tls_…
+	// parameters: with another backend, or beside these, it is ErrInvalid.
+	TLS *tls.Config
 	// Expires is how long a hold is valid unless renewed: 10 ms to 24 h, default 10 s.
 	Expires time.Duration
 	// Timeout is how long an acquire waits: default 60 s. For one try without

@@ -2,7 +2,6 @@ package lockclient
 
 import (
 	"context"
-	"log/slog"
 	"net/url"
 	"strings"
 	"time"
@@ -26,7 +25,7 @@ func Open(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	backend, err := openBackend(cfg.Backend, cfg.Logger)
+	backend, err := openBackend(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +33,13 @@ func Open(cfg Config) (*Client, error) {
 }
 
 // openBackend alone knows the concrete backends.
-func openBackend(raw string, logger *slog.Logger) (backends.Backend, error) {
-	u, err := parseURL(raw)
+func openBackend(cfg Config) (backends.Backend, error) {
+	u, err := parseURL(cfg.Backend)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.TLS != nil && !strings.HasPrefix(u.Scheme, "rediss") {
+		return nil, invalid("Config.TLS with a backend URL of scheme %q: it is for rediss://, rediss+sentinel:// and rediss+cluster://", printable(u.Scheme))
 	}
 	switch u.Scheme {
 	case "embedded":
@@ -50,19 +52,19 @@ func openBackend(raw string, logger *slog.Logger) (backends.Backend, error) {
 		if _, err := localName(u); err != nil {
 			return nil, err
 		}
-		return open.New(logger), nil
+		return open.New(cfg.Logger), nil
 	case "file":
 		dir, err := directoryOf(u)
 		if err != nil {
 			return nil, err
 		}
 		return opened(file.Open(dir, file.Shared())) // the caller named it
-	case "redis", "rediss", "unix":
+	case "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster":
 		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 		defer cancel()
-		return opened(redis.Open(ctx, u, logger))
+		return opened(redis.Open(ctx, u, redis.Options{Logger: cfg.Logger, TLS: cfg.TLS}))
 	}
-	return nil, invalid("backend scheme %q: use embedded, file, redis, rediss, unix or open", u.Scheme)
+	return nil, invalid("backend scheme %q: use embedded, file, redis, rediss, unix, redis+sentinel, redis+cluster or open", u.Scheme)
 }
 
 // opened keeps a nil pointer out of the interface.

@@ -24,8 +24,11 @@ func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args .
 	if ctx.Err() != nil {
 		return nil, &fault{outcome: backends.NotRun, err: backends.Interrupted(ctx, name)}
 	}
+	if b.topology.refusal != nil {
+		return nil, &fault{outcome: backends.NotRun, err: b.topology.refusal}
+	}
 	c := newCommand(ctx, s, scripts.Keys(key), args)
-	if outcome, settled := b.batch.do(ctx, c); !settled {
+	if outcome, settled := b.batcher(ctx, key).do(ctx, c); !settled {
 		// The batch may still write to c: it is left to the collector.
 		return nil, &fault{outcome: outcome, err: backends.Interrupted(ctx, name)}
 	}
@@ -39,6 +42,17 @@ func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args .
 		f.err = b.nameWrongType(ctx, scripts.Keys(key), f.err)
 	}
 	return nil, f
+}
+
+// batcher is where the requests of a key travel.
+func (b *Backend) batcher(ctx context.Context, key string) *batcher {
+	if b.routes == nil {
+		return b.batch
+	}
+	if q := b.routes.of(ctx, key); q != nil {
+		return q
+	}
+	return b.batch // what ails the Cluster is the request's to find out
 }
 
 // A command is a script's request. It is never sent again by the driver, and

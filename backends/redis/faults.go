@@ -49,8 +49,11 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 	}
 	var reply goredis.Error
 	switch {
+	case errors.Is(err, goredis.Nil) && !written && b.topology.form == sentinel:
+		return &fault{outcome: outcome, err: backends.Refused(name, "the Sentinels watch no master of that name: check master_name",
+			serverError("no such master"))}
 	case errors.As(err, &reply) && !errors.Is(err, goredis.Nil):
-		f := judgeReply(reply.Error(), s, key)
+		f := judgeReply(reply.Error(), s, key, b.topology.form)
 		if !written {
 			f.outcome = backends.NotRun // a reply to the login, not to the script
 		}
@@ -59,6 +62,11 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 		return &fault{outcome: outcome, err: malformed(s.Name)}
 	case errors.Is(err, goredis.ErrClosed), b.closed.Load():
 		return &fault{outcome: outcome, err: errClosed}
+	}
+	// No answer: its node may be gone, and another have the key's slot.
+	b.topology.reload(ctx)
+	if advice := tlsAdvice(err); advice != "" {
+		return &fault{outcome: outcome, err: backends.Refused(name, advice, driverError(err.Error()))}
 	}
 	if ended := ctxError(ctx, err); ended != nil {
 		return &fault{outcome: outcome, err: interrupted(ctx, ended, err)}
@@ -142,7 +150,11 @@ var verdicts = []verdict{
 	},
 	{
 		words: []string{"MOVED", "CROSSSLOT"}, outcome: backends.NotRun,
-		advice: "the server is a node of a Cluster, which a redis:// URL can't follow",
+		advice: "the server is a node of a Cluster: use redis+cluster://",
+	},
+	{
+		words: []string{"ERR This instance has cluster support disabled"}, outcome: backends.NotRun,
+		advice: "the server is no node of a Cluster: use redis:// in place of redis+cluster://",
 	},
 	{
 		words: []string{"NOPERM", " ACL failure in script", " can't access at least one of the keys"}, outcome: backends.MayHaveRun,
@@ -166,9 +178,12 @@ var verdicts = []verdict{
 // ten parts: it doesn't even read that much from a client it doesn't know.
 const protocolNoAuth = "ERR Protocol error: unauthenticated"
 
-// grants are the commands that an ACL user needs, the scripts' own included.
+// grants are the commands that an ACL user needs, the scripts' own included;
+// on a Cluster those of clusterGrants, too.
 const grants = "+evalsha +eval +time +get +set +del +pttl +pexpire +hmget +hget +hset +hdel +hlen +hgetall " +
 	"+zadd +zrem +zrange +zrank +zscore +zcount +publish"
+
+const clusterGrants = " +cluster|slots +spublish"
 
 const wrongTypeAdvice = "%k, or one of its companions %c*, holds something that is no lock"
 
@@ -176,7 +191,7 @@ const wrongTypeAdvice = "%k, or one of its companions %c*, holds something that 
 var within62 = regexp.MustCompile(`^ERR Error running script \(call to [^)]*\): (?:@?user_script: ?\d+: )*-?`)
 
 // judgeReply tells what a server's error means, by its words.
-func judgeReply(text string, s *scripts.Script, key string) *fault {
+func judgeReply(text string, s *scripts.Script, key string, f form) *fault {
 	inside := strings.Contains(text, s.SHA) // Redis names the script that an error came from
 	said := within62.ReplaceAllString(text, "")
 	for _, v := range verdicts {
@@ -188,10 +203,10 @@ func judgeReply(text string, s *scripts.Script, key string) *fault {
 			outcome = backends.NotRun // refused at the door
 		}
 		cause := serverError(presentable(text))
-		if v.advice == "" {
+		if v.advice == "" || f == cluster && strings.HasPrefix(said, "MOVED") { // moved again while it was followed
 			return &fault{outcome: outcome, err: backends.Unavailable(name, cause)}
 		}
-		return &fault{outcome: outcome, err: backends.Refused(name, advise(v.advice, key), cause), wrongType: v.advice == wrongTypeAdvice}
+		return &fault{outcome: outcome, err: backends.Refused(name, advise(v.advice, key, f), cause), wrongType: v.advice == wrongTypeAdvice}
 	}
 	cause := serverError(presentable(text))
 	if inside || strings.HasPrefix(text, "ERR Error compiling script") {
@@ -210,7 +225,10 @@ func (v verdict) matches(said string) bool {
 	return false
 }
 
-func advise(advice, key string) string {
+func advise(advice, key string, f form) string {
+	if f == cluster && strings.HasSuffix(advice, grants) {
+		advice += clusterGrants
+	}
 	return strings.NewReplacer("%k", key, "%c", scripts.Keys(key)[1]).Replace(advice)
 }
 

@@ -41,7 +41,7 @@ func TestConformance(t *testing.T) {
 // open opens a backend that the test's end closes, if the test hasn't.
 func open(t testing.TB, rawURL string) *redis.Backend {
 	t.Helper()
-	b, err := redis.Open(t.Context(), parse(t, rawURL), nil)
+	b, err := redis.Open(t.Context(), parse(t, rawURL), redis.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

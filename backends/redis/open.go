@@ -3,17 +3,12 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -24,25 +19,43 @@ const (
 	// that ends before most of them; these bound what a dead network can cost.
 	dialTimeout = time.Second
 	ioTimeout   = 2 * time.Second
+	// stateInterval is how old what is known of a Cluster may be. A node that is
+	// lost or wrong is noticed by the calls, and asks for news at once.
+	stateInterval = 10 * time.Second
 )
 
-// Open connects to the server that u names:
+// Open connects to the servers that u names:
 //
 //	redis://[user:password@]host[:port][/db]
-//	rediss://…                               over TLS
 //	unix://[user:password@]/path[?db=n]
+//	redis+sentinel://[user:password@]host[:port][,host:port…][/db]?master_name=NAME
+//	redis+cluster://[user:password@]host[:port][,host:port…]
 //
-// Query parameters are go-redis's (pool_size, dial_timeout, read_timeout, …),
-// and lazy=true: then nothing is sent before the first call, and Open succeeds
-// with the server away. Otherwise the server has to answer within 2 s. What is
-// not understood is ErrInvalid; a login that is denied is ErrRefused at once.
-func Open(ctx context.Context, u *url.URL, logger *slog.Logger) (*Backend, error) {
-	options, lazy, err := parse(u)
+// The hosts of redis+sentinel:// are the Sentinels; user and password are the
+// data nodes', and the Sentinels' own, if they want any, are sentinel_username=
+// and sentinel_password=. Further hosts can also be given as addr=host:port, as
+// IPv6 addresses after the first have to be.
+// With rediss in place of redis all connections are by TLS, for which there are
+//
+//	tls_ca=FILE            the authorities to trust, in place of the system's
+//	tls_cert=, tls_key=    our own certificate and its key, for servers that want one
+//	tls_server_name=NAME   whom the server's certificate has to be for, if not the host
+//	skip_verify=true       trust whoever answers
+//
+// unless o.TLS has it all. Files are in PEM form. Other query parameters are
+// go-redis's (protocol, pool_size, dial_timeout, read_timeout, client_name, …), and
+// lazy=true: then nothing is sent before the first call, and Open succeeds with
+// the server away. Otherwise a server has to answer within 2 s. What is not
+// understood, or would have to be ignored, is ErrInvalid; a login or a
+// certificate that is not accepted is ErrRefused at once.
+func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
+	t, err := parse(u, o.TLS)
 	if err != nil {
 		return nil, err
 	}
-	b := New(goredis.NewClient(options), Options{Logger: logger, Owned: true})
-	if lazy {
+	o.Owned = true
+	b := New(t.connect(), o)
+	if t.lazy {
 		return b, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
@@ -50,80 +63,8 @@ func Open(ctx context.Context, u *url.URL, logger *slog.Logger) (*Backend, error
 	if err := b.ping(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	b.warnOfEviction(ctx)
+	b.warnOfServers(ctx)
 	return b, nil
-}
-
-// parse reads a URL. Its errors never repeat what stands in the URL's user
-// info, nor in any part where an unescaped password may have ended up.
-func parse(u *url.URL) (options *goredis.Options, lazy bool, err error) {
-	if err := presentableURL(u); err != nil {
-		return nil, false, err
-	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, false, invalid("the query can't be read")
-	}
-	if query.Has("lazy") {
-		if lazy, err = strconv.ParseBool(query.Get("lazy")); err != nil {
-			return nil, false, invalid("lazy is neither true nor false")
-		}
-		query.Del("lazy")
-	}
-	for _, retry := range []string{"max_retries", "min_retry_backoff", "max_retry_backoff"} {
-		if query.Has(retry) {
-			return nil, false, invalid(retry + ": the driver must not repeat commands, and attempts are repeated anyway")
-		}
-	}
-	rest := *u
-	rest.RawQuery = query.Encode()
-	options, err = goredis.ParseURL(rest.String())
-	if whole := new(url.Error); errors.As(err, &whole) {
-		return nil, false, invalid("it can't be read") // url.Error repeats all of it
-	}
-	if err != nil {
-		// Only the query is left to be wrong, so this shows none of the password.
-		return nil, false, invalid(strings.TrimPrefix(err.Error(), "redis: "))
-	}
-	if options.DB < 0 {
-		return nil, false, invalid("a database number is never negative")
-	}
-	tune(options)
-	return options, lazy, nil
-}
-
-// presentableURL checks all of the URL but its query. An unescaped / ? or # in
-// a password ends the host early, and the password's rest becomes a path, a
-// query or a fragment: so none of these is shown, and an @ in them says what
-// happened.
-func presentableURL(u *url.URL) error {
-	switch {
-	case strings.ContainsRune(u.Path+u.RawQuery+u.Fragment, '@'):
-		return invalid("an @ behind the host: characters like / ? # in a password have to be written as %2F %3F %23")
-	case u.Opaque != "":
-		return invalid("the scheme is not followed by //")
-	case u.Fragment != "":
-		return invalid("a fragment (#…) means nothing here")
-	}
-	switch u.Scheme {
-	case "redis", "rediss":
-		if db := strings.Trim(u.Path, "/"); db != "" {
-			if n, err := strconv.Atoi(db); err != nil || n < 0 {
-				return invalid("the path is no database number")
-			}
-		}
-	case "unix":
-		if u.Host != "" || strings.Trim(u.Path, "/ ") == "" {
-			return invalid("a unix:// URL needs three slashes and the socket's path")
-		}
-	default:
-		return invalid("the scheme is none of redis, rediss, unix")
-	}
-	return nil
-}
-
-func invalid(what string) error {
-	return fmt.Errorf("%w: %s URL: %s", backends.ErrInvalid, name, what)
 }
 
 // tune sets what is ours to decide, and the defaults of what is not.
@@ -135,36 +76,53 @@ func tune(o *goredis.Options) {
 	o.DialerRetries = 1
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if o.DialTimeout == 0 {
-		o.DialTimeout = dialTimeout
-	}
-	if o.ReadTimeout == 0 {
-		o.ReadTimeout = ioTimeout
-	}
-	if o.WriteTimeout == 0 {
-		o.WriteTimeout = ioTimeout
+	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+}
+
+func tuneSentinel(o *goredis.FailoverOptions) {
+	o.MaxRetries = -1
+	o.ContextTimeoutEnabled = true
+	o.DialerRetries = 1
+	o.DisableIdentity = true
+	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+}
+
+func tuneCluster(o *goredis.ClusterOptions) {
+	o.MaxRetries = -1
+	o.ContextTimeoutEnabled = true
+	o.DialerRetries = 1
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.ClusterStateReloadInterval = stateInterval
+	// These ask the server for its list of commands, which a user may not be
+	// allowed to see, and are of no use to scripts.
+	o.DisableRoutingPolicies = true
+	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+}
+
+func tuneTimeouts(dial, read, write *time.Duration) {
+	for _, f := range []struct {
+		is   *time.Duration
+		want time.Duration
+	}{{dial, dialTimeout}, {read, ioTimeout}, {write, ioTimeout}} {
+		if *f.is == 0 {
+			*f.is = f.want
+		}
 	}
 }
 
-// ping finds out whether the server answers and lets us in.
+// ping finds out whether the servers answer and let us in.
 func (b *Backend) ping(ctx context.Context) error {
-	err := b.client.Ping(ctx).Err()
-	if err == nil || goredis.HasErrorPrefix(err, "NOPERM") {
+	var err error
+	if b.topology.nodes != nil {
+		// Any node that answers will do: this asks one after the other for the
+		// Cluster's slots. A ping would go to one of them, which may be dead.
+		_, err = b.topology.nodes.MasterForKey(ctx, "")
+	} else {
+		err = b.client.Ping(ctx).Err()
+	}
+	if err == nil || goredis.HasErrorPrefix(err, "NOPERM") && b.topology.nodes == nil {
 		return nil // a user without +ping is in, too
 	}
 	return b.judge(ctx, scripts.Inspect, "", err, false).err
-}
-
-// warnOfEviction says so if the server may throw locks away: a lock has a ttl,
-// which makes it a favourite of every volatile- policy. A user that may not ask
-// is none the worse for it.
-func (b *Backend) warnOfEviction(ctx context.Context) {
-	policy, err := b.client.ConfigGet(ctx, "maxmemory-policy").Result()
-	if err != nil {
-		return
-	}
-	if p := policy["maxmemory-policy"]; p != "" && p != "noeviction" {
-		b.log.WarnContext(ctx, "the Redis server may evict live locks: set maxmemory-policy to noeviction",
-			"maxmemory-policy", p)
-	}
 }

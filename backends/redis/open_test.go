@@ -26,7 +26,7 @@ func TestBadURLs(t *testing.T) {
 		"redis://u:1/hunter2@localhost", "redis://u:1?hunter2@localhost", "redis://u:1#hunter2@localhost",
 		"redis://u:%68unter2@localhost?frobnicate=1",
 	} {
-		b, err := redis.Open(t.Context(), parse(t, raw), nil)
+		b, err := redis.Open(t.Context(), parse(t, raw), redis.Options{})
 		if err == nil {
 			_ = b.Close()
 		}
@@ -68,7 +68,7 @@ func TestADeniedLoginIsRefusedAndNeverShown(t *testing.T) {
 		"no such database": right + "/99",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := redis.Open(bounded(t), parse(t, raw), nil)
+			_, err := redis.Open(bounded(t), parse(t, raw), redis.Options{})
 			if !backends.IsRefused(err) || !errors.Is(err, backends.ErrUnavailable) {
 				t.Errorf("open: %v, want refused", err)
 			}
@@ -164,7 +164,7 @@ func TestAnEvictingServerIsWarnedOf(t *testing.T) {
 	for policy, warned := range map[string]bool{"noeviction": false, "volatile-lru": true, "allkeys-random": true} {
 		server := servers.Redis(t, "--maxmemory-policy", policy)
 		var log bytes.Buffer
-		b, err := redis.Open(bounded(t), parse(t, server.URL()), slog.New(slog.NewTextHandler(&log, nil)))
+		b, err := redis.Open(bounded(t), parse(t, server.URL()), redis.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -268,7 +268,7 @@ func TestAReleaseWorksOnAFullServer(t *testing.T) {
 func TestALazyBackendOpensWithTheServerAway(t *testing.T) {
 	server := servers.Redis(t)
 	server.Stop()
-	if _, err := redis.Open(bounded(t), parse(t, server.URL()), nil); !errors.Is(err, backends.ErrUnavailable) {
+	if _, err := redis.Open(bounded(t), parse(t, server.URL()), redis.Options{}); !errors.Is(err, backends.ErrUnavailable) {
 		t.Errorf("open: %v, want ErrUnavailable", err)
 	}
 	b := open(t, server.URL()+"?lazy=true")

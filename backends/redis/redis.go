@@ -1,5 +1,6 @@
-// Package redis keeps leases on a Redis or Valkey server, by the scripts of
-// package scripts.
+// Package redis keeps leases on Redis or Valkey, by the scripts of package
+// scripts: on one server, on the master of a set that Sentinels watch, or on a
+// Cluster.
 //
 // One call of a verb is one script, sent once. What goes wrong is told apart
 // with care, since everything above builds on it: a request whose last byte was
@@ -17,6 +18,7 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"strconv"
@@ -45,38 +47,56 @@ var (
 type Options struct {
 	// Logger gets what an operator should know; nil discards it.
 	Logger *slog.Logger
+	// TLS is how Open's servers are talked to, in place of the URL's tls_ parameters;
+	// for rediss:// schemes only. New doesn't look at it: its client is made.
+	TLS *tls.Config
 	// Owned hands the client over: Close closes it. Otherwise the client stays
 	// the caller's, and calls under way at Close end as they would have.
 	Owned bool
 }
 
-// A Backend keeps leases on one server. It is safe for concurrent use.
+// A Backend keeps leases on one server, on what Sentinels take for the master,
+// or on a Cluster. It is safe for concurrent use.
 type Backend struct {
-	client goredis.UniversalClient
-	owned  bool
-	log    *slog.Logger
-	closed atomic.Bool
-	batch  *batcher
+	client   goredis.UniversalClient
+	owned    bool
+	log      *slog.Logger
+	closed   atomic.Bool
+	topology topology
+	batch    *batcher // of all keys, but see routes
+	routes   *routes  // a batcher for each node of a Cluster; nil elsewhere
 
 	inbox       atomic.Pointer[inbox] // nil until Subscribe
 	subscribing sync.Mutex            // protects inbox against two writers: Subscribe, Close
 }
 
 // New makes a backend over a client of the caller's own, which may be shared
-// and need not be connected. Set ContextTimeoutEnabled in its options: without
-// it a call is bounded by the client's timeouts alone and not by its ctx.
-// Retries need not be turned off; a script's command refuses them by itself.
+// and need not be connected: of one server, of Sentinel (NewFailoverClient) or
+// of a Cluster. Set ContextTimeoutEnabled in its options: without it a call is
+// bounded by the client's timeouts alone and not by its ctx. Retries need not be
+// turned off; a script's command refuses them by itself. A client that reads
+// from replicas is no worse: scripts go to masters.
+//
+// A goredis.Ring is refused by every call: when one of its servers doesn't
+// answer, it looks for that server's keys on another, where nobody holds them.
 func New(client goredis.UniversalClient, o Options) *Backend {
 	log := o.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{client: client, owned: o.Owned, log: log, batch: newBatcher(client)}
+	b := &Backend{client: client, owned: o.Owned, log: log, topology: topologyOf(client), batch: newBatcher(client)}
+	if b.topology.nodes != nil {
+		b.routes = newRoutes(b.topology.nodes)
+	}
+	return b
 }
 
 // Capabilities says what a Redis server can do for locks.
 func (b *Backend) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true}
+	return backends.Capabilities{
+		Name: name, Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true,
+		FailsOver: b.topology.form != single,
+	}
 }
 
 // Subscribe starts the session's inbox; see backends.Waker. It gives the server
@@ -181,6 +201,10 @@ func (b *Backend) Close() error {
 	}
 	b.batch.close()
 	defer b.batch.wait() // after the client's end, which ends what is on its way
+	if b.routes != nil {
+		b.routes.close()
+		defer b.routes.wait()
+	}
 	if !b.owned {
 		return nil
 	}
