@@ -56,7 +56,7 @@ const (
 // is held; in between, the inbox is a connection that nothing is sent on.
 type inbox struct {
 	// Immutable.
-	client  goredis.UniversalClient
+	pushes  *pushes
 	channel string
 	wake    func(backends.Wake)
 	log     *slog.Logger
@@ -64,6 +64,8 @@ type inbox struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup // listen and beat
 
+	met    bool        // listen's own: there has been a connection
+	up     atomic.Bool // there is one; listen writes it
 	hears  atomic.Bool
 	beats  atomic.Uint64 // the newest heartbeat's number; beat writes it
 	echoed atomic.Uint64 // the newest echo's; listen writes it
@@ -85,9 +87,9 @@ type inbox struct {
 }
 
 // newInbox starts an inbox. Two goroutines run until close.
-func newInbox(client goredis.UniversalClient, session backends.Session, wake func(backends.Wake), log *slog.Logger) *inbox {
+func newInbox(p *pushes, session backends.Session, wake func(backends.Wake), log *slog.Logger) *inbox {
 	in := &inbox{
-		client: client, channel: inboxPrefix + string(session), wake: wake, log: log,
+		pushes: p, channel: inboxPrefix + string(session), wake: wake, log: log,
 		poke: make(chan struct{}, 1), started: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
@@ -146,17 +148,17 @@ func (in *inbox) reconnect() {
 // listen keeps a subscription up and reads it.
 func (in *inbox) listen() {
 	defer in.running.Done()
-	p := pace{}
+	p := pace{passes: in.pushes.passes}
 	for in.ctx.Err() == nil {
-		sub := in.client.Subscribe(in.ctx) // to nothing yet: it sends nothing
+		sub := in.pushes.open(in.ctx)
 		if in.adopt(sub) {
 			ctx, cancel := context.WithTimeout(in.ctx, dialTimeout)
-			err := sub.Subscribe(ctx, in.channel)
+			err := in.pushes.subscribe(ctx, sub, in.channel)
 			cancel()
 			if err == nil {
 				err = in.read(sub, &p)
 			}
-			in.lost(err)
+			in.cut(err)
 			p.pause(in.ctx, err)
 		}
 		_ = sub.Close() // an error means that it is closed
@@ -172,6 +174,9 @@ func (in *inbox) read(sub *goredis.PubSub, p *pace) error {
 		m, err := sub.Receive(in.ctx)
 		switch m := m.(type) {
 		case *goredis.Subscription:
+			if m.Kind == "sunsubscribe" {
+				return errSlotMoved
+			}
 			p.connected()
 			in.connected()
 		case *goredis.Message:
@@ -183,10 +188,13 @@ func (in *inbox) read(sub *goredis.PubSub, p *pace) error {
 		if in.ctx.Err() != nil || isReply(err) || errors.Is(err, goredis.ErrClosed) {
 			return err // by close; refused by the server; by reconnect
 		}
-		in.lost(err)
+		in.cut(err)
 		p.pause(in.ctx, err)
 	}
 }
+
+// errSlotMoved ends a subscription whose node has given the channel's slot away.
+var errSlotMoved = errors.New("the channel's slot has moved")
 
 // take reads a message: one byte of kind, and the full key or the number of a
 // heartbeat.
@@ -205,10 +213,26 @@ func (in *inbox) take(payload string) {
 
 // connected asks for a first echo. What was lost while there was no connection
 // is asked for when it comes, and not now: only then are answers by push again.
+//
+// Behind a new connection there may be another server, or the same after a
+// restart: what is held has to be proved.
 func (in *inbox) connected() {
-	in.known = false
+	if in.met {
+		in.wake(backends.Wake{Kind: backends.Doubted})
+	}
+	in.met, in.known = true, false
+	in.up.Store(true)
 	in.fresh.Store(true)
 	in.rouse()
+}
+
+// cut takes the end of a connection. Where a replica may take the lost server's
+// place, the doubt begins now: others may get there before we do.
+func (in *inbox) cut(err error) {
+	if in.up.Swap(false) && in.pushes.topology.form != single {
+		in.wake(backends.Wake{Kind: backends.Doubted})
+	}
+	in.lost(err)
 }
 
 // lost: without a connection nothing is heard. What is held may be wanted from
@@ -219,16 +243,17 @@ func (in *inbox) lost(err error) {
 		in.wake(backends.Wake{Kind: backends.Wanted})
 	}
 	in.settle()
+	in.pushes.topology.reload(in.ctx)
 	in.refused(err)
 }
 
 // refused tells an operator, once, what a session without an inbox lacks: it
 // works all the same, so nobody would look.
 func (in *inbox) refused(err error) {
-	if isReply(err) {
+	if isReply(err) && !in.pushes.passes(err) {
 		in.warning.Do(func() {
 			in.log.Warn("the Redis server refuses a session its inbox, so its waiters poll: grant the user "+
-				"&"+inboxPrefix+"* +subscribe +publish", "error", presentable(err.Error()))
+				"&"+inboxPrefix+"* "+in.pushes.grants(), "error", presentable(err.Error()))
 		})
 	}
 }
@@ -266,6 +291,7 @@ func isReply(err error) bool {
 type pace struct {
 	failures int
 	since    time.Time // of the newest connection
+	passes   func(error) bool
 }
 
 func (p *pace) connected() { p.since = time.Now() }
@@ -279,7 +305,7 @@ func (p *pace) next(err error) time.Duration {
 	p.since = time.Time{}
 	p.failures++
 	switch {
-	case isReply(err):
+	case isReply(err) && !p.passes(err):
 		return refusedPause
 	case p.failures == 1:
 		return 0

@@ -176,6 +176,9 @@ func (in *inbox) judge() {
 	in.hears.Store(false)
 	in.misses++
 	if in.misses == 1 {
+		if in.pushes.topology.form != single {
+			in.wake(backends.Wake{Kind: backends.Doubted}) // we may be subscribed to a server that is deposed
+		}
 		in.wake(backends.Wake{Kind: backends.Given})
 		in.wake(backends.Wake{Kind: backends.Wanted})
 		return
@@ -192,7 +195,7 @@ func (in *inbox) publish() {
 	ctx, cancel := context.WithTimeout(in.ctx, dialTimeout)
 	defer cancel()
 	n := strconv.FormatUint(in.beats.Add(1), 10)
-	if err := in.client.Publish(ctx, in.channel, "h"+n).Err(); err != nil {
+	if err := in.pushes.publish(ctx, in.channel, "h"+n); err != nil {
 		in.lost(err)
 	}
 }

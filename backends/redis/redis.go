@@ -65,6 +65,7 @@ type Backend struct {
 	topology topology
 	batch    *batcher // of all keys, but see routes
 	routes   *routes  // a batcher for each node of a Cluster; nil elsewhere
+	pushes   *pushes
 
 	inbox       atomic.Pointer[inbox] // nil until Subscribe
 	subscribing sync.Mutex            // protects inbox against two writers: Subscribe, Close
@@ -85,6 +86,7 @@ func New(client goredis.UniversalClient, o Options) *Backend {
 		log = slog.New(slog.DiscardHandler)
 	}
 	b := &Backend{client: client, owned: o.Owned, log: log, topology: topologyOf(client), batch: newBatcher(client)}
+	b.pushes = newPushes(client, &b.topology)
 	if b.topology.nodes != nil {
 		b.routes = newRoutes(b.topology.nodes)
 	}
@@ -108,7 +110,11 @@ func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) 
 		b.subscribing.Unlock()
 		return errClosed
 	}
-	in := newInbox(b.client, session, wake, b.log)
+	if b.topology.refusal != nil {
+		b.subscribing.Unlock()
+		return b.topology.refusal
+	}
+	in := newInbox(b.pushes, session, wake, b.log)
 	if old := b.inbox.Swap(in); old != nil {
 		old.close()
 	}

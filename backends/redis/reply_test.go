@@ -76,7 +76,7 @@ func TestALeaseIsNeverShorterThanAskedFor(t *testing.T) {
 // What has to be asked at once must not become a storm, nor what was refused.
 func TestReconnectsSlowDown(t *testing.T) {
 	down := errors.New("connection refused")
-	p := pace{}
+	p := pace{passes: new(pushes).passes}
 	if d := p.next(down); d != 0 {
 		t.Errorf("the first comes after %v", d)
 	}
@@ -97,5 +97,12 @@ func TestReconnectsSlowDown(t *testing.T) {
 	}
 	if d := p.next(goredis.Nil); d != reconnectFirst {
 		t.Errorf("then %v", d)
+	}
+	if d := p.next(reply("NOPERM no")); d != refusedPause {
+		t.Errorf("after a refusal it is %v", d)
+	}
+	p.since = time.Now().Add(-reconnectMost)
+	if d := p.next(reply("MOVED 1 127.0.0.1:1")); d != 0 {
+		t.Errorf("after a redirection it is %v", d)
 	}
 }
