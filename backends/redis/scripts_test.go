@@ -2,7 +2,9 @@ package redis_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -86,4 +88,46 @@ func TestTheKeysOfALockShareASlot(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The same of 10 000 keys of random bytes, half of which are braces: with a seed
+// of the day's own, which a failure tells.
+func TestTheKeysOfRandomLocksShareASlot(t *testing.T) {
+	client := servers.Redis(t, "--cluster-enabled", "yes").RedisClient(t, nil)
+	seed := uint64(time.Now().UnixNano())
+	rng := rand.New(rand.NewPCG(seed, 0))
+	const keys, batch = 10_000, 250
+	for range keys / batch {
+		pipe := client.Pipeline()
+		var asked []*goredis.IntCmd
+		var names [][]string
+		for range batch {
+			names = append(names, scripts.Keys(randomKey(rng)))
+			for _, k := range names[len(names)-1] {
+				asked = append(asked, pipe.ClusterKeySlot(t.Context(), k))
+			}
+		}
+		if _, err := pipe.Exec(bounded(t)); err != nil {
+			t.Fatal(err)
+		}
+		for i, cmd := range asked {
+			lock, first := names[i/scripts.KeyCount][0], asked[i-i%scripts.KeyCount].Val()
+			if cmd.Val() != first || first != int64(scripts.Slot(lock)) {
+				t.Fatalf("seed %d: %q is in slot %d (Slot says %d), its %q in %d",
+					seed, lock, first, scripts.Slot(lock), names[i/scripts.KeyCount][i%scripts.KeyCount], cmd.Val())
+			}
+		}
+	}
+}
+
+// randomKey is 1 to 512 bytes, any but NUL.
+func randomKey(rng *rand.Rand) string {
+	key := make([]byte, 1+rng.IntN(512)>>rng.IntN(9))
+	for i := range key {
+		key[i] = "{}{}{}\x00\x00\x00\x00\x00\x00"[rng.IntN(12)]
+		if key[i] == 0 {
+			key[i] = byte(1 + rng.IntN(255))
+		}
+	}
+	return string(key)
 }
