@@ -18,6 +18,8 @@ const (
 	// look for a free port and the server's own bind, somebody else may take it.
 	startAttempts = 8
 	readyPoll     = 5 * time.Millisecond
+	// probeTimeout bounds the connection of one look and its answer.
+	probeTimeout = time.Second
 )
 
 // A kind is what differs between the servers.
@@ -25,6 +27,8 @@ type kind struct {
 	binary, pkg string // the program, and the Debian package it comes in
 	scheme      string
 	args        func(port, dir string) []string
+	// dial connects to it; nil is plain TCP.
+	dial func(addr string) (net.Conn, error)
 	// ask asks a server over conn who it is: its process id, or 0 if it answers
 	// but won't say (a password).
 	ask func(conn net.Conn) (pid int, err error)
@@ -176,12 +180,16 @@ func (s *Server) awaitReady(proc *process) error {
 }
 
 func (s *Server) ask() (int, error) {
-	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	dial := s.kind.dial
+	if dial == nil {
+		dial = func(addr string) (net.Conn, error) { return net.DialTimeout("tcp", addr, probeTimeout) }
+	}
+	conn, err := dial(s.Addr)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close() //nolint:errcheck // a probe's connection; the answer is in hand
-	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
 		return 0, err
 	}
 	return s.kind.ask(conn)
