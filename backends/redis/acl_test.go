@@ -1,0 +1,82 @@
+package redis_test
+
+import (
+	"errors"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// aclRule is what the README tells to grant a user, as arguments of ACL SETUSER.
+func aclRule(t testing.TB, which string) []any {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```[a-z]*\n(ACL SETUSER " + which + " .*?)```").FindSubmatch(readme)
+	if block == nil {
+		t.Fatalf("the README has no rule for %s", which)
+	}
+	return anys(strings.Fields(strings.ReplaceAll(string(block[1]), "\\\n", " ")))
+}
+
+// exercise does all that a session does with a lock, beside another session, and
+// wants pushes to arrive. Each key is that of a user's.
+func exercise(t testing.TB, a, b *session, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		first := a.request(key)
+		reply := mustGrant(t, a, first)
+		second, held := b.waits(t, key)
+		a.woken(t, backends.Wake{Key: key, Kind: backends.Wanted})
+		if _, err := a.Renew(bounded(t), first.Attempt, first.TTL, reply.Base); err != nil {
+			t.Fatalf("renew: %v", err)
+		}
+		if _, err := a.Inspect(bounded(t), key); err != nil {
+			t.Fatalf("inspect: %v", err)
+		}
+		b.drain()
+		a.release(t, first)
+		b.woken(t, backends.Wake{Key: key, Kind: backends.Given})
+		b.follow(t, second, held)
+		third, _ := a.waits(t, key)
+		if err := a.Cancel(bounded(t), third.Attempt); err != nil {
+			t.Fatalf("cancel: %v", err)
+		}
+		b.release(t, second)
+	}
+}
+
+// userKeys are keys of every form that companions have.
+func userKeys(t testing.TB) []string {
+	key := newKey(t)
+	return []string{key, key + "{tag}", key + "{}"}
+}
+
+func TestTheRuleInTheREADMEIsEnough(t *testing.T) {
+	server := servers.Redis(t)
+	inside := server.RedisClient(t, nil)
+	if err := inside.Do(bounded(t), aclRule(t, "turnstile")...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	as := "redis://turnstile:PASSWORD@" + server.Addr
+	exercise(t, newSession(t, as), newSession(t, as), userKeys(t)...)
+	// And it is not more than it says: neither others' keys nor others' commands.
+	user := server.RedisClient(t, &goredis.Options{Username: "turnstile", Password: "PASSWORD"})
+	if err := user.Set(bounded(t), "theirs", "x", 0).Err(); err == nil || !goredis.HasErrorPrefix(err, "NOPERM") {
+		t.Errorf("somebody else's key: %v", err)
+	}
+	if err := user.FlushAll(bounded(t)).Err(); err == nil || !goredis.HasErrorPrefix(err, "NOPERM") {
+		t.Errorf("somebody else's command: %v", err)
+	}
+	if _, err := open(t, as).Acquire(bounded(t), newRequest("theirs")); !errors.Is(err, backends.ErrRefused) {
+		t.Errorf("a lock of another prefix: %v", err)
+	}
+}
