@@ -74,7 +74,7 @@ func newRoot(o *options) *cobra.Command {
 		DisableSuggestions: true, // they take a second line
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file:///DIR, redis://HOST:PORT/DB (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
+	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file:///DIR, redis://HOST:PORT/DB, redis+sentinel://…, redis+cluster://… (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
 	f.StringVar(&o.prefix, "prefix", "", "put before every key in the backend; \"\" for nothing (env TURNSTILE_KEY_PREFIX; default "+lockclient.DefaultKeyPrefix+")")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no warnings, and no message when the key is not acquired in time")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
