@@ -44,15 +44,41 @@ func Redis(t testing.TB, args ...string) *Server {
 // closed at the test's end. options may be nil, or carry a name and password.
 func (s *Server) RedisClient(t testing.TB, options *goredis.Options) *goredis.Client {
 	t.Helper()
+	client := newClient(s.Addr, options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func newClient(addr string, options *goredis.Options) *goredis.Client {
 	var o goredis.Options
 	if options != nil {
 		o = *options
 	}
-	o.Addr, o.DisableIdentity = s.Addr, true
+	o.Addr, o.DisableIdentity = addr, true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	client := goredis.NewClient(&o)
-	t.Cleanup(func() { _ = client.Close() })
-	return client
+	return goredis.NewClient(&o)
+}
+
+// askRedisAfter gives the server commands that are answered by OK, and then
+// asks for its process id.
+func askRedisAfter(commands ...string) func(conn net.Conn) (int, error) {
+	return func(conn net.Conn) (int, error) {
+		for _, command := range commands {
+			if _, err := io.WriteString(conn, command+"\r\n"); err != nil {
+				return 0, err
+			}
+			// Nothing can follow the answer, as nothing more was asked: what the
+			// reader took ahead is not lost with it.
+			answer, err := bufio.NewReader(conn).ReadString('\n')
+			if err == nil && answer != "+OK\r\n" {
+				err = fmt.Errorf("unexpected answer %q", answer)
+			}
+			if err != nil {
+				return 0, err
+			}
+		}
+		return askRedis(conn)
+	}
 }
 
 // askRedis asks for the process id; a server that wants a password answers, too.

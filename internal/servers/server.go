@@ -27,6 +27,8 @@ type kind struct {
 	binary, pkg string // the program, and the Debian package it comes in
 	scheme      string
 	args        func(port, dir string) []string
+	// addr picks where it listens; nil is any free port.
+	addr func() (string, error)
 	// dial connects to it; nil is plain TCP.
 	dial func(addr string) (net.Conn, error)
 	// ask asks a server over conn who it is: its process id, or 0 if it answers
@@ -45,6 +47,7 @@ type Server struct {
 	dir    string
 	output *output
 	proc   *process // nil while stopped
+	paused bool
 }
 
 // start runs a server of the kind on a free port.
@@ -57,9 +60,13 @@ func start(k kind, args []string) (*Server, error) {
 		return nil, fmt.Errorf("servers: %w", err)
 	}
 	s := &Server{kind: k, args: args, dir: dir, output: new(output)}
+	pick := k.addr
+	if pick == nil {
+		pick = freeAddr
+	}
 	var failures error
 	for range startAttempts {
-		if s.Addr, err = freeAddr(); err == nil {
+		if s.Addr, err = pick(); err == nil {
 			if err = s.run(); err == nil {
 				return s, nil
 			}
@@ -91,10 +98,11 @@ func (s *Server) Stop() {
 		return
 	}
 	s.proc.kill()
-	s.proc = nil
+	s.proc, s.paused = nil, false
 }
 
-// Restart kills the server and starts it again, empty, on the same port.
+// Restart kills the server and starts it again, empty, on the same port. What
+// it keeps in its directory stays, such as the part it has in a cluster.
 func (s *Server) Restart() error {
 	s.Stop()
 	var failures error
@@ -114,7 +122,11 @@ func (s *Server) Pause() error {
 	if s.proc == nil {
 		return errors.New("servers: pause: the server is stopped")
 	}
-	return s.proc.pause()
+	if err := s.proc.pause(); err != nil {
+		return err
+	}
+	s.paused = true
+	return nil
 }
 
 // Resume lets a paused server go on.
@@ -122,7 +134,11 @@ func (s *Server) Resume() error {
 	if s.proc == nil {
 		return errors.New("servers: resume: the server is stopped")
 	}
-	return s.proc.resume()
+	if err := s.proc.resume(); err != nil {
+		return err
+	}
+	s.paused = false
+	return nil
 }
 
 // Close stops the server and removes its directory.

@@ -1,0 +1,198 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+const (
+	// groupPoll is how often a group is looked at while something is awaited.
+	// Each look costs a command a server, on two shared cores.
+	groupPoll = 20 * time.Millisecond
+	// groupLimit bounds a wait for what takes a group a second or three. It is
+	// ten times as much because the machine may be shared.
+	groupLimit = 30 * time.Second
+	// answerLimit bounds one command.
+	answerLimit = 2 * time.Second
+	// tailKept is how much of each server's output an error carries.
+	tailKept = 1 << 10
+)
+
+// A group is several Redis servers of one kind that belong together, and a
+// client to each.
+type group struct {
+	all     []*Server
+	clients map[*Server]*goredis.Client
+}
+
+// startGroup starts n servers side by side. options has the name and password
+// that its clients use, if any.
+func startGroup(n int, k kind, args []string, options goredis.Options) (*group, error) {
+	started, failures := make([]*Server, n), make([]error, n)
+	var starting sync.WaitGroup
+	for i := range n {
+		starting.Go(func() { started[i], failures[i] = start(k, args) })
+	}
+	starting.Wait()
+	// A command that was repeated blindly could be carried out twice; and no
+	// look at a server is worth more than the wait for the next one.
+	options.MaxRetries, options.DialerRetries, options.PoolSize = -1, 1, 2
+	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = answerLimit, answerLimit, answerLimit
+	options.ContextTimeoutEnabled = true
+	g := &group{clients: make(map[*Server]*goredis.Client)}
+	for _, s := range started {
+		if s != nil {
+			g.all = append(g.all, s)
+			g.clients[s] = newClient(s.Addr, &options)
+		}
+	}
+	if err := errors.Join(failures...); err != nil {
+		g.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *group) close() {
+	for _, s := range g.all {
+		_ = g.clients[s].Close() // the server goes next
+		s.Close()
+	}
+}
+
+func (g *group) addrs() []string {
+	var addrs []string
+	for _, s := range g.all {
+		addrs = append(addrs, s.Addr)
+	}
+	return addrs
+}
+
+// hostPort is the address as Redis's commands take it.
+func (s *Server) hostPort() (host, port string) {
+	host, port, ok := strings.Cut(s.Addr, ":")
+	if !ok {
+		panic("servers: no port in " + s.Addr) // it comes from a listener
+	}
+	return host, port
+}
+
+// live are the servers that are neither stopped nor paused.
+func (g *group) live() []*Server {
+	var live []*Server
+	for _, s := range g.all {
+		if s.live() {
+			live = append(live, s)
+		}
+	}
+	return live
+}
+
+func (s *Server) live() bool { return s != nil && s.proc != nil && !s.paused }
+
+// at is the server that listens on addr, nil if it is none of the group's.
+func (g *group) at(addr string) *Server {
+	for _, s := range g.all {
+		if s.Addr == addr {
+			return s
+		}
+	}
+	return nil
+}
+
+// do has one server carry out one command.
+func (g *group) do(s *Server, command ...any) (*goredis.Cmd, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+	defer cancel()
+	cmd := g.clients[s].Do(ctx, command...)
+	if err := cmd.Err(); err != nil {
+		// Of the command no more than its name: the rest may hold a password.
+		return nil, fmt.Errorf("servers: %s: %v: %w\n%s", s.Addr, command[0], err, s.tail())
+	}
+	return cmd, nil
+}
+
+// replication is what a server says of its part in replication.
+func (g *group) replication(ctx context.Context, s *Server) (map[string]string, error) {
+	info, err := g.clients[s].InfoMap(ctx, "replication").Result()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Addr, err)
+	}
+	return info["Replication"], nil
+}
+
+// await looks again and again until look finds nothing amiss. The error says
+// what was amiss last, and what the servers wrote.
+func (g *group) await(what string, look func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), groupLimit)
+	defer cancel()
+	poll := time.NewTicker(groupPoll)
+	defer poll.Stop()
+	var amiss error
+	for {
+		err := look(ctx)
+		if err == nil {
+			return nil
+		}
+		// A look that was cut short by the limit says less than the one before.
+		if amiss == nil || ctx.Err() == nil {
+			amiss = err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("servers: %s: not in %v: %w\n%s", what, groupLimit, amiss, g.tails())
+		case <-poll.C:
+		}
+	}
+}
+
+func (g *group) tails() string {
+	var b strings.Builder
+	for _, s := range g.all {
+		fmt.Fprintf(&b, "--- %s\n%s\n", s.Addr, s.tail())
+	}
+	return b.String()
+}
+
+func (s *Server) tail() string {
+	out := s.Output()
+	return out[max(0, len(out)-tailKept):]
+}
+
+// Members of a group are started again and again on their ports. The ports
+// tried lie below those that systems give to outgoing connections (from 32768
+// on Linux, from 49152 elsewhere): else a client's connection could take the
+// port of a server that is down.
+const firstPort, lastPort = 12000, 22767
+
+// steadyAddr finds such a port that nobody listens on, and the one above it by
+// bus too (0: that doesn't matter).
+func steadyAddr(bus int) (string, error) {
+	var taken error
+	for range 64 {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		taken = errors.Join(free(addr), free(net.JoinHostPort("127.0.0.1", strconv.Itoa(port+bus))))
+		if taken == nil {
+			return addr, nil
+		}
+	}
+	return "", fmt.Errorf("servers: no free port: %w", taken)
+}
+
+func free(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
