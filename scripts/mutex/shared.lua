@@ -55,11 +55,11 @@ local function mint(last, us)
   return base
 end
 
--- How long the companion has to stay: KEEP beyond the lease, and beyond the time that last names.
+-- How long the companion has to stay: KEEP beyond the lease, or beyond the time that last names, if that is later.
 local function keep(ttl, base, us)
-  local ms = ttl + KEEP
-  if base > us then ms = ms + math.ceil((base - us) / 1000) end
-  return digits(ms)
+  local ms = ttl
+  if base > us then ms = math.max(ms, math.ceil((base - us) / 1000)) end
+  return digits(ms + KEEP)
 end
 
 -- Sees that the companion stays as long as what was just settled has to be known. Only where the lock
