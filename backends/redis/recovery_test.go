@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -242,6 +243,12 @@ func TestAReleaseWorksOnAFullServer(t *testing.T) {
 	if reply, err := b.Acquire(bounded(t), waiter); err != nil || reply.Outcome != backends.Held || reply.Place != 1 {
 		t.Fatalf("%+v, %v", reply, err)
 	}
+	overwritten := newRequest(newKey(t))
+	overwrittenBase := mustGrant(t, b, overwritten).Base
+	stamp := strconv.FormatInt(time.Now().Unix()+11, 10) // a pylock's losing GETSET
+	if err := inside.Set(bounded(t), overwritten.Key, stamp, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
 	if err := inside.ConfigSet(bounded(t), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -253,6 +260,9 @@ func TestAReleaseWorksOnAFullServer(t *testing.T) {
 	}
 	if _, err := b.Renew(bounded(t), lone.Attempt, lone.TTL, base); err != nil {
 		t.Errorf("renew: %v", err)
+	}
+	if _, err := b.Renew(bounded(t), overwritten.Attempt, overwritten.TTL, overwrittenBase); err != nil {
+		t.Errorf("renew of what was overwritten: %v", err)
 	}
 	if err := b.Release(bounded(t), lone.Attempt); err != nil {
 		t.Errorf("release to nobody: %v", err)

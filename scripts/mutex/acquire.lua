@@ -38,10 +38,15 @@ if not queued then
 end
 if not granted then
   holder = redis.call('GET', lock)
-  -- What a crashed pylock leaves behind: a time in the past, and no ttl that would ever clear it away.
-  -- Nothing else does: somebody's SET NX of a plain '1' is a lock, not a time.
-  local stamp = holder and tonumber(holder)
-  if stamp and stamp >= PYLOCK and stamp < us / 1000000 and redis.call('PTTL', lock) == -1 then
+  local lease, left, stamp = stray(lock, companion, holder, us)
+  if lease then
+    -- Whoever comes first puts it right: this attempt's own lease, or that of the one it has to wait for.
+    holder = STAMP .. lease
+    redis.call('DEL', lock) -- before SET: see release on a full server
+    redis.call('SET', lock, holder, 'PX', digits(left))
+  elseif stamp and stamp < us / 1000000 then
+    -- What a crashed pylock leaves behind: a time in the past, and no ttl that would ever clear it away.
+    -- Nothing else does: somebody's SET NX of a plain '1' is a lock, not a time.
     redis.call('DEL', lock)
     holder = false
   end
@@ -96,7 +101,10 @@ if wait then
   redis.call('PEXPIRE', alive, digits(KEEP))
   redis.call('HSET', companion, 'v', '1', 'queued', '1')
   local stay = math.max(free, 0) + KEEP
-  if redis.call('PTTL', companion) < stay then redis.call('PEXPIRE', companion, digits(stay)) end
+  if redis.call('PTTL', companion) < stay then
+    redis.call('PEXPIRE', companion, digits(stay))
+    if not ours then redis.call('HDEL', companion, 'lease') end -- it is over, and the ttl tells of it no more
+  end
   place = redis.call('ZRANK', queue, member) + 1
   if ours then
     tell(string.sub(holder, #STAMP + 1, #STAMP + 20), 'w' .. lock)

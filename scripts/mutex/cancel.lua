@@ -22,7 +22,10 @@ if queued then
 end
 
 local given
-if redis.call('GET', lock) == token then given = pass(lock, companion, queue, alive, queued, last, us) end
+local holder = redis.call('GET', lock)
+if holder == token or stray(lock, companion, holder, us) == member then
+  given = pass(lock, companion, queue, alive, queued, last, us)
+end
 settle(companion, member, settled, us)
-stay(companion, given == 0, last, us)
+stay(companion, member, given, last, us)
 return {given and 1 or 0}

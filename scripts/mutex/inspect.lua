@@ -19,12 +19,13 @@ local us = micros()
 local holder = redis.call('GET', lock)
 local c = redis.call('HMGET', companion, 'last', 'label', 'at')
 local state, label, held = 0, '', -1
+local lease, ends = stray(lock, companion, holder, us) -- the next call of the lease's holder puts it right
 if holder then
   state = 2
-  if #holder == #STAMP + 32 and string.sub(holder, 1, #STAMP) == STAMP then
+  if lease or #holder == #STAMP + 32 and string.sub(holder, 1, #STAMP) == STAMP then
     state, label = 1, c[2] or ''
     if c[3] then held = math.max(0, math.floor(us / 1000) - tonumber(c[3])) end
   end
 end
 local waiting = redis.call('ZCOUNT', alive, digits(math.floor(us / 1000)), '+inf')
-return {state, label, held, redis.call('PTTL', lock), c[1] or '', waiting}
+return {state, label, held, ends or redis.call('PTTL', lock), c[1] or '', waiting}

@@ -6,6 +6,8 @@
 --   {1, given}  released: given is 1 if the lock went straight to a waiting session
 --   {0}         not held: the lock is gone, or another's, and was not touched
 --
+-- A lease whose token a pylock's losing GETSET has overwritten is given back as well (see stray in shared.lua).
+--
 -- Safe to run twice: the second time the token is no longer there. Either way the attempt is settled:
 -- a copy of its acquire that arrives later does nothing.
 
@@ -20,13 +22,16 @@ local us = micros()
 -- The lock goes first: on a server whose memory is full, a script may write what takes memory only after a
 -- write that takes none, and a release must not wait until others let go of memory.
 local given
-if redis.call('GET', lock) == token then given = pass(lock, companion, queue, alive, queued, last, us) end
+local holder = redis.call('GET', lock)
+if holder == token or stray(lock, companion, holder, us) == member then
+  given = pass(lock, companion, queue, alive, queued, last, us)
+end
 if queued then
   -- A late copy of this attempt's acquire may have queued it after its lease had ended.
   redis.call('ZREM', queue, member)
   redis.call('ZREM', alive, member)
 end
 settle(companion, member, settled, us)
-stay(companion, given == 0, last, us)
+stay(companion, member, given, last, us)
 if given then return {1, given} end
 return {0}

@@ -6,18 +6,31 @@
 --   known  the newest base the caller has, a string
 -- Reply:
 --   {1, base, ttl, contended}  renewed: the new base in µs as a string; the ttl as set, ms; 1 if others wait
---   {0}                        not held: the lock is gone, or another's; nothing was done
+--   {0}                        not held: the lock is gone, or another's, and was not touched
+--
+-- Where a pylock's losing GETSET has overwritten the token, it is put back (see stray in shared.lua).
 --
 -- Safe to run twice: only a caller that knows the last base may shorten the lease; every other call,
 -- a late copy of this one too, can only lengthen it.
 
 local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local token, ttl, known = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-if redis.call('GET', lock) ~= token then return {0} end
+local member = string.sub(token, #STAMP + 1)
+local holder = redis.call('GET', lock)
+local us = micros()
+if holder ~= token then
+  local lease, left = stray(lock, companion, holder, us)
+  if lease ~= member then
+    -- Who is told so must not have it back later.
+    if redis.call('HGET', companion, 'lease') == member then redis.call('HDEL', companion, 'lease') end
+    return {0}
+  end
+  redis.call('DEL', lock) -- before SET: see release on a full server
+  redis.call('SET', lock, token, 'PX', digits(left))
+end
 
 local c = redis.call('HMGET', companion, 'last', 'queued')
 local last, queued = c[1], c[2]
-local us = micros()
 if last ~= known then ttl = math.max(ttl, redis.call('PTTL', lock)) end
 redis.call('PEXPIRE', lock, digits(ttl))
 

@@ -6,6 +6,7 @@
 --   v               the format's version, 1
 --   last            the newest fence base, µs
 --   lease, at       the attempt that has (or had last) the lease; since when, ms
+--                   its end is told by the companion's own ttl, less KEEP: see stray
 --   label           that holder's label
 --   queued          present while the queue may have members
 --   settled:SESSION the session's highest settled attempt (12 digits) and when (10 digits, s)
@@ -28,7 +29,6 @@
 --     when it ends by asking.
 
 local STAMP = '4102444800.1'
-local PYLOCK = 1e9      -- s: a smaller number (before 2001) is no pylock's time, but somebody's flag
 local DIRECT = 1000     -- ms a lease lasts that release gave away, until it is confirmed
 local RESERVE = 75      -- ms the lock is kept for a poll-only session to come and confirm
 local PATIENCE = 100    -- ms a poll-only session lets others go first
@@ -62,11 +62,34 @@ local function keep(ttl, base, us)
   return digits(ms + KEEP)
 end
 
--- Sees that the companion stays as long as what was just settled has to be known. Only where the lock
--- was just freed may that be shorter than before: a lease that goes on needs its companion.
-local function stay(companion, freed, last, us)
+-- Sees that the companion stays as long as what was just settled has to be known. given is pass's answer: only where
+-- it freed the lock may that be shorter than before, since a lease that goes on needs its companion. Where the
+-- member turned out to have the lock no more, its lease is over, though the companion's ttl may say otherwise.
+local function stay(companion, member, given, last, us)
   local ms = keep(0, tonumber(last or '0'), us)
-  if freed or redis.call('PTTL', companion) < tonumber(ms) then redis.call('PEXPIRE', companion, ms) end
+  if given == 0 or redis.call('PTTL', companion) < tonumber(ms) then redis.call('PEXPIRE', companion, ms) end
+  if not given and redis.call('HGET', companion, 'lease') == member then redis.call('HDEL', companion, 'lease') end
+end
+
+-- Whose lease goes on though a pylock's time stands under its lock: the member, and what it has left, ms. A pylock
+-- that came second in a race for what a crashed one had left does that to us: its losing GETSET is a SET, which
+-- takes the token's place and the ttl away. One that has won sends an EXPIRE, and what has a ttl is its own.
+-- Returns as well, s, the time of a pylock's value without a ttl, be it such a one or left behind by a crash.
+--
+-- The end of the lease is read off the companion's ttl, so it costs those nothing that never meet a pylock:
+-- whoever begins, lengthens or ends a lease sets that, too, or forgets the lease. It does not tell while last is ahead of the clock by
+-- as much (see keep), and then nothing is put right.
+local function stray(lock, companion, holder, us)
+  local stamp = holder and tonumber(holder)
+  -- A smaller number (before 2001) is no pylock's time, but somebody's flag; a larger one (from 2100) begins as
+  -- our tokens do. They are not among the constants above: each of those that a function uses costs every call.
+  if not (stamp and stamp >= 1e9 and stamp < 4102444800) or redis.call('PTTL', lock) ~= -1 then return end
+  local c = redis.call('HMGET', companion, 'lease', 'last')
+  local left = redis.call('PTTL', companion) - KEEP
+  local ahead = math.max(0, tonumber(c[2] or '0') - us) / 1000
+  -- 10 ms, since the companion's ttl begins a little after the lock's, by as long as the script takes.
+  if c[1] and left > ahead + 10 then return c[1], left, stamp end
+  return nil, nil, stamp
 end
 
 -- The member of the queue whose turn it is; dead ones before it are removed. more is true if there were more

@@ -66,6 +66,7 @@ var foreignCases = []testCase{
 		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
 		l.try(a, 5000, 1, fresh(), 5000, 0)
 		l.heldBy(b, "host:1", 1)
+		l.over()
 		l.do("SET", l.keys[itself], "1500000000.25")
 		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
 		l.holder(&b)

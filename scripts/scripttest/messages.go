@@ -104,6 +104,14 @@ var messageCases = []struct {
 		next.gets("g")
 		l.wait(c, 5000, 0, "", moments, ms(0, 75), 1, 0)
 	}},
+	{"a holder whose token a pylock has overwritten hears as well that it is wanted", func(l *lock, open func(backends.Token) *inbox) {
+		a, b := attempt(1, 1), attempt(2, 1)
+		holder := open(a)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.overwritten(1)
+		l.heldBy(b, "host:1", 1)
+		holder.gets("w")
+	}},
 	{"one whom the reply already tells is not told again", func(l *lock, open func(backends.Token) *inbox) {
 		a, b := attempt(1, 1), attempt(2, 1)
 		head := open(b)

@@ -33,7 +33,7 @@ type Raw func(cmd ...string) (any, error)
 func Run(t *testing.T, exec Exec, raw Raw) []string {
 	t.Helper()
 	var transcript []string
-	for _, group := range [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, keepCases} {
+	for _, group := range [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, overwrittenCases, keepCases} {
 		for _, c := range group {
 			for _, name := range c.keys() {
 				t.Run(c.name+" "+name, func(t *testing.T) {
