@@ -84,8 +84,7 @@ func StartRedisCluster(config ClusterConfig) (*Cluster, error) {
 	args := []string{
 		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
 		"--cluster-node-timeout", strconv.FormatInt(config.NodeTimeout.Milliseconds(), 10),
-		// Five seconds otherwise, in which more replicas might ask for a copy.
-		"--repl-diskless-sync-delay", "0",
+		disklessSync, "no",
 	}
 	k := redisKind
 	k.addr = func() (string, error) { return steadyAddr(busOffset) }

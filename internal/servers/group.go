@@ -27,6 +27,12 @@ const (
 	tailKept = 1 << 10
 )
 
+// disklessSync is off in every group. A master that gives its copy away without
+// a file waits five seconds for more replicas to ask, and keeps back what is
+// written after the copy until the replica's next word, up to a second later,
+// while the replica says that its link is up: such writes die with the master.
+const disklessSync = "--repl-diskless-sync"
+
 // A group is several Redis servers of one kind that belong together, and a
 // client to each.
 type group struct {
