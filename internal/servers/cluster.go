@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 )
 
 const (
@@ -31,8 +29,8 @@ type ClusterConfig struct {
 	// NodeTimeout is how long a node may be silent (cluster-node-timeout, in
 	// whole milliseconds); 0 is one second.
 	NodeTimeout time.Duration
-	// Password is what nodes want from clients and from each other; "" is none.
-	Password string
+	// Credentials are what nodes want from clients and from each other.
+	Credentials Credentials
 	// Args are appended to those of every node.
 	Args []string
 }
@@ -48,7 +46,7 @@ type Cluster struct {
 
 	*group
 	nodeTimeout time.Duration
-	password    string
+	credentials Credentials
 	ids         map[*Server]string    // the names by which nodes know each other
 	replaced    map[*Server]time.Time // when a master gave its place up by hand
 }
@@ -88,16 +86,14 @@ func StartRedisCluster(config ClusterConfig) (*Cluster, error) {
 	}
 	k := redisKind
 	k.addr = func() (string, error) { return steadyAddr(busOffset) }
-	if config.Password != "" {
-		args = append(args, "--requirepass", config.Password, "--masterauth", config.Password)
-		k.ask = askRedisAfter("AUTH " + strconv.Quote(config.Password))
-	}
-	g, err := startGroup(config.Masters*(1+config.Replicas), k, append(args, config.Args...), goredis.Options{Password: config.Password})
+	k.ask = askRedisAfter(config.Credentials.login()...)
+	args = append(append(args, config.Credentials.nodeArgs()...), config.Args...)
+	g, err := startGroup(config.Masters*(1+config.Replicas), k, args, config.Credentials.options())
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{
-		Nodes: g.all, group: g, nodeTimeout: config.NodeTimeout, password: config.Password,
+		Nodes: g.all, group: g, nodeTimeout: config.NodeTimeout, credentials: config.Credentials,
 		ids: make(map[*Server]string), replaced: make(map[*Server]time.Time),
 	}
 	if err := c.join(config.Masters); err != nil {
@@ -113,7 +109,7 @@ func (c *Cluster) Close() { c.close() }
 // Addrs are the nodes' addresses, host:port.
 func (c *Cluster) Addrs() []string { return c.addrs() }
 
-// URL is the cluster as a backend URL names it, without its password.
+// URL is the cluster as a backend URL names it, without credentials.
 func (c *Cluster) URL() string {
 	// go-redis's form of it: one host in its place, the others as parameters.
 	url := url.URL{Scheme: "redis+cluster", Host: c.Addrs()[0], RawQuery: "addr=" + strings.Join(c.Addrs()[1:], "&addr=")}

@@ -65,8 +65,8 @@ func (m *Move) MigrateKeys() error {
 func (m *Move) migrate(keys []string) error {
 	host, port := m.to.hostPort()
 	command := []any{"MIGRATE", host, port, "", 0, answerLimit.Milliseconds()}
-	if m.c.password != "" {
-		command = append(command, "AUTH", m.c.password)
+	if login := m.c.credentials; login.Password != "" {
+		command = append(command, "AUTH2", login.user(), login.Password)
 	}
 	command = append(command, "KEYS")
 	for _, key := range keys {

@@ -12,13 +12,13 @@ import (
 )
 
 // clusterClient is a client that finds its way through the cluster by its URL.
-func clusterClient(t *testing.T, c *Cluster, password string) *goredis.ClusterClient {
+func clusterClient(t *testing.T, c *Cluster, login Credentials) *goredis.ClusterClient {
 	t.Helper()
 	options, err := goredis.ParseClusterURL(strings.Replace(c.URL(), "redis+cluster", "redis", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	options.Password = password
+	options.Username, options.Password = login.Username, login.Password
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	client := goredis.NewClusterClient(options)
 	t.Cleanup(func() { _ = client.Close() })
@@ -55,6 +55,7 @@ func masterOf(t *testing.T, c *Cluster, slot int) *Server {
 }
 
 func TestAClusterKeepsItsKeysOverFailOvers(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	var c *Cluster
 	timed(t, "the start", func() (err error) {
 		c, err = StartRedisCluster(ClusterConfig{Masters: 3, Replicas: 1})
@@ -64,7 +65,7 @@ func TestAClusterKeepsItsKeysOverFailOvers(t *testing.T) {
 	if len(c.Nodes) != 6 || len(c.Addrs()) != 6 {
 		t.Fatalf("%d nodes", len(c.Nodes))
 	}
-	client := clusterClient(t, c, "")
+	client := clusterClient(t, c, Credentials{})
 	slot := slotOf(t, client, "k")
 	write(t, client, "k", "before")
 	first := masterOf(t, c, slot)
@@ -126,12 +127,13 @@ func TestAClusterKeepsItsKeysOverFailOvers(t *testing.T) {
 }
 
 func TestASlotMovesWithItsKeys(t *testing.T) {
-	const password = "right secret"
-	c := RedisClusterOf(t, ClusterConfig{Masters: 3, Password: password})
+	t.Parallel() // it waits more than it works
+	login := Credentials{Username: "somebody", Password: "right secret"}
+	c := RedisClusterOf(t, ClusterConfig{Masters: 3, Credentials: login})
 	if len(c.Nodes) != 3 {
 		t.Fatalf("%d nodes", len(c.Nodes))
 	}
-	client := clusterClient(t, c, password)
+	client := clusterClient(t, c, login)
 	slot := slotOf(t, client, "{k}")
 	// More than fit into one batch.
 	keys := make([]string, moveBatch+2)
@@ -152,7 +154,8 @@ func TestASlotMovesWithItsKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	// In the middle of it: what has moved is asked for there, and what hasn't here.
-	old := from.RedisClient(t, &goredis.Options{Password: password})
+	asLogin := login.options()
+	old := from.RedisClient(t, &asLogin)
 	if err := old.Get(bounded(t), keys[0]).Err(); err == nil || !strings.HasPrefix(err.Error(), "ASK ") {
 		t.Errorf("a key that has moved: %v, want ASK", err)
 	}
