@@ -2,13 +2,15 @@ package servers
 
 import (
 	"strconv"
+	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 )
 
 // Credentials are a user and a password, and whoever has them may do
 // everything; nobody else may do anything. Without a user it is the default
-// user's password (requirepass), and the zero Credentials let everybody in.
+// user's password (requirepass), and the zero Credentials let everybody in. A
+// sentinel can't read its own file again if there are blanks in them.
 type Credentials struct{ Username, Password string }
 
 // options are what a client needs.
@@ -57,4 +59,20 @@ func (c Credentials) nodeArgs() []string {
 		args = append(append(args, "--"+option[0]), option[1:]...)
 	}
 	return args
+}
+
+// sentinelLines are the configuration of sentinels that ask for these
+// credentials and show them to each other.
+func (c Credentials) sentinelLines() []string {
+	if c.Password == "" {
+		return nil
+	}
+	lines := []string{"sentinel sentinel-user " + c.user(), "sentinel sentinel-pass " + strconv.Quote(c.Password)}
+	for _, option := range c.required() {
+		for i := range option[1:] {
+			option[i+1] = strconv.Quote(option[i+1])
+		}
+		lines = append(lines, strings.Join(option, " "))
+	}
+	return lines
 }

@@ -6,6 +6,11 @@
 // off and its directory is removed. Should the test process die without its
 // cleanups, the server dies with it (on Linux; elsewhere it is left behind).
 //
+// Redis comes alone, with TLS, as a Cluster and with Sentinel. The two last are
+// handed out when all of their servers agree on what they are, and everything
+// that is done to them later is waited for by asking the servers, within a
+// bound; the error of such a wait has the end of every server's output.
+//
 // A missing binary is installed once with apt-get, and where that can't be
 // done the test fails: a test of a backend that is skipped proves nothing.
 package servers

@@ -29,6 +29,9 @@ type kind struct {
 	args        func(port, dir string) []string
 	// addr picks where it listens; nil is any free port.
 	addr func() (string, error)
+	// prepare puts what it reads at its first start into its directory; nil is
+	// nothing.
+	prepare func(dir string) error
 	// dial connects to it; nil is plain TCP.
 	dial func(addr string) (net.Conn, error)
 	// ask asks a server over conn who it is: its process id, or 0 if it answers
@@ -60,6 +63,12 @@ func start(k kind, args []string) (*Server, error) {
 		return nil, fmt.Errorf("servers: %w", err)
 	}
 	s := &Server{kind: k, args: args, dir: dir, output: new(output)}
+	if k.prepare != nil {
+		if err := k.prepare(dir); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("servers: %w", err)
+		}
+	}
 	pick := k.addr
 	if pick == nil {
 		pick = freeAddr
@@ -79,6 +88,9 @@ func start(k kind, args []string) (*Server, error) {
 
 // URL is the server as a backend URL names it.
 func (s *Server) URL() string { return s.kind.scheme + "://" + s.Addr }
+
+// String is the server's address, for a failing test's words.
+func (s *Server) String() string { return s.Addr }
 
 // PID is the server's process id, 0 while it is stopped.
 func (s *Server) PID() int {
