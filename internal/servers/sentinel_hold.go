@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // HoldReplication cuts the replicas off: what the master is told from now on
 // reaches none of them, until the next fail-over or ReleaseReplication. The
-// sentinels find nothing wrong, and will promote such a replica for as long as
-// its link has been down for no more than ten times DownAfter.
+// sentinels find nothing wrong with them.
 //
 // The replicas are given a password that the master refuses. A stopped process
 // would not do: what the kernel has taken in for it, it reads when it goes on.
@@ -27,8 +28,12 @@ func (s *Sentinel) HoldReplication() error {
 		return err
 	}
 	s.held = true
-	if _, err := s.nodes.do(master, "CLIENT", "KILL", "TYPE", "REPLICA"); err != nil {
-		return err
+	for _, node := range s.nodes.live() {
+		if node != master {
+			if err := s.cut(node, master); err != nil {
+				return err
+			}
+		}
 	}
 	return s.await("replicas without a link", func(ctx context.Context) error {
 		for _, node := range s.nodes.live() {
@@ -42,6 +47,25 @@ func (s *Sentinel) HoldReplication() error {
 		}
 		return nil
 	})
+}
+
+// cut ends a replica's link. That of a replica which has been a master in
+// between counts as never made, and not as lost: sentinels don't promote a
+// replica that lost its link more than ten times DownAfter ago, and a test may
+// hold replication for longer. Nobody sees it as a master.
+func (s *Sentinel) cut(replica, master *Server) error {
+	host, port := master.hostPort()
+	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
+	defer cancel()
+	_, err := s.nodes.clients[replica].TxPipelined(ctx, func(tx goredis.Pipeliner) error {
+		tx.SlaveOf(ctx, "NO", "ONE")
+		tx.SlaveOf(ctx, host, port)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("servers: sentinel: %s: %w\n%s", replica.Addr, err, replica.tail())
+	}
+	return nil
 }
 
 // ReleaseReplication lets the replicas catch up with the master, if there is
