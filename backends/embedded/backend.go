@@ -15,6 +15,9 @@ import (
 // backendName is how errors and capabilities call this backend.
 const backendName = "embedded"
 
+// push has the scripts publish what sessions are told: the store delivers it.
+const push = "1"
+
 var (
 	_ backends.Backend   = (*Backend)(nil)
 	_ backends.Canceler  = (*Backend)(nil)
@@ -117,7 +120,7 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if r.Queue {
 		queue = "1"
 	}
-	reply, err := b.run(ctx, b.verbs.acquire, r.Key, r.Token.Wire(), milliseconds(r.TTL), r.Label, queue)
+	reply, err := b.run(ctx, b.verbs.acquire, r.Key, r.Token.Wire(), milliseconds(r.TTL), r.Label, queue, push)
 	if err != nil {
 		return backends.Reply{Outcome: err.outcome}, err.cause
 	}
@@ -135,7 +138,7 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 
 // Release gives the lease back.
 func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
-	reply, err := b.run(ctx, b.verbs.release, a.Key, a.Token.Wire())
+	reply, err := b.run(ctx, b.verbs.release, a.Key, a.Token.Wire(), push)
 	if err != nil {
 		return err.cause
 	}
@@ -144,7 +147,7 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 
 // Cancel ends an attempt that nobody awaits.
 func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
-	if _, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire()); err != nil {
+	if _, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire(), push); err != nil {
 		return err.cause
 	}
 	return nil

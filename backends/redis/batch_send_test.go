@@ -23,7 +23,7 @@ func batchOf(ctx context.Context, t *testing.T, n int) []*command {
 	for i := range batch {
 		key := "pylock:" + t.Name() + ":" + strconv.Itoa(i)
 		token := session.Token(uint64(i + 1)).Wire()
-		batch[i] = newCommand(ctx, scripts.Acquire, scripts.Keys(key), []string{token, "60000", "tester", "0"})
+		batch[i] = newCommand(ctx, scripts.Acquire, scripts.Keys(key), []string{token, "60000", "tester", "0", "1"})
 		batch[i].state.Store(taken)
 	}
 	return batch
@@ -172,7 +172,7 @@ func TestOnlyCommandsWhoseScriptIsMissingAreSentAgain(t *testing.T) {
 
 	batch := batchOf(ctx, t, 10)
 	for i := range 5 {
-		c := newCommand(ctx, scripts.Cancel, scripts.Keys("pylock:other:"+strconv.Itoa(i)), []string{batch[i].texts[4]})
+		c := newCommand(ctx, scripts.Cancel, scripts.Keys("pylock:other:"+strconv.Itoa(i)), []string{batch[i].texts[4], "1"})
 		c.state.Store(taken)
 		batch = append(batch, c)
 	}

@@ -35,6 +35,9 @@ import (
 // name is how errors and the table of backends call this one.
 const name = "redis"
 
+// push has the scripts publish what sessions are told.
+const push = "1"
+
 var (
 	_ backends.Backend   = (*Backend)(nil)
 	_ backends.Canceler  = (*Backend)(nil)
@@ -134,7 +137,7 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 	case r.Queue:
 		wait = "2"
 	}
-	v, f := b.run(ctx, scripts.Acquire, r.Key, r.Token.Wire(), millis(r.TTL), r.Label, wait)
+	v, f := b.run(ctx, scripts.Acquire, r.Key, r.Token.Wire(), millis(r.TTL), r.Label, wait, push)
 	if f != nil {
 		return backends.Reply{Outcome: f.outcome}, f.err
 	}
@@ -167,7 +170,7 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 // Release gives the lease back; see backends.Backend.
 func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 	b.inbox.Load().ends(a.Token)
-	v, f := b.run(ctx, scripts.Release, a.Key, a.Token.Wire())
+	v, f := b.run(ctx, scripts.Release, a.Key, a.Token.Wire(), push)
 	if f != nil {
 		return f.err
 	}
@@ -177,7 +180,7 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 // Cancel ends an attempt that nobody awaits; see backends.Canceler.
 func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
 	b.inbox.Load().ends(a.Token)
-	v, f := b.run(ctx, scripts.Cancel, a.Key, a.Token.Wire())
+	v, f := b.run(ctx, scripts.Cancel, a.Key, a.Token.Wire(), push)
 	if f != nil {
 		return f.err
 	}

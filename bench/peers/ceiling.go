@@ -103,7 +103,7 @@ func newBatch(names []string, session backends.Session) *batch {
 	for _, name := range names {
 		key := "pylock:" + name // as long as ours
 		b.acquires = b.add(b.acquires, 0, token, acquireArgs("EVALSHA", scripts.Acquire.SHA, key, session.Token(1)))
-		b.releases = b.add(b.releases, 1, token, command("EVALSHA", scripts.Release.SHA, key, token))
+		b.releases = b.add(b.releases, 1, token, command("EVALSHA", scripts.Release.SHA, key, token, push))
 	}
 	return b
 }

@@ -68,7 +68,7 @@ func (b *bare) acquire(ctx context.Context, key string) (func() error, uint64, e
 		return nil, 0, fmt.Errorf("bare: not granted: %v", reply)
 	}
 	return func() error {
-		return b.client.Do(ctx, command("evalsha", scripts.Release.SHA, key, token.Wire())...).Err()
+		return b.client.Do(ctx, command("evalsha", scripts.Release.SHA, key, token.Wire(), push)...).Err()
 	}, 0, nil
 }
 

@@ -95,11 +95,14 @@ func plainClient(addr string, pool int) *goredis.Client {
 	})
 }
 
-const leaseMillis = "10660" // what a hold of 10 s asks for: slack and margin on top
+const (
+	leaseMillis = "10660" // what a hold of 10 s asks for: slack and margin on top
+	push        = "1"     // by the script itself
+)
 
 // acquireArgs is one attempt on a key, as Turnstile's backend sends it.
 func acquireArgs(verb, script, key string, token backends.Token) []any {
-	return command(verb, script, key, token.Wire(), leaseMillis, owner, "0")
+	return command(verb, script, key, token.Wire(), leaseMillis, owner, "0", push)
 }
 
 // command is a script's request with all its keys.

@@ -1,10 +1,12 @@
 -- Makes one attempt to take the lock, or confirms a lease that release gave to this attempt.
 --
 -- KEYS: lock, companion, queue, alive
--- ARGV: token, ttl, label, wait
+-- ARGV: token, ttl, label, wait, push
 --   ttl    ms, from 1
 --   wait   '1': on a held key the attempt is queued, or kept alive there; '2': so it is, as poll-only, since
 --          its session hears no pushes (see shared.lua); '0': one try, no trace
+--   push   '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
+--          message, session, message, …}, which the caller publishes (see tell in shared.lua)
 -- Reply:
 --   {1, base, ttl, contended}              granted: the fence base in µs as a string; ms; 1 if others wait
 --   {0, label, held, free, place, foreign} held by another: its label, '' if unknown; ms it has had the lock,
@@ -20,12 +22,13 @@
 local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local token, ttl, label, wait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '0'
 local silent = ARGV[4] == '2'
+local unsent = ARGV[5] == '0' and {} or nil
 local member = string.sub(token, #STAMP + 1)
 local session, attempt = string.sub(member, 1, 20), string.sub(member, 21)
 
 local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. session, 'label', 'at')
 local last, queued, settled, owner, at = c[1], c[2], c[3], c[4], c[5]
-if settled and string.sub(settled, 1, 12) >= attempt then return {-1} end
+if settled and string.sub(settled, 1, 12) >= attempt then return {-1, unsent} end
 
 local us = micros()
 local granted, holder = false, nil
@@ -59,7 +62,7 @@ if not granted then
     if queued then first, more, polls = head(queue, alive, us) end
     if first and first ~= member and (silent or polls ~= 'early') then
       -- A free lock goes to the head of the queue, whoever calls.
-      free = give(lock, companion, queue, alive, first, polls, last, us)
+      free = give(lock, companion, queue, alive, first, polls, last, us, unsent)
       last, owner, at = redis.call('HGET', companion, 'last'), '', digits(math.floor(us / 1000))
       holder = STAMP .. first
     elseif more then
@@ -86,7 +89,7 @@ if granted then
       'at', digits(math.floor(us / 1000)), 'label', label)
   end
   redis.call('PEXPIRE', companion, keep(lasts, base, us))
-  return {1, digits(base), ttl, contended}
+  return {1, digits(base), ttl, contended, unsent}
 end
 
 local ours = holder and #holder == #token and string.sub(holder, 1, #STAMP) == STAMP
@@ -107,10 +110,10 @@ if wait then
   end
   place = redis.call('ZRANK', queue, member) + 1
   if ours then
-    tell(string.sub(holder, #STAMP + 1, #STAMP + 20), 'w' .. lock)
+    tell(unsent, string.sub(holder, #STAMP + 1, #STAMP + 20), 'w' .. lock)
   end
 end
-if not ours then return {0, '', -1, free, place, (holder and 1 or 0)} end
+if not ours then return {0, '', -1, free, place, (holder and 1 or 0), unsent} end
 local held = -1
 if at then held = math.max(0, math.floor(us / 1000) - tonumber(at)) end
-return {0, owner or '', held, free, place, 0}
+return {0, owner or '', held, free, place, 0, unsent}

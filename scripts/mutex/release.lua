@@ -1,7 +1,9 @@
 -- Gives the lease back: to the first live session in the queue, or to nobody.
 --
 -- KEYS: lock, companion, queue, alive
--- ARGV: token
+-- ARGV: token, push
+--   push  '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
+--         message, session, message, …}, which the caller publishes (see tell in shared.lua)
 -- Reply:
 --   {1, given}  released: given is 1 if the lock went straight to a waiting session
 --   {0}         not held: the lock is gone, or another's, and was not touched
@@ -12,7 +14,7 @@
 -- a copy of its acquire that arrives later does nothing.
 
 local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local token = ARGV[1]
+local token, unsent = ARGV[1], ARGV[2] == '0' and {} or nil
 local member = string.sub(token, #STAMP + 1)
 
 local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. string.sub(member, 1, 20))
@@ -24,7 +26,7 @@ local us = micros()
 local given
 local holder = redis.call('GET', lock)
 if holder == token or stray(lock, companion, holder, us) == member then
-  given = pass(lock, companion, queue, alive, queued, last, us)
+  given = pass(lock, companion, queue, alive, queued, last, us, unsent)
 end
 if queued then
   -- A late copy of this attempt's acquire may have queued it after its lease had ended.
@@ -33,5 +35,5 @@ if queued then
 end
 settle(companion, member, settled, us)
 stay(companion, member, given, last, us)
-if given then return {1, given} end
-return {0}
+if given then return {1, given, unsent} end
+return {0, unsent}

@@ -1,35 +1,81 @@
 package scripttest
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/scripts"
 )
 
 // Listen subscribes to a channel. next waits for the channel's next message;
 // ok is false if none came within a few seconds.
 type Listen func(channel string) (next func() (message string, ok bool))
 
-// RunMessages runs the cases about what is published to whom. Beside what Run
-// needs, raw has to know PUBLISH.
+// RunMessages runs the cases about what is published to whom, by the scripts
+// and, from what they hand over, by their caller. Beside what Run needs, raw has
+// to know PUBLISH.
 func RunMessages(t *testing.T, exec Exec, raw Raw, listen Listen) {
 	t.Helper()
-	for _, c := range messageCases {
-		t.Run(c.name, func(t *testing.T) {
-			l := newLock(t, exec, raw, "messages")
-			c.run(l, func(a backends.Token) *inbox {
-				channel := "turnstile:inbox:" + string(a.Session())
-				return &inbox{lock: l, channel: channel, next: listen(channel)}
-			})
-			l.checkTTLs()
+	for _, push := range []string{pushed, handed} {
+		t.Run("push "+push, func(t *testing.T) {
+			for _, c := range messageCases {
+				t.Run(c.name, func(t *testing.T) {
+					l := newLock(t, exec, raw, "messages", push)
+					by := "" // whom a message is from, so that those of the script itself are told apart
+					if push == handed {
+						by = "the caller: "
+					}
+					l.told = func(session, message string) { l.do("PUBLISH", inboxPrefix+session, by+message) }
+					c.run(l, func(a backends.Token) *inbox {
+						channel := inboxPrefix + string(a.Session())
+						return &inbox{lock: l, channel: channel, by: by, next: listen(channel)}
+					})
+					l.checkTTLs()
+				})
+			}
 		})
 	}
+}
+
+const inboxPrefix = "turnstile:inbox:"
+
+// messagesMost is how many sessions one call tells something, at most.
+const messagesMost = 3
+
+// take takes the messages off a reply's end, notes them, and passes them on.
+func (l *lock) take(s *scripts.Script, reply any) (rest any) {
+	l.Helper()
+	fields, _ := reply.([]any)
+	if len(fields) == 0 {
+		l.Fatalf("%s replied %v", s.Name, reply)
+	}
+	list, ok := fields[len(fields)-1].([]any)
+	if !ok || len(list)%2 != 0 || len(list) > 2*messagesMost {
+		l.Fatalf("%s replied %v, which does not end in up to %d messages", s.Name, reply, messagesMost)
+	}
+	for pair := range slices.Chunk(list, 2) {
+		session, ok1 := pair[0].(string)
+		message, ok2 := pair[1].(string)
+		kind, isOurs := strings.CutSuffix(message, l.keys[itself])
+		if !ok1 || !ok2 || len(session) != len(attempt(1, 1).Session()) || !isOurs || kind != "g" && kind != "w" {
+			l.Fatalf("%s has %q for a message", s.Name, pair)
+		}
+		l.lines = append(l.lines, fmt.Sprintf("told %s %s", session, kind))
+		if l.told != nil {
+			l.told(session, message)
+		}
+	}
+	return fields[:len(fields)-1]
 }
 
 // An inbox is what a session is told.
 type inbox struct {
 	lock    *lock
 	channel string
+	by      string
 	next    func() (string, bool)
 }
 
@@ -40,7 +86,7 @@ func (in *inbox) gets(kinds string) {
 	in.lock.do("PUBLISH", in.channel, "marker")
 	want := make([]string, 0, len(kinds)+1)
 	for _, k := range kinds {
-		want = append(want, string(k)+in.lock.keys[itself])
+		want = append(want, in.by+string(k)+in.lock.keys[itself])
 	}
 	for _, w := range append(want, "marker") {
 		if got, ok := in.next(); !ok || got != w {
@@ -103,6 +149,19 @@ var messageCases = []struct {
 		silent.gets("g") // for all the server knows it hears again
 		next.gets("g")
 		l.wait(c, 5000, 0, "", moments, ms(0, 75), 1, 0)
+	}},
+	{"one that asks for a free lock that is then kept for a poller may have three to tell", func(l *lock, open func(backends.Token) *inbox) {
+		a, b, c, d := attempt(1, 1), attempt(2, 1), attempt(3, 1), attempt(4, 1)
+		silent, next, last := open(b), open(c), open(d)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.poll(b, 5000, 0, "host:1", moments, ms(0, 5000), 1, 0)
+		l.heldBy(c, "host:1", 2)
+		l.aged(b)
+		l.do("DEL", l.keys[itself])
+		l.wait(d, 5000, 0, "", 0, 75, 2, 0)
+		silent.gets("gw")
+		next.gets("g")
+		last.gets("")
 	}},
 	{"a holder whose token a pylock has overwritten hears as well that it is wanted", func(l *lock, open func(backends.Token) *inbox) {
 		a, b := attempt(1, 1), attempt(2, 1)

@@ -10,6 +10,7 @@ package scripttest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,29 +26,39 @@ type Exec func(script *scripts.Script, keys []string, args ...string) (any, erro
 // EXISTS, PTTL, PEXPIRE, PERSIST, HGET, HSET, HLEN, ZADD, ZRANK, ZCARD and TIME.
 type Raw func(cmd ...string) (any, error)
 
-// Run puts an engine through all cases, one after another. Keys begin with
-// "pylock:scripttest:"; what earlier runs left there is deleted.
+// Run puts an engine through all cases, one after another, first with scripts
+// that publish, then with scripts that hand their messages to the caller. Keys
+// begin with "pylock:scripttest:"; what earlier runs left there is deleted.
 //
 // It returns what was replied, a line a call, with fence bases and times masked:
 // two engines that agree return the same lines.
 func Run(t *testing.T, exec Exec, raw Raw) []string {
 	t.Helper()
+	groups := [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, overwrittenCases, keepCases}
 	var transcript []string
-	for _, group := range [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, overwrittenCases, keepCases} {
-		for _, c := range group {
-			for _, name := range c.keys() {
-				t.Run(c.name+" "+name, func(t *testing.T) {
-					l := newLock(t, exec, raw, name)
-					c.run(l)
-					l.checkTTLs()
-					transcript = append(transcript, "# "+c.name)
-					transcript = append(transcript, l.lines...)
-				})
+	for _, push := range []string{pushed, handed} {
+		t.Run("push "+push, func(t *testing.T) {
+			for _, c := range slices.Concat(groups...) {
+				for _, name := range c.keys() {
+					t.Run(c.name+" "+name, func(t *testing.T) {
+						l := newLock(t, exec, raw, name, push)
+						c.run(l)
+						l.checkTTLs()
+						transcript = append(transcript, "# "+c.name)
+						transcript = append(transcript, l.lines...)
+					})
+				}
 			}
-		}
+		})
 	}
 	return transcript
 }
+
+// What the verbs' push says: the script publishes, or the caller does.
+const (
+	pushed = "1"
+	handed = "0"
+)
 
 // A testCase is one sequence of calls on one key.
 type testCase struct {
@@ -69,13 +80,16 @@ type lock struct {
 	exec  Exec
 	raw   Raw
 	keys  []string
+	push  string
 	lines []string
+	// told gets what a script hands to its caller; nil discards it.
+	told func(session, message string)
 	// forever: the case put a foreign lock without a ttl there, and it must stay.
 	forever bool
 }
 
-func newLock(t *testing.T, exec Exec, raw Raw, name string) *lock {
-	l := &lock{T: t, exec: exec, raw: raw, keys: scripts.Keys("pylock:scripttest:" + name)}
+func newLock(t *testing.T, exec Exec, raw Raw, name, push string) *lock {
+	l := &lock{T: t, exec: exec, raw: raw, push: push, keys: scripts.Keys("pylock:scripttest:" + name)}
 	l.do(append([]string{"DEL"}, l.keys...)...)
 	return l
 }
@@ -102,7 +116,7 @@ func label(a backends.Token) string { return "host:" + strings.TrimLeft(string(a
 // acquire calls the script and holds its reply against the fields.
 func (l *lock) acquire(a backends.Token, ttl int, wait string, fields ...any) {
 	l.Helper()
-	l.call(scripts.Acquire, []string{a.Wire(), fmt.Sprint(ttl), label(a), wait}, fields)
+	l.call(scripts.Acquire, []string{a.Wire(), fmt.Sprint(ttl), label(a), wait, l.push}, fields)
 }
 
 // try is an acquire for ttl ms that does not queue; wait is one that does; poll
@@ -129,12 +143,12 @@ func (l *lock) renew(a backends.Token, ttl int, known string, fields ...any) {
 
 func (l *lock) release(a backends.Token, fields ...any) {
 	l.Helper()
-	l.call(scripts.Release, []string{a.Wire()}, fields)
+	l.call(scripts.Release, []string{a.Wire(), l.push}, fields)
 }
 
 func (l *lock) cancel(a backends.Token, fields ...any) {
 	l.Helper()
-	l.call(scripts.Cancel, []string{a.Wire()}, fields)
+	l.call(scripts.Cancel, []string{a.Wire(), l.push}, fields)
 }
 
 func (l *lock) inspect(fields ...any) {
@@ -148,7 +162,11 @@ func (l *lock) call(s *scripts.Script, args []string, fields []any) {
 	if err != nil {
 		l.Fatalf("%s: %v", s.Name, err)
 	}
-	line, err := compare(got, fields)
+	rest := got
+	if l.push == handed && slices.Contains([]*scripts.Script{scripts.Acquire, scripts.Release, scripts.Cancel}, s) {
+		rest = l.take(s, got)
+	}
+	line, err := compare(rest, fields)
 	if err != nil {
 		l.Fatalf("%s replied %v: %v", s.Name, got, err)
 	}

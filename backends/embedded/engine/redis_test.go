@@ -206,16 +206,16 @@ func (a *actor) step(random *rand.Rand) (*scripts.Script, []string) {
 	if random.IntN(8) == 0 && n > 1 {
 		n-- // a late copy
 	}
-	token := a.session.Token(n).Wire()
+	token, push := a.session.Token(n).Wire(), fmt.Sprint(random.IntN(2))
 	switch random.IntN(9) {
 	case 0, 1, 2, 3:
-		return scripts.Acquire, []string{token, "30000", "label " + string(a.session[:2]), fmt.Sprint(random.IntN(2))}
+		return scripts.Acquire, []string{token, "30000", "label " + string(a.session[:2]), fmt.Sprint(random.IntN(2)), push}
 	case 4, 5:
-		return scripts.Release, []string{token}
+		return scripts.Release, []string{token, push}
 	case 6:
 		return scripts.Renew, []string{token, "30000", a.known}
 	case 7:
-		return scripts.Cancel, []string{token}
+		return scripts.Cancel, []string{token, push}
 	}
 	return scripts.Inspect, nil
 }
