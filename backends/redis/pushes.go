@@ -19,17 +19,30 @@ import (
 type pushes struct {
 	client   goredis.UniversalClient
 	topology *topology
-	sharded  atomic.Bool
+	sharded  atomic.Bool // inboxes are sharded channels
+	byCaller atomic.Bool // scripts hand their messages over
 }
 
 func newPushes(client goredis.UniversalClient, t *topology) *pushes {
 	p := &pushes{client: client, topology: t}
 	p.sharded.Store(t.form == cluster) // until a node says that it can't
+	p.byCaller.Store(t.form == cluster)
 	return p
 }
 
-// byScript reports whether the scripts publish their messages themselves.
-func (p *pushes) byScript() bool { return !p.sharded.Load() }
+// What a verb's push says: who publishes what the script has to tell.
+const (
+	pushByScript = "1"
+	pushByCaller = "0"
+)
+
+// push is what the scripts are told.
+func (p *pushes) push() string {
+	if p.byCaller.Load() {
+		return pushByCaller
+	}
+	return pushByScript
+}
 
 // open makes a subscription to nothing yet: nothing is sent.
 func (p *pushes) open(ctx context.Context) *goredis.PubSub { return p.client.Subscribe(ctx) }
@@ -64,6 +77,7 @@ func (p *pushes) lacks(err error) bool {
 		return false
 	}
 	p.sharded.Store(false)
+	p.byCaller.Store(false)
 	return true
 }
 

@@ -35,9 +35,6 @@ import (
 // name is how errors and the table of backends call this one.
 const name = "redis"
 
-// push has the scripts publish what sessions are told.
-const push = "1"
-
 var (
 	_ backends.Backend   = (*Backend)(nil)
 	_ backends.Canceler  = (*Backend)(nil)
@@ -69,6 +66,8 @@ type Backend struct {
 	batch    *batcher // of all keys, but see routes
 	routes   *routes  // a batcher for each node of a Cluster; nil elsewhere
 	pushes   *pushes
+	// deliverer publishes what the scripts hand over; nil where they never do.
+	deliverer *deliverer
 
 	inbox       atomic.Pointer[inbox] // nil until Subscribe
 	subscribing sync.Mutex            // protects inbox against two writers: Subscribe, Close
@@ -92,6 +91,7 @@ func New(client goredis.UniversalClient, o Options) *Backend {
 	b.pushes = newPushes(client, &b.topology)
 	if b.topology.nodes != nil {
 		b.routes = newRoutes(b.topology.nodes)
+		b.deliverer = newDeliverer(b.pushes.publish)
 	}
 	return b
 }
@@ -137,11 +137,13 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 	case r.Queue:
 		wait = "2"
 	}
+	push := b.pushes.push()
 	v, f := b.run(ctx, scripts.Acquire, r.Key, r.Token.Wire(), millis(r.TTL), r.Label, wait, push)
 	if f != nil {
 		return backends.Reply{Outcome: f.outcome}, f.err
 	}
-	reply, err := readAcquire(v, pace)
+	reply, messages, err := readAcquire(v, push, pace)
+	b.deliver(messages)
 	if errors.Is(err, backends.ErrSettled) {
 		return backends.Reply{Outcome: backends.NotRun}, err
 	}
@@ -170,21 +172,27 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 // Release gives the lease back; see backends.Backend.
 func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 	b.inbox.Load().ends(a.Token)
+	push := b.pushes.push()
 	v, f := b.run(ctx, scripts.Release, a.Key, a.Token.Wire(), push)
 	if f != nil {
 		return f.err
 	}
-	return readRelease(v)
+	messages, err := readRelease(v, push)
+	b.deliver(messages)
+	return err
 }
 
 // Cancel ends an attempt that nobody awaits; see backends.Canceler.
 func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
 	b.inbox.Load().ends(a.Token)
+	push := b.pushes.push()
 	v, f := b.run(ctx, scripts.Cancel, a.Key, a.Token.Wire(), push)
 	if f != nil {
 		return f.err
 	}
-	return readCancel(v)
+	messages, err := readCancel(v, push)
+	b.deliver(messages)
+	return err
 }
 
 // Inspect tells who holds a key; see backends.Inspector.
@@ -209,6 +217,8 @@ func (b *Backend) Close() error {
 		in.close()
 	}
 	b.batch.close()
+	b.deliverer.close()
+	defer b.deliverer.wait()
 	defer b.batch.wait() // after the client's end, which ends what is on its way
 	if b.routes != nil {
 		b.routes.close()

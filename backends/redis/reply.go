@@ -18,23 +18,24 @@ const (
 	codeGranted = 1
 )
 
-// readAcquire reads acquire's reply; p says when to ask again.
-func readAcquire(v any, p pacing) (backends.Reply, error) {
-	l := list(v)
+// readAcquire reads acquire's reply to push, and what its caller has to
+// publish; p says when to ask again.
+func readAcquire(v any, push string, p pacing) (backends.Reply, []told, error) {
+	l, messages := split(v, push)
 	code, ok := l.number(0)
 	switch {
 	case ok && code == codeSettled && len(l) == 1:
-		return backends.Reply{}, errSettled
+		return backends.Reply{}, messages, errSettled
 	case ok && code == codeGranted:
 		if reply, ok := l.grant(); ok {
-			return reply, nil
+			return reply, messages, nil
 		}
 	case ok && code == codeHeld && len(l) == 6:
 		if reply, ok := l.held(p); ok {
-			return reply, nil
+			return reply, messages, nil
 		}
 	}
-	return backends.Reply{}, malformed("acquire")
+	return backends.Reply{}, nil, malformed("acquire")
 }
 
 func readRenew(v any) (backends.Reply, error) {
@@ -51,24 +52,24 @@ func readRenew(v any) (backends.Reply, error) {
 	return backends.Reply{}, malformed("renew")
 }
 
-func readRelease(v any) error {
-	l := list(v)
+func readRelease(v any, push string) ([]told, error) {
+	l, messages := split(v, push)
 	code, ok := l.number(0)
 	switch {
 	case ok && code == 0 && len(l) == 1:
-		return backends.ErrNotHeld
+		return messages, backends.ErrNotHeld
 	case ok && code == 1 && len(l) == 2:
-		return nil
+		return messages, nil
 	}
-	return malformed("release")
+	return nil, malformed("release")
 }
 
-func readCancel(v any) error {
-	l := list(v)
+func readCancel(v any, push string) ([]told, error) {
+	l, messages := split(v, push)
 	if held, ok := l.number(0); !ok || len(l) != 1 || held != 0 && held != 1 {
-		return malformed("cancel")
+		return nil, malformed("cancel")
 	}
-	return nil
+	return messages, nil
 }
 
 func readInspect(v any) (backends.Info, error) {
@@ -112,6 +113,31 @@ type fields []any
 func list(v any) fields {
 	l, _ := v.([]any)
 	return l
+}
+
+// split takes what the caller has to publish off a reply's end, where push says
+// that there is something: sessions and messages in turn. It leaves nothing of a
+// reply that doesn't end so.
+func split(v any, push string) (fields, []told) {
+	l := list(v)
+	if push == pushByScript || len(l) == 0 {
+		return l, nil
+	}
+	rest, last := l[:len(l)-1], l[len(l)-1]
+	pairs, ok := last.([]any)
+	if !ok {
+		return nil, nil
+	}
+	var messages []told
+	for i := 0; i < len(pairs); i += 2 {
+		session, ok1 := fields(pairs).text(i)
+		message, ok2 := fields(pairs).text(i + 1)
+		if !ok1 || !ok2 {
+			return nil, nil
+		}
+		messages = append(messages, told{session, message})
+	}
+	return rest, messages
 }
 
 func (l fields) number(i int) (int64, bool) {

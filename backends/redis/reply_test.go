@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		[]any{int64(1), base, "10", int64(0)}, []any{int64(0)}, []any{int64(0), "x", int64(1), int64(1), int64(1)},
 		[]any{int64(0), nil, int64(1), int64(1), int64(1), int64(0)}, []any{int64(-1), int64(0)},
 	} {
-		if reply, err := readAcquire(v, pacing{}); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
+		if reply, _, err := readAcquire(v, pushByScript, pacing{}); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
 			t.Errorf("acquire %v: %+v, %v", v, reply, err)
 		}
 		if l, ok := v.([]any); ok && len(l) == 1 && l[0] == int64(0) {
@@ -30,7 +31,7 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		if reply, err := readRenew(v); !errors.Is(err, backends.ErrUnavailable) || reply != (backends.Reply{}) {
 			t.Errorf("renew %v: %+v, %v", v, reply, err)
 		}
-		if err := readRelease(v); !errors.Is(err, backends.ErrUnavailable) {
+		if _, err := readRelease(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("release %v: %v", v, err)
 		}
 		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
@@ -38,8 +39,60 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		}
 	}
 	for _, v := range []any{nil, "OK", int64(1), []any{}, []any{int64(2)}, []any{"1"}, []any{int64(1), int64(1)}} {
-		if err := readCancel(v); !errors.Is(err, backends.ErrUnavailable) {
+		if _, err := readCancel(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("cancel %v: %v", v, err)
+		}
+	}
+}
+
+// Each reply is right in one of the two modes: with the messages at its end if
+// the caller publishes, and without if the script does.
+func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
+	const base, session = "1700000000000000", "00000000000000000001"
+	read := map[string]func(v any, push string) ([]told, error){
+		"acquire": func(v any, push string) ([]told, error) {
+			_, messages, err := readAcquire(v, push, pacing{})
+			return messages, err
+		},
+		"release": readRelease,
+		"cancel":  readCancel,
+	}
+	for _, row := range []struct {
+		verb  string
+		reply []any
+		want  error
+	}{
+		{"acquire", []any{int64(1), base, int64(10), int64(0)}, nil},
+		{"acquire", []any{int64(0), "x", int64(1), int64(1), int64(1), int64(0)}, nil},
+		{"acquire", []any{int64(-1)}, backends.ErrSettled},
+		{"release", []any{int64(1), int64(1)}, nil},
+		{"release", []any{int64(0)}, backends.ErrNotHeld},
+		{"cancel", []any{int64(1)}, nil},
+	} {
+		isMalformed := func(reply []any, push string) bool {
+			messages, err := read[row.verb](reply, push)
+			return len(messages) == 0 && err != nil && err.Error() == malformed(row.verb).Error()
+		}
+		with := func(last any) []any { return append(slices.Clone(row.reply), last) }
+		if messages, err := read[row.verb](row.reply, pushByScript); len(messages) > 0 || !errors.Is(err, row.want) {
+			t.Errorf("%s %v: %v, %v; want %v", row.verb, row.reply, messages, err, row.want)
+		}
+		for n, list := range [][]any{{}, {session, "gk"}, {session, "gk", session, "wk"}} {
+			messages, err := read[row.verb](with(list), pushByCaller)
+			if len(messages) != n || !errors.Is(err, row.want) || n > 0 && messages[n-1] != (told{session, list[2*n-1].(string)}) {
+				t.Errorf("%s %v: %v, %v; want %d messages, %v", row.verb, with(list), messages, err, n, row.want)
+			}
+			if !isMalformed(with(list), pushByScript) {
+				t.Errorf("%s %v: messages that nobody asked for", row.verb, with(list))
+			}
+		}
+		for _, last := range []any{nil, "gk", int64(0), []any{session}, []any{session, int64(1)}, []any{int64(1), "gk"}, []any{nil, nil}} {
+			if !isMalformed(with(last), pushByCaller) {
+				t.Errorf("%s %v: %v is no list of messages", row.verb, with(last), last)
+			}
+		}
+		if !isMalformed(row.reply, pushByCaller) {
+			t.Errorf("%s %v: no messages", row.verb, row.reply)
 		}
 	}
 }
