@@ -1,0 +1,126 @@
+package redis_test
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+func TestARingIsRefused(t *testing.T) {
+	ring := goredis.NewRing(&goredis.RingOptions{Addrs: map[string]string{"a": shared.Addr}})
+	b := redis.New(ring, redis.Options{Owned: true})
+	t.Cleanup(func() { _ = b.Close() })
+	r := newRequest(newKey(t))
+	reply, err := b.Acquire(bounded(t), r)
+	wantFailed(t, r, reply, err, backends.NotRun)
+	if !backends.IsRefused(err) || !strings.Contains(err.Error(), "Ring") {
+		t.Errorf("%v, want a refusal that names the Ring", err)
+	}
+	if err := b.Subscribe(backends.NewSession(), func(backends.Wake) {}); !backends.IsRefused(err) {
+		t.Errorf("subscribe: %v", err)
+	}
+}
+
+func TestBothProtocols(t *testing.T) {
+	for _, protocol := range []string{"2", "3"} {
+		t.Run("RESP"+protocol, func(t *testing.T) {
+			as := shared.URL() + "?protocol=" + protocol
+			exercise(t, newSession(t, as), newSession(t, as), userKeys(t)...)
+		})
+	}
+}
+
+// A redis:// URL that leads to a node of a Cluster, and the reverse, are told apart
+// from a server that is away.
+func TestTheWrongFormIsNamed(t *testing.T) {
+	_, err := redis.Open(bounded(t), parse(t, "redis+cluster://"+shared.Addr), redis.Options{})
+	if !backends.IsRefused(err) || !strings.Contains(err.Error(), "use redis://") {
+		t.Errorf("a lone server as a Cluster: %v", err)
+	}
+	other := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3})
+	b := open(t, "redis://"+other.Nodes[0].Addr)
+	refused := 0
+	for i := range 30 { // two of three keys are elsewhere
+		r := newRequest(newKey(t) + strconv.Itoa(i))
+		if reply, err := b.Acquire(bounded(t), r); err != nil {
+			wantFailed(t, r, reply, err, backends.NotRun)
+			if !backends.IsRefused(err) || !strings.Contains(err.Error(), "redis+cluster://") {
+				t.Errorf("a Cluster's node as a lone server: %v", err)
+			}
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("one node has every key")
+	}
+}
+
+// The cluster client repeats what failed, three times and more, whatever its
+// options say; a script is not its to repeat.
+func TestAClusterClientOfOnesOwnNeverSendsAScriptTwice(t *testing.T) {
+	c := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3})
+	var armed atomic.Bool
+	client := goredis.NewClusterClient(&goredis.ClusterOptions{
+		Addrs: c.Addrs(), ContextTimeoutEnabled: true, MaxRetries: 3,
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return deafConn{conn, &armed}, err
+		},
+	})
+	b := redis.New(client, redis.Options{Owned: true})
+	t.Cleanup(func() { _ = b.Close() })
+	key := newKey(t)
+	held := newRequest(key)
+	mustGrant(t, b, held)
+	if err := b.Release(bounded(t), held.Attempt); err != nil {
+		t.Fatal(err)
+	}
+	calls := func() (n int) {
+		for _, node := range c.Nodes {
+			stats := node.RedisClient(t, nil).Info(bounded(t), "commandstats").Val()
+			for _, line := range strings.Split(stats, "\r\n") {
+				if rest, ok := strings.CutPrefix(line, "cmdstat_evalsha:calls="); ok {
+					count, _, _ := strings.Cut(rest, ",")
+					k, _ := strconv.Atoi(count)
+					n += k
+				}
+			}
+		}
+		return n
+	}
+	before := calls()
+	armed.Store(true)
+	r := newRequest(key)
+	reply, err := b.Acquire(bounded(t), r)
+	wantFailed(t, r, reply, err, backends.MayHaveRun)
+	if n := calls() - before; n != 1 {
+		t.Errorf("sent %d times", n)
+	}
+	if reply := retry(t, b, r); reply.Outcome != backends.Granted {
+		t.Errorf("the same attempt again: %+v, want granted", reply)
+	}
+}
+
+// A user of a Cluster may do as little as the README says.
+func TestTheRuleInTheREADMEIsEnoughOnACluster(t *testing.T) {
+	c := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3})
+	for _, node := range c.Nodes {
+		rule := append(aclRule(t, "turnstile"), "+cluster|slots", "+spublish", "+ssubscribe")
+		if err := node.RedisClient(t, nil).Do(bounded(t), rule...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := parse(t, c.URL())
+	u.User = url.UserPassword("turnstile", "PASSWORD")
+	exercise(t, newSession(t, u.String()), newSession(t, u.String()), userKeys(t)...)
+}
