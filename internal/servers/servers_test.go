@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -90,6 +91,19 @@ func TestAnotherServerOnThePortIsNotTakenForOurs(t *testing.T) {
 	}
 	if err := first.RedisClient(t, nil).Ping(bounded(t)).Err(); err != nil {
 		t.Errorf("the first server suffered: %v", err)
+	}
+}
+
+func TestPythonHasRedisPy(t *testing.T) {
+	path, err := Python()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Redis(t)
+	_, port, _ := net.SplitHostPort(s.Addr)
+	ping := "import redis, sys; print(redis.Redis(port=int(sys.argv[1])).ping())"
+	if out, err := exec.CommandContext(bounded(t), path, "-c", ping, port).CombinedOutput(); err != nil || string(out) != "True\n" {
+		t.Errorf("ping: %v\n%s", err, out)
 	}
 }
 
