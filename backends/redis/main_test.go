@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,14 +29,46 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(tests{m}, goleak.IgnoreCurrent(), goleak.Cleanup(func(code int) {
 		shared.Close()
 		os.Exit(code)
 	}))
 }
 
+// tests are the package's. What they have started for each other is closed
+// before anybody looks for what they left.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	code := m.M.Run()
+	for _, stop := range started {
+		stop()
+	}
+	return code
+}
+
+// started are the ends of what sharedCluster and its like have started.
+var started []func()
+
+// sharedCluster starts, once, the Cluster of all tests that do it no harm.
+var sharedCluster = sync.OnceValues(func() (*servers.Cluster, error) {
+	c, err := servers.StartRedisCluster(servers.ClusterConfig{Masters: 3, Replicas: 1})
+	if err == nil {
+		started = append(started, c.Close)
+	}
+	return c, err
+})
+
 func TestConformance(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, shared.URL()) })
+}
+
+func TestConformanceOnACluster(t *testing.T) {
+	c, err := sharedCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, c.URL()) })
 }
 
 // open opens a backend that the test's end closes, if the test hasn't.
