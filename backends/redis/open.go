@@ -43,8 +43,8 @@ const (
 //	skip_verify=true       trust whoever answers
 //
 // unless o.TLS has it all. Files are in PEM form. Other query parameters are
-// go-redis's (protocol, pool_size, dial_timeout, read_timeout, client_name, …), and
-// lazy=true: then nothing is sent before the first call, and Open succeeds with
+// go-redis's (protocol, pool_size, dial_timeout, read_timeout, client_name, …; by
+// Sentinel a dial_timeout of at most 2s), and lazy=true: then nothing is sent before the first call, and Open succeeds with
 // the server away. Otherwise a server has to answer within 2 s. What is not
 // understood, or would have to be ignored, is ErrInvalid; a login or a
 // certificate that is not accepted is ErrRefused at once.

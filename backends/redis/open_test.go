@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -36,6 +38,24 @@ func TestBadURLs(t *testing.T) {
 		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "%68unter2")) {
 			t.Errorf("%s: the error shows the password: %v", raw, err)
 		}
+	}
+}
+
+// A Sentinel that takes connections and says nothing is asked for as long as the
+// URL says, and the driver's Close waits for that. Open has its own limit.
+func TestASilentSentinelKeepsNobodyWaiting(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close() //nolint:errcheck // it has done its work
+	start := time.Now()
+	_, err = redis.Open(bounded(t), parse(t, "redis+sentinel://"+silent.Addr().String()+"?master_name=m&dial_timeout=2s&read_timeout=30s"), redis.Options{})
+	if !errors.Is(err, backends.ErrUnavailable) {
+		t.Errorf("open: %v, want ErrUnavailable", err)
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("Open took %v, which has 2s", took)
 	}
 }
 

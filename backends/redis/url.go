@@ -157,6 +157,11 @@ func (t *target) parseSentinel(rest *url.URL, query url.Values, hosts []string, 
 	}
 	o.TLSConfig = security
 	tuneSentinel(o)
+	if o.DialTimeout < 0 || o.DialTimeout > openTimeout {
+		// The driver's Close waits for a Sentinel that is just being asked, and a
+		// failed Open closes.
+		return invalid("dial_timeout: no more than 2s by Sentinel, or a Sentinel that doesn't answer would keep everybody waiting")
+	}
 	t.sentinel = o
 	return nil
 }

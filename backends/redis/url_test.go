@@ -105,6 +105,8 @@ func TestEveryFormIsTuned(t *testing.T) {
 
 func TestWhatAURLMustNotSay(t *testing.T) {
 	for _, row := range []struct{ raw, says string }{
+		{"redis+sentinel://a?master_name=m&dial_timeout=2001ms", "no more than 2s"},
+		{"redis+sentinel://a?master_name=m&dial_timeout=-1", "no more than 2s"},
 		// A number that would be ignored.
 		{"redis+cluster://a/1", "number 0"},
 		{"redis+cluster://a/10", "number 0"},
