@@ -47,7 +47,7 @@ func (m tests) Run() int {
 	return code
 }
 
-// started are the ends of what sharedCluster and its like have started.
+// started are the ends of what sharedCluster and sharedSentinel have started.
 var started []func()
 
 // sharedCluster starts, once, the Cluster of all tests that do it no harm.
@@ -57,6 +57,15 @@ var sharedCluster = sync.OnceValues(func() (*servers.Cluster, error) {
 		started = append(started, c.Close)
 	}
 	return c, err
+})
+
+// sharedSentinel does so with a master, its replicas and three Sentinels.
+var sharedSentinel = sync.OnceValues(func() (*servers.Sentinel, error) {
+	s, err := servers.StartRedisSentinel(servers.SentinelConfig{})
+	if err == nil {
+		started = append(started, s.Close)
+	}
+	return s, err
 })
 
 func TestConformance(t *testing.T) {
@@ -69,6 +78,14 @@ func TestConformanceOnACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, c.URL()) })
+}
+
+func TestConformanceBySentinel(t *testing.T) {
+	s, err := sharedSentinel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, s.URL()) })
 }
 
 // open opens a backend that the test's end closes, if the test hasn't.
