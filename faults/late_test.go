@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -34,9 +32,10 @@ func (p *pen) wantAnswer(t *testing.T, want string) {
 	}
 }
 
-// settled waits until the server knows that an attempt of key is over.
-func settled(t *testing.T, inside *goredis.Client, key string) {
+// attemptSettled waits until the server knows that an attempt of key is over.
+func (p *place) attemptSettled(t *testing.T, key string) {
 	t.Helper()
+	inside := p.inside(key)
 	eventually(t, 5*time.Second, "the attempt is settled", func() bool {
 		for field := range inside.HGetAll(t.Context(), "{pylock:"+key+"}:turnstile").Val() {
 			if len(field) > 8 && field[:8] == "settled:" {
@@ -47,10 +46,10 @@ func settled(t *testing.T, inside *goredis.Client, key string) {
 	})
 }
 
-func wantFree(t *testing.T, inside *goredis.Client, key string) {
+func (p *place) wantFree(t *testing.T, key string) {
 	t.Helper()
-	if n := inside.Exists(t.Context(), "pylock:"+key, "{pylock:"+key+"}:turnstile:queue").Val(); n != 0 {
-		t.Errorf("there are %d keys of a lock or a queue", n)
+	if n, err := p.inside(key).Exists(t.Context(), "pylock:"+key, "{pylock:"+key+"}:turnstile:queue").Result(); n != 0 || err != nil {
+		t.Errorf("there are %d keys of a lock or a queue (%v)", n, err)
 	}
 }
 
@@ -59,106 +58,113 @@ func wantFree(t *testing.T, inside *goredis.Client, key string) {
 func TestARequestDelayedPastItsCancelDoesNothing(t *testing.T) {
 	for name, held := range map[string]bool{"grants nothing": false, "queues nothing": true} {
 		t.Run(name, func(t *testing.T) {
-			server, inside := redisServer(t)
-			w := newWire(t, server.Addr)
-			c := open(t, w.url()+"?read_timeout=200ms", owner)
-			direct := open(t, server.URL(), "holder")
-			release(t, acquire(t, c, "warm"))
-			var holder *lockclient.Lock
-			if held {
-				holder = acquire(t, direct, "k")
-			}
-			p := w.holdBack(t, func(b []byte) bool { return acquires(b, owner) })
-			if _, err := c.Acquire(t.Context(), "k", lockclient.Timeout(100*time.Millisecond)); !errors.Is(err, lockclient.ErrTimeout) {
-				t.Fatalf("%v, want ErrTimeout", err)
-			}
-			<-p.caught
-			settled(t, inside, "k")
-			p.wantAnswer(t, settledBefore)
-			if held {
-				if n := inside.Exists(t.Context(), "{pylock:k}:turnstile:queue").Val(); n != 0 {
-					t.Error("it was queued")
-				}
-				release(t, holder)
-			}
-			wantFree(t, inside, "k")
+			everywhere(t, func(t *testing.T, p *place) { delayedPastItsCancel(t, p, held) })
 		})
 	}
+}
+
+func delayedPastItsCancel(t *testing.T, p *place, held bool) {
+	w, key := newWire(t), p.key("k")
+	c := p.through(w.door, owner, 200*time.Millisecond)
+	direct := open(t, p.URL(""), "holder")
+	release(t, acquire(t, c, p.keyAt(p.server(key), "warm")))
+	var holder *lockclient.Lock
+	if held {
+		holder = acquire(t, direct, key)
+	}
+	late := w.holdBack(t, func(b []byte) bool { return acquires(b, owner) })
+	if _, err := c.Acquire(t.Context(), key, lockclient.Timeout(100*time.Millisecond)); !errors.Is(err, lockclient.ErrTimeout) {
+		t.Fatalf("%v, want ErrTimeout", err)
+	}
+	<-late.caught
+	p.attemptSettled(t, key)
+	late.wantAnswer(t, settledBefore)
+	if held {
+		if n := p.inside(key).Exists(t.Context(), "{pylock:"+key+"}:turnstile:queue").Val(); n != 0 {
+			t.Error("it was queued")
+		}
+		release(t, holder)
+	}
+	p.wantFree(t, key)
 }
 
 // The client repeats the attempt over another connection, has the lock and
 // gives it back. Then the first copy is delivered.
 func TestARequestDelayedPastItsReleaseGrantsNothing(t *testing.T) {
-	server, inside := redisServer(t)
-	w := newWire(t, server.Addr)
-	c := open(t, w.url()+"?read_timeout=200ms", owner)
-	release(t, acquire(t, c, "warm"))
-	p := w.holdBack(t, func(b []byte) bool { return acquires(b, owner) })
-	lock := acquire(t, c, "k", lockclient.Timeout(5*time.Second))
-	<-p.caught
-	release(t, lock)
-	p.wantAnswer(t, settledBefore)
-	wantFree(t, inside, "k")
+	everywhere(t, func(t *testing.T, p *place) {
+		w, key := newWire(t), p.key("k")
+		c := p.through(w.door, owner, 200*time.Millisecond)
+		release(t, acquire(t, c, p.keyAt(p.server(key), "warm")))
+		late := w.holdBack(t, func(b []byte) bool { return acquires(b, owner) })
+		lock := acquire(t, c, key, lockclient.Timeout(5*time.Second))
+		<-late.caught
+		release(t, lock)
+		late.wantAnswer(t, settledBefore)
+		p.wantFree(t, key)
+	})
 }
 
 // A release is held back; the client repeats it, and another has the key when
 // the first copy is delivered (S4).
 func TestALateReleaseLeavesTheNextHolderAlone(t *testing.T) {
-	server, inside := redisServer(t)
-	w := newWire(t, server.Addr)
-	c := open(t, w.url()+"?read_timeout=200ms", owner)
-	next := open(t, server.URL(), "next")
-	lock := acquire(t, c, "k")
-	p := w.holdBack(t, func(b []byte) bool { return scriptCalls(b) > 0 && !acquires(b, owner) })
-	release(t, lock)
-	<-p.caught
-	theirs := acquire(t, next, "k", lockclient.Timeout(time.Second))
-	token := inside.Get(t.Context(), "pylock:k").Val()
-	p.wantAnswer(t, "*1\r\n:0\r\n")
-	if now := inside.Get(t.Context(), "pylock:k").Val(); token == "" || now != token {
-		t.Error("the next holder's lease was touched")
-	}
-	release(t, theirs)
+	everywhere(t, func(t *testing.T, p *place) {
+		w, key := newWire(t), p.key("k")
+		c := p.through(w.door, owner, 200*time.Millisecond)
+		next := open(t, p.URL(""), "next")
+		lock := acquire(t, c, key)
+		late := w.holdBack(t, func(b []byte) bool { return scriptCalls(b) > 0 && !acquires(b, owner) })
+		release(t, lock)
+		<-late.caught
+		theirs := acquire(t, next, key, lockclient.Timeout(time.Second))
+		token := p.inside(key).Get(t.Context(), "pylock:"+key).Val()
+		late.wantAnswer(t, "*1\r\n:0\r\n")
+		if now := p.inside(key).Get(t.Context(), "pylock:"+key).Val(); token == "" || now != token {
+			t.Error("the next holder's lease was touched")
+		}
+		release(t, theirs)
+	})
 }
 
 // The answer to an acquire comes when its lease is over, once: it is of no use,
 // and the caller gets a fresh lease.
 func TestAGrantThatComesAfterItsLeaseIsDiscarded(t *testing.T) {
-	server, inside := redisServer(t)
-	w := newWire(t, server.Addr)
-	c := open(t, w.url(), owner)
-	release(t, acquire(t, c, "warm"))
-	const expires = 100 * time.Millisecond // the lease: (100 + 100) ms / 0.9
-	p := w.delayOneReply(500 * time.Millisecond)
-	start := time.Now()
-	lock := acquire(t, c, "k", lockclient.Expires(expires), lockclient.Timeout(5*time.Second))
-	left, lease := time.Until(lock.Deadline()), inside.PTTL(t.Context(), "pylock:k").Val()
-	if took := time.Since(start); took < 500*time.Millisecond || p.Load() != 1 {
-		t.Errorf("granted after %v: the reply was not late", took)
-	}
-	if left <= 0 || lease < left-jitter/10 {
-		t.Errorf("granted for another %v on a lease of another %v", left, lease)
-	}
-	release(t, lock)
-	wantFree(t, inside, "k")
+	everywhere(t, func(t *testing.T, p *place) {
+		w, key := newWire(t), p.key("k")
+		c := p.through(w.door, owner, 0)
+		release(t, acquire(t, c, p.keyAt(p.server(key), "warm")))
+		const expires = 100 * time.Millisecond // the lease: (100 + 100) ms / 0.9
+		late := w.delayOneReply(500 * time.Millisecond)
+		start := time.Now()
+		lock := acquire(t, c, key, lockclient.Expires(expires), lockclient.Timeout(5*time.Second))
+		left, lease := time.Until(lock.Deadline()), p.inside(key).PTTL(t.Context(), "pylock:"+key).Val()
+		if took := time.Since(start); took < 500*time.Millisecond || late.Load() != 1 {
+			t.Errorf("granted after %v: the reply was not late", took)
+		}
+		if left <= 0 || lease < left-jitter/10 {
+			t.Errorf("granted for another %v on a lease of another %v", left, lease)
+		}
+		release(t, lock)
+		p.wantFree(t, key)
+	})
 }
 
 // The caller has left when its grant comes, with a lease of a minute.
 func TestAGrantThatNobodyAwaitsIsGivenBack(t *testing.T) {
-	server, inside := redisServer(t)
-	w := newWire(t, server.Addr)
-	c := open(t, w.url(), owner)
-	release(t, acquire(t, c, "warm"))
-	w.delayOneReply(500 * time.Millisecond)
-	_, err := c.Acquire(t.Context(), "k", lockclient.Expires(time.Minute), lockclient.Timeout(200*time.Millisecond))
-	if !errors.Is(err, lockclient.ErrTimeout) {
-		t.Fatalf("%v, want ErrTimeout", err)
-	}
-	if inside.Exists(t.Context(), "pylock:k").Val() != 1 {
-		t.Fatal("nothing was granted: the test proves nothing")
-	}
-	eventually(t, time.Second, "the lease is given back", func() bool {
-		return inside.Exists(t.Context(), "pylock:k").Val() == 0
+	everywhere(t, func(t *testing.T, p *place) {
+		w, key := newWire(t), p.key("k")
+		c := p.through(w.door, owner, 0)
+		release(t, acquire(t, c, p.keyAt(p.server(key), "warm")))
+		w.delayOneReply(500 * time.Millisecond)
+		_, err := c.Acquire(t.Context(), key, lockclient.Expires(time.Minute), lockclient.Timeout(200*time.Millisecond))
+		if !errors.Is(err, lockclient.ErrTimeout) {
+			t.Fatalf("%v, want ErrTimeout", err)
+		}
+		if p.inside(key).Exists(t.Context(), "pylock:"+key).Val() != 1 {
+			t.Fatal("nothing was granted: the test proves nothing")
+		}
+		eventually(t, time.Second, "the lease is given back", func() bool {
+			return p.inside(key).Exists(t.Context(), "pylock:"+key).Val() == 0
+		})
 	})
 }
 

@@ -42,7 +42,19 @@ func TestMain(m *testing.M) {
 	}
 	// The driver's own log of each failed dial would bury a failing test's words.
 	goredis.SetLogger(silent{})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(tests{m})
+}
+
+// tests are the package's. What they have started for each other is ended
+// before anybody looks for what they left.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	code := m.M.Run()
+	for _, end := range shared {
+		end()
+	}
+	return code
 }
 
 type silent struct{}
@@ -72,8 +84,9 @@ func wantNothingLeft(t *testing.T, inside *goredis.Client) {
 	defer cancel()
 	// A server may notice a killed process's connection a little late.
 	eventually(t, 2*time.Second, "no subscription is left", func() bool {
-		channels, err := inside.PubSubChannels(ctx, "*").Result()
-		return err == nil && len(channels) == 0
+		channels, err := inside.PubSubChannels(ctx, "turnstile:*").Result()
+		sharded, err2 := inside.PubSubShardChannels(ctx, "turnstile:*").Result()
+		return err == nil && err2 == nil && len(channels)+len(sharded) == 0
 	})
 	keys, err := inside.Keys(ctx, "*").Result()
 	if err != nil {
@@ -94,12 +107,17 @@ func open(t *testing.T, url, owner string) *lockclient.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	closeAtEnd(t, c, owner)
+	return c
+}
+
+func closeAtEnd(t *testing.T, c *lockclient.Client, owner string) {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Errorf("close of %s: %v", owner, err)
 		}
 	})
-	return c
 }
 
 func acquire(t *testing.T, c *lockclient.Client, key string, opts ...lockclient.Option) *lockclient.Lock {

@@ -19,17 +19,27 @@ type refusal struct {
 	name, says string
 	begin      func(ctx context.Context, inside *goredis.Client) error
 	end        func(ctx context.Context, inside *goredis.Client) error
+	// alone: elsewhere a server is not left in this state. A Cluster's refuses to
+	// be brought there, and a Sentinel would bring it back.
+	alone bool
 }
 
-// refusals are those that a real server can be brought to.
+// refusals are those that a real server can be brought to. What only servers of
+// a Cluster say is in cluster_test.go.
 var refusals = []refusal{
-	{"a replica", "READONLY", replica("yes"), master},
-	{"a replica without its master", "MASTERDOWN", replica("no"), master},
-	{"no memory", "OOM", config("maxmemory", "1"), config("maxmemory", "0")},
-	{"too few replicas", "NOREPLICAS", config("min-replicas-to-write", "1"), config("min-replicas-to-write", "0")},
-	{"an endless script", "BUSY", busy, func(ctx context.Context, inside *goredis.Client) error {
-		return inside.ScriptKill(ctx).Err()
-	}},
+	{"a replica", "READONLY", replica("yes"), master, true},
+	{"a replica without its master", "MASTERDOWN", replica("no"), master, true},
+	{"no memory", "OOM", config("maxmemory", "1"), config("maxmemory", "0"), false},
+	{"too few replicas", "NOREPLICAS", config("min-replicas-to-write", "9"), config("min-replicas-to-write", "0"), false},
+	{"an endless script", "BUSY", busy, kill, false},
+}
+
+func kill(ctx context.Context, inside *goredis.Client) error {
+	err := inside.ScriptKill(ctx).Err()
+	if goredis.HasErrorPrefix(err, "NOTBUSY") {
+		return nil // a Sentinel was faster
+	}
+	return err
 }
 
 func config(name, value string) func(context.Context, *goredis.Client) error {
@@ -70,74 +80,84 @@ func busy(ctx context.Context, inside *goredis.Client) error {
 // TestRefusalsForNowAreWaitedOut: the error is the timeout's, with what the
 // server said; a waiter that has the time is granted when the server is well.
 func TestRefusalsForNowAreWaitedOut(t *testing.T) {
-	for _, r := range refusals {
-		t.Run(r.name, func(t *testing.T) {
-			server, _ := redisServer(t)
-			// Its timeouts are kept, or a busy server would keep the test waiting.
-			inside := server.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true, MaxRetries: -1})
-			c := open(t, server.URL(), "tester")
-			release(t, acquire(t, c, "warm"))
-			if err := r.begin(t.Context(), inside); err != nil {
-				t.Fatal(err)
+	everywhere(t, func(t *testing.T, p *place) {
+		c := open(t, p.URL(""), "tester")
+		for _, r := range refusals {
+			if r.alone && p.form != oneServer {
+				continue
 			}
-			wantWaitedOut(t, c, r.says, func() {
-				if err := r.end(t.Context(), inside); err != nil {
+			t.Run(r.name, func(t *testing.T) {
+				key := p.key("k")
+				inside := p.inside(key)
+				if err := r.begin(t.Context(), inside); err != nil {
 					t.Fatal(err)
 				}
+				wantWaitedOut(t, c, key, r.says, func() {
+					if err := r.end(t.Context(), inside); err != nil {
+						t.Fatal(err)
+					}
+				})
 			})
-		})
-	}
+		}
+	})
 }
 
-// TestRefusalsThatAServerIsHardToBringToAreWaitedOut answers in its place.
+// TestRefusalsThatAServerIsHardToBringToAreWaitedOut answers in its place. The
+// drivers of a Cluster and of Sentinels look at some of these words themselves.
 func TestRefusalsThatAServerIsHardToBringToAreWaitedOut(t *testing.T) {
-	for _, says := range []string{
-		"LOADING Redis is loading the dataset in memory",
-		"TRYAGAIN Multiple keys request during rehashing of slot",
-		"CLUSTERDOWN The cluster is down",
-		"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk",
-	} {
-		word, _, _ := strings.Cut(says, " ")
-		t.Run(word, func(t *testing.T) {
-			server, _ := redisServer(t)
-			w := newWire(t, server.Addr)
-			c := open(t, w.url(), "tester")
-			release(t, acquire(t, c, "warm"))
-			w.onRequest(func(l *link, p []byte) fate {
-				n := scriptCalls(p)
-				if n == 0 {
-					return pass
-				}
-				if _, err := l.client.Write([]byte(strings.Repeat("-"+says+"\r\n", n))); err != nil {
-					return cut
-				}
-				return swallow
+	everywhere(t, func(t *testing.T, p *place) {
+		w := newWire(t)
+		c := p.through(w.door, "tester", 0)
+		refusals := []string{
+			"LOADING Redis is loading the dataset in memory",
+			"READONLY You can't write against a read only replica.",
+			"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+		}
+		if p.form == oneServer {
+			refusals = append(refusals,
+				"TRYAGAIN Multiple keys request during rehashing of slot",
+				"CLUSTERDOWN The cluster is down",
+				"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk")
+		}
+		for _, says := range refusals {
+			word, _, _ := strings.Cut(says, " ")
+			t.Run(word, func(t *testing.T) {
+				w.onRequest(func(l *link, b []byte) fate {
+					n := scriptCalls(b)
+					if n == 0 {
+						return pass
+					}
+					if _, err := l.client.Write([]byte(strings.Repeat("-"+says+"\r\n", n))); err != nil {
+						return cut
+					}
+					return swallow
+				})
+				wantWaitedOut(t, c, p.key("k"), word, func() { w.onRequest(nil) })
 			})
-			wantWaitedOut(t, c, word, func() { w.onRequest(nil) })
-		})
-	}
+		}
+	})
 }
 
 // A client whose only connection is stuck has none for other keys.
 func TestAnExhaustedPoolIsWaitedOut(t *testing.T) {
-	server, _ := redisServer(t)
-	w := newWire(t, server.Addr)
-	c := open(t, w.url()+"?pool_size=1&max_active_conns=1&pool_timeout=50ms&read_timeout=30s", "tester")
+	server, _ := redisServer(t) // elsewhere it is the same pool, one to a node
+	w := newWire(t)
+	c := open(t, "redis://"+w.door(server.Addr)+"?pool_size=1&max_active_conns=1&pool_timeout=50ms&read_timeout=30s", "tester")
 	release(t, acquire(t, c, "warm"))
-	p := w.holdBack(t, func(b []byte) bool { return acquires(b, "tester") })
+	held := w.holdBack(t, func(b []byte) bool { return acquires(b, "tester") })
 	stuck := acquiring(t, c, "stuck", lockclient.Timeout(30*time.Second))
-	<-p.caught
-	wantWaitedOut(t, c, "pool", p.letGo)
+	<-held.caught
+	wantWaitedOut(t, c, "k", "pool", held.letGo)
 	release(t, granted(t, stuck, 5*time.Second))
 }
 
 // wantWaitedOut checks what callers see while the server refuses with a word,
 // and when heal has ended that.
-func wantWaitedOut(t *testing.T, c *lockclient.Client, says string, heal func()) {
+func wantWaitedOut(t *testing.T, c *lockclient.Client, key, says string, heal func()) {
 	t.Helper()
-	const timeout = 600 * time.Millisecond
+	const timeout = 300 * time.Millisecond
 	start := time.Now()
-	_, err := c.Acquire(t.Context(), "k", lockclient.Timeout(timeout))
+	_, err := c.Acquire(t.Context(), key, lockclient.Timeout(timeout))
 	took := time.Since(start)
 	var why *lockclient.WaitError
 	switch {
@@ -151,10 +171,10 @@ func wantWaitedOut(t *testing.T, c *lockclient.Client, says string, heal func())
 	if took < timeout || took > timeout+jitter {
 		t.Errorf("it gave up after %v", took)
 	}
-	if _, err = c.TryAcquire(t.Context(), "k"); !errors.Is(err, lockclient.ErrTimeout) || !strings.Contains(err.Error(), says) {
+	if _, err = c.TryAcquire(t.Context(), key); !errors.Is(err, lockclient.ErrTimeout) || !strings.Contains(err.Error(), says) {
 		t.Errorf("one try: %v, want ErrTimeout and %s", err, says)
 	}
-	out := acquiring(t, c, "k", lockclient.Timeout(20*time.Second))
+	out := acquiring(t, c, key, lockclient.Timeout(20*time.Second))
 	eventually(t, time.Second, "it waits", func() bool { return c.Stats().Waiters >= 1 })
 	heal()
 	release(t, granted(t, out, time.Second+jitter))
@@ -187,58 +207,78 @@ const atOnce = time.Second
 
 // TestWhatWaitingCannotMendIsToldAtOnce: and it says what would mend it.
 func TestWhatWaitingCannotMendIsToldAtOnce(t *testing.T) {
-	server, inside := redisServer(t)
-	for user, rules := range map[string][]any{
-		"nokeys":    {"~pylock:*", "+@all"},
-		"noscripts": {"~*", "+@all", "-@scripting"},
-	} {
-		args := append([]any{"ACL", "SETUSER", user, "on", ">right", "&*"}, rules...)
-		if err := inside.Do(t.Context(), args...).Err(); err != nil {
-			t.Fatal(err)
+	everywhere(t, func(t *testing.T, p *place) {
+		p.grant(map[string][]any{
+			"nokeys":    {"~pylock:*", "+@all"},
+			"noscripts": {"~*", "+@all", "-@scripting"},
+		})
+		free, list, beside := p.key("k"), p.key("list"), p.key("beside")
+		for key, wrong := range map[string]string{list: "pylock:" + list, beside: "{pylock:" + beside + "}:turnstile"} {
+			inside := p.inside(key)
+			if err := inside.RPush(t.Context(), wrong, "x").Err(); err != nil {
+				t.Fatal(err)
+			}
+			defer inside.Del(t.Context(), wrong)
 		}
-	}
-	if err := inside.RPush(t.Context(), "pylock:list", "x").Err(); err != nil {
-		t.Fatal(err)
-	}
-	defer inside.Del(t.Context(), "pylock:list")
-	if err := inside.RPush(t.Context(), "{pylock:beside}:turnstile", "x").Err(); err != nil {
-		t.Fatal(err)
-	}
-	defer inside.Del(t.Context(), "{pylock:beside}:turnstile")
-	for _, row := range []struct{ name, login, key, says string }{
-		{"a wrong password", "nokeys:hunter2@", "k", "user and password"},
-		{"companions not granted", "nokeys:right@", "k", "~{pylock:k}:turnstile*"},
-		{"scripts not granted", "noscripts:right@", "k", "+evalsha"},
-		{"a key that is a list", "", "list", `"pylock:list"`},
-		{"a companion that is a list", "", "beside", `"{pylock:beside}:turnstile"`},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			c := open(t, "redis://"+row.login+server.Addr+"?lazy=true", "tester")
-			for name, try := range map[string]func() error{
-				"acquire": func() error {
-					_, err := c.Acquire(t.Context(), row.key, lockclient.Timeout(20*time.Second))
-					return err
-				},
-				"one try": func() error { _, err := c.TryAcquire(t.Context(), row.key); return err },
-			} {
-				start := time.Now()
-				err := try()
-				if err == nil || errors.Is(err, lockclient.ErrTimeout) || !errors.Is(err, lockclient.ErrUnavailable) {
-					t.Errorf("%s: %v, want ErrUnavailable and not ErrTimeout", name, err)
-				} else if !strings.Contains(err.Error(), row.says) || strings.Contains(err.Error(), "hunter2") {
-					t.Errorf("%s: %v: does not say %s, or says too much", name, err, row.says)
-				}
-				if took := time.Since(start); took > atOnce {
-					t.Errorf("%s: told after %v", name, took)
-				}
+		for _, row := range []struct{ name, login, key, says string }{
+			{"a wrong password", "nokeys:hunter2@", free, "user and password"},
+			{"companions not granted", "nokeys:right@", free, "~{pylock:" + free + "}:turnstile*"},
+			{"scripts not granted", "noscripts:right@", free, "+evalsha"},
+			{"a key that is a list", "", list, `"pylock:` + list + `"`},
+			{"a companion that is a list", "", beside, `"{pylock:` + beside + `}:turnstile"`},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				wantToldAtOnce(t, open(t, p.as(row.login, "lazy=true"), "tester"), row.key, row.says)
+			})
+		}
+		t.Run("a wrong password at open", func(t *testing.T) {
+			start := time.Now()
+			_, err := lockclient.Open(lockclient.Config{Backend: p.as("nokeys:hunter2@", "")})
+			if !errors.Is(err, lockclient.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") || time.Since(start) > atOnce {
+				t.Errorf("%v after %v", err, time.Since(start))
 			}
 		})
-	}
-	t.Run("a wrong password at open", func(t *testing.T) {
-		start := time.Now()
-		_, err := lockclient.Open(lockclient.Config{Backend: "redis://nokeys:hunter2@" + server.Addr})
-		if !errors.Is(err, lockclient.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") || time.Since(start) > atOnce {
-			t.Errorf("%v after %v", err, time.Since(start))
-		}
 	})
+}
+
+// grant makes users with a password "right" and these rules, on all servers, until
+// the test's end.
+func (p *place) grant(users map[string][]any) {
+	p.t.Helper()
+	for _, node := range p.nodes {
+		inside := p.clients[node]
+		for user, rules := range users {
+			args := append([]any{"ACL", "SETUSER", user, "on", ">right", "&*"}, rules...)
+			if err := inside.Do(p.t.Context(), args...).Err(); err != nil {
+				p.t.Fatal(err)
+			}
+			p.t.Cleanup(func() {
+				if err := inside.Do(context.Background(), "ACL", "DELUSER", user).Err(); err != nil {
+					p.t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+func wantToldAtOnce(t *testing.T, c *lockclient.Client, key, says string) {
+	t.Helper()
+	for name, try := range map[string]func() error{
+		"acquire": func() error {
+			_, err := c.Acquire(t.Context(), key, lockclient.Timeout(20*time.Second))
+			return err
+		},
+		"one try": func() error { _, err := c.TryAcquire(t.Context(), key); return err },
+	} {
+		start := time.Now()
+		err := try()
+		if err == nil || errors.Is(err, lockclient.ErrTimeout) || !errors.Is(err, lockclient.ErrUnavailable) {
+			t.Errorf("%s: %v, want ErrUnavailable and not ErrTimeout", name, err)
+		} else if !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v: does not say %s, or says too much", name, err, says)
+		}
+		if took := time.Since(start); took > atOnce {
+			t.Errorf("%s: told after %v", name, took)
+		}
+	}
 }

@@ -20,18 +20,25 @@ import (
 const openLimit = 2*time.Second + jitter
 
 func TestNoServerAtOpen(t *testing.T) {
-	server, _ := redisServer(t)
+	everywhere(t, noServerAtOpen)
+}
+
+func noServerAtOpen(t *testing.T, p *place) {
 	// A listener that never answers is what a dead host behind a live router looks like.
 	deaf, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer deaf.Close() //nolint:errcheck // it has done its work
-	server.Stop()
-	for name, addr := range map[string]string{"refused": server.Addr, "silent": deaf.Addr().String()} {
+	back := p.leave()
+	for name, url := range map[string]string{"refused": p.URL(""), "silent": p.at(deaf.Addr().String())} {
 		start := time.Now()
 		// Whatever the driver is told to wait for: Open has its own limit.
-		c, err := lockclient.Open(lockclient.Config{Backend: "redis://" + addr + "?dial_timeout=30s&read_timeout=30s"})
+		patience := "read_timeout=30s&dial_timeout=30s"
+		if p.form == sentinels {
+			patience = "read_timeout=30s&dial_timeout=2s" // no URL may say more
+		}
+		c, err := lockclient.Open(lockclient.Config{Backend: with(url, patience)})
 		if !errors.Is(err, lockclient.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", name, err)
 		}
@@ -43,33 +50,44 @@ func TestNoServerAtOpen(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	lazy := open(t, server.URL()+"?lazy=true", "lazy")
+	lazy, key := open(t, p.URL("lazy=true"), "lazy"), p.key("k")
 	if took := time.Since(start); took > time.Second+jitter {
 		t.Errorf("a lazy Open took %v", took)
 	}
-	if _, err := lazy.Acquire(t.Context(), "k", lockclient.Timeout(300*time.Millisecond)); !errors.Is(err, lockclient.ErrTimeout) || !errors.Is(err, lockclient.ErrUnavailable) {
+	if _, err := lazy.Acquire(t.Context(), key, lockclient.Timeout(300*time.Millisecond)); !errors.Is(err, lockclient.ErrTimeout) || !errors.Is(err, lockclient.ErrUnavailable) {
 		t.Errorf("%v, want ErrTimeout and ErrUnavailable", err)
 	}
-	out := acquiring(t, lazy, "k", lockclient.Timeout(20*time.Second))
+	out := acquiring(t, lazy, key, lockclient.Timeout(20*time.Second))
 	eventually(t, time.Second, "it waits", func() bool { return lazy.Stats().Waiters == 1 })
-	if err := server.Restart(); err != nil {
-		t.Fatal(err)
-	}
+	back()
 	// No longer than the longest pause between two tries.
 	release(t, granted(t, out, 500*time.Millisecond+jitter))
 }
 
+// recovery is how long a place takes for a server that was started again: on a
+// Cluster a master holds back for two seconds then.
+func (p *place) recovery() time.Duration {
+	if p.form == aCluster {
+		return 3 * time.Second
+	}
+	return 0
+}
+
 func TestARestartedServerLosesTheHoldAndNoWaiter(t *testing.T) {
-	server, _ := redisServer(t)
-	one, two := open(t, server.URL(), "one"), open(t, server.URL(), "two")
+	everywhere(t, restartedServer)
+}
+
+func restartedServer(t *testing.T, p *place) {
+	one, two, key := open(t, p.URL(""), "one"), open(t, p.URL(""), "two"), p.key("k")
 	const expires = 2 * time.Second
-	held := acquire(t, one, "k", lockclient.Expires(expires))
-	var waiters []<-chan grant
+	held := acquire(t, one, key, lockclient.Expires(expires))
+	waiters := make(chan grant, 3)
 	for _, c := range []*lockclient.Client{one, two, two} {
-		waiters = append(waiters, acquiring(t, c, "k", lockclient.Timeout(20*time.Second)))
+		out := acquiring(t, c, key, lockclient.Timeout(20*time.Second))
+		go func() { waiters <- <-out }() // ends with the acquire
 	}
 	eventually(t, time.Second, "all wait", func() bool { return one.Stats().Waiters == 1 && two.Stats().Waiters == 2 })
-	if err := server.Restart(); err != nil { // empty: nothing is persisted
+	if err := p.server(key).Restart(); err != nil { // empty: nothing is persisted
 		t.Fatal(err)
 	}
 	restarted := time.Now()
@@ -83,16 +101,11 @@ func TestARestartedServerLosesTheHoldAndNoWaiter(t *testing.T) {
 	t.Logf("the holder knew after %v", time.Since(restarted))
 	last := held.Fence()
 	// In whatever order they come: the queue is gone as well.
-	for range waiters {
+	for range cap(waiters) {
 		var g grant
 		select {
-		case g = <-waiters[0]:
-			waiters[0] = nil
-		case g = <-waiters[1]:
-			waiters[1] = nil
-		case g = <-waiters[2]:
-			waiters[2] = nil
-		case <-time.After(expires + time.Second):
+		case g = <-waiters:
+		case <-time.After(expires + time.Second + p.recovery()):
 			t.Fatal("the waiters were forgotten")
 		}
 		if g.err != nil {
@@ -108,29 +121,81 @@ func TestARestartedServerLosesTheHoldAndNoWaiter(t *testing.T) {
 	t.Logf("all waiters were served after %v", time.Since(restarted))
 }
 
+// A server that stands still for 2 × expires answers late what it was asked
+// before, or its place is another's when it goes on.
+func TestAStoppedServerLosesTheHoldAndNoWaiter(t *testing.T) {
+	everywhere(t, stoppedServer)
+}
+
+func stoppedServer(t *testing.T, p *place) {
+	one, two, key := open(t, p.URL(""), "one"), open(t, p.URL(""), "two"), p.key("k")
+	const expires = time.Second
+	held := acquire(t, one, key, lockclient.Expires(expires), lockclient.Renew())
+	out := acquiring(t, two, key, lockclient.Timeout(20*time.Second))
+	eventually(t, time.Second, "it waits", func() bool { return two.Stats().Waiters == 1 })
+	server := p.server(key)
+	p.replaced = p.form != oneServer
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	<-held.Context().Done()
+	if cause := context.Cause(held.Context()); !errors.Is(cause, lockclient.ErrLost) {
+		t.Errorf("the holder got %v, want ErrLost", cause)
+	}
+	if late := time.Since(held.Deadline()); late > jitter/10 {
+		t.Errorf("the holder learned of it %v after its deadline", late)
+	}
+	t.Logf("the holder knew after %v", time.Since(stopped))
+	rest(t.Context(), 2*expires-time.Since(stopped))
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.settled(key); err != nil {
+		t.Fatal(err)
+	}
+	theirs := granted(t, out, 2*expires)
+	t.Logf("the waiter was served after %v", time.Since(stopped))
+	if theirs.Fence() <= held.Fence() {
+		t.Errorf("fence %d after %d", theirs.Fence(), held.Fence())
+	}
+	release(t, theirs)
+}
+
 func TestNobodySeesScriptFlushes(t *testing.T) {
-	server, inside := redisServer(t)
-	clients := []*lockclient.Client{open(t, server.URL(), "one"), open(t, server.URL(), "two")}
-	end := time.Now().Add(2 * time.Second)
+	everywhere(t, scriptFlushes)
+}
+
+func scriptFlushes(t *testing.T, p *place) {
+	clients := []*lockclient.Client{open(t, p.URL(""), "one"), open(t, p.URL(""), "two")}
+	length := 2 * time.Second
+	if p.form != oneServer {
+		length /= 2
+	}
+	end := time.Now().Add(length)
 	var flushes, holds atomic.Int64
 	var wg sync.WaitGroup
+	masters := p.masters()
 	wg.Go(func() {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
 		for time.Now().Before(end) {
 			<-tick.C
-			if err := inside.ScriptFlush(t.Context()).Err(); err != nil {
-				t.Errorf("flush: %v", err)
+			for _, inside := range masters {
+				if err := inside.ScriptFlush(t.Context()).Err(); err != nil {
+					t.Errorf("flush: %v", err)
+				}
 			}
 			flushes.Add(1)
 		}
 	})
+	hot := p.key("hot")
 	for i, c := range clients {
 		for g := range 32 {
 			// Half of them fight for one key; the others travel in batches.
-			key := "hot"
+			key := hot
 			if g%2 == 1 {
-				key = fmt.Sprint("own ", i, g)
+				key = p.key(fmt.Sprint("own ", i, g))
 			}
 			wg.Go(func() {
 				for time.Now().Before(end) {
@@ -151,33 +216,52 @@ func TestNobodySeesScriptFlushes(t *testing.T) {
 	t.Logf("%d holds over %d flushes", holds.Load(), flushes.Load())
 }
 
-// cutClient opens a client behind a proxy of its own. It is closed before the
-// test looks for what is left, and healed before.
-func cutClient(t *testing.T, server *servers.Server) (*lockclient.Client, *servers.Proxy) {
+// cutClient opens a client behind proxies of its own, which it returns as one.
+// It is closed before the test looks for what is left, and healed before.
+func cutClient(t *testing.T, p *place) (c *lockclient.Client, cut, heal func()) {
 	t.Helper()
-	proxy := servers.NewProxy(t, server.Addr)
-	c := open(t, "redis://"+proxy.Addr, "behind the proxy")
-	t.Cleanup(proxy.Heal)
-	return c, proxy
+	proxies := make(map[string]*servers.Proxy)
+	for _, addr := range p.addrs {
+		proxies[addr] = servers.NewProxy(t, addr)
+	}
+	c = p.through(func(addr string) string { return proxies[addr].Addr }, "behind the proxy", 0)
+	all := func(do func(*servers.Proxy)) func() {
+		return func() {
+			for _, proxy := range proxies {
+				do(proxy)
+			}
+		}
+	}
+	cut, heal = all((*servers.Proxy).Cut), all((*servers.Proxy).Heal)
+	t.Cleanup(heal)
+	return c, cut, heal
 }
 
 func TestACutHolderLosesTheKeyToTheOther(t *testing.T) {
-	server, _ := redisServer(t)
-	behind, proxy := cutClient(t, server)
-	other := open(t, server.URL(), "other")
+	everywhere(t, cutHolder)
+}
+
+func cutHolder(t *testing.T, p *place) {
+	behind, cut, heal := cutClient(t, p)
+	other := open(t, p.URL(""), "other")
 	const expires = time.Second
-	for name, opts := range map[string][]lockclient.Option{
+	rows := map[string][]lockclient.Option{
 		"renewed": {lockclient.Expires(expires), lockclient.Renew()},
 		"plain":   {lockclient.Expires(expires)},
-	} {
+	}
+	if p.form != oneServer {
+		delete(rows, "plain") // it ends by its own clock, which no server has a part in
+	}
+	for name, opts := range rows {
 		t.Run(name, func(t *testing.T) {
-			lock := acquire(t, behind, "k", opts...)
-			out := acquiring(t, other, "k", lockclient.Timeout(20*time.Second))
+			key := p.key("k")
+			lock := acquire(t, behind, key, opts...)
+			out := acquiring(t, other, key, lockclient.Timeout(20*time.Second))
 			eventually(t, time.Second, "the other waits", func() bool { return other.Stats().Waiters == 1 })
 			ended := make(chan time.Time, 1)
 			ctx := lock.Context()
 			go func() { <-ctx.Done(); ended <- time.Now() }() // ends with the hold
-			proxy.Cut()
+			cut()
 			start := time.Now()
 			theirs := granted(t, out, l1(expires)+jitter)
 			got := time.Now()
@@ -192,35 +276,38 @@ func TestACutHolderLosesTheKeyToTheOther(t *testing.T) {
 				t.Errorf("fence %d after %d", theirs.Fence(), lock.Fence())
 			}
 			release(t, theirs)
-			proxy.Heal()
-			release(t, acquire(t, behind, "k", lockclient.Timeout(5*time.Second)))
+			heal()
+			release(t, acquire(t, behind, key, lockclient.Timeout(5*time.Second)))
 		})
 	}
 }
 
 // The head of the queue is cut off. It may be given the lock once, in vain.
 func TestACutWaiterCostsThoseBehindItASecond(t *testing.T) {
-	server, _ := redisServer(t)
-	holder := open(t, server.URL(), "holder")
-	behind, proxy := cutClient(t, server)
-	third := open(t, server.URL(), "third")
-	lock := acquire(t, holder, "k", lockclient.Expires(time.Minute))
+	everywhere(t, cutWaiter)
+}
+
+func cutWaiter(t *testing.T, p *place) {
+	holder, key := open(t, p.URL(""), "holder"), p.key("k")
+	behind, cut, heal := cutClient(t, p)
+	third := open(t, p.URL(""), "third")
+	lock := acquire(t, holder, key, lockclient.Expires(time.Minute))
 	queued := func(n int) func() bool {
 		return func() bool {
-			info, err := holder.Inspect(t.Context(), "k")
+			info, err := holder.Inspect(t.Context(), key)
 			return err == nil && info.Processes != nil && *info.Processes == n
 		}
 	}
-	first := acquiring(t, behind, "k", lockclient.Timeout(20*time.Second))
+	first := acquiring(t, behind, key, lockclient.Timeout(20*time.Second))
 	eventually(t, time.Second, "the first waits", queued(1))
-	second := acquiring(t, third, "k", lockclient.Timeout(20*time.Second))
+	second := acquiring(t, third, key, lockclient.Timeout(20*time.Second))
 	eventually(t, time.Second, "the second waits", queued(2))
-	proxy.Cut()
+	cut()
 	start := time.Now()
 	release(t, lock)
 	theirs := granted(t, second, time.Second+heartbeat+jitter)
 	t.Logf("the second got it after %v", time.Since(start))
-	proxy.Heal()
+	heal()
 	release(t, theirs)
 	release(t, granted(t, first, 2*time.Second))
 }

@@ -24,23 +24,22 @@ const (
 // what comes behind p on the same link waits as well.
 type look func(l *link, p []byte) fate
 
-// A wire is a proxy in front of a server that looks at every byte. The proxy of
+// A wire is a proxy in front of servers that looks at every byte. The proxy of
 // package servers disturbs connections as a network does; this one knows what
 // it disturbs: one request of one verb, one push, one answer.
 //
 // A request that is held back stays on its way when the client gives its
 // connection up, as it would in a router's queue: the server gets it later.
 type wire struct {
-	Addr string
+	t *testing.T
 
 	// Of what clients send and what the server answers; nil lets all pass.
 	requests, replies atomic.Pointer[look]
 
-	upstream string
-	listener net.Listener
-	running  sync.WaitGroup
+	running sync.WaitGroup
 
-	mu     sync.Mutex // protects links
+	mu     sync.Mutex              // protects what follows
+	doors  map[string]net.Listener // by the server's address
 	links  map[*link]struct{}
 	closed bool
 }
@@ -51,24 +50,39 @@ type link struct {
 	pushes         atomic.Bool // it is a subscription's
 }
 
-func newWire(t *testing.T, upstream string) *wire {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{Addr: listener.Addr().String(), upstream: upstream, listener: listener, links: make(map[*link]struct{})}
-	w.running.Go(w.accept) // ends with the listener
+func newWire(t *testing.T) *wire {
+	w := &wire{t: t, doors: make(map[string]net.Listener), links: make(map[*link]struct{})}
 	t.Cleanup(w.close)
 	return w
 }
 
-func (w *wire) url() string { return "redis://" + w.Addr }
+// door is an address that leads to a server's by way of the wire.
+func (w *wire) door(server string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if listener := w.doors[server]; listener != nil {
+		return listener.Addr().String()
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Error(err)
+		return ""
+	}
+	if w.closed {
+		_ = listener.Close() // a client that dials at its own end
+		return listener.Addr().String()
+	}
+	w.doors[server] = listener
+	w.running.Go(func() { w.accept(listener, server) }) // ends with the listener
+	return listener.Addr().String()
+}
 
 func (w *wire) close() {
-	_ = w.listener.Close()
 	w.mu.Lock()
 	w.closed = true
+	for _, listener := range w.doors {
+		_ = listener.Close()
+	}
 	for l := range w.links {
 		l.end()
 	}
@@ -76,13 +90,13 @@ func (w *wire) close() {
 	w.running.Wait()
 }
 
-func (w *wire) accept() {
+func (w *wire) accept(listener net.Listener, upstream string) {
 	for {
-		client, err := w.listener.Accept()
+		client, err := listener.Accept()
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", w.upstream)
+		server, err := net.Dial("tcp", upstream)
 		if err != nil {
 			_ = client.Close()
 			continue

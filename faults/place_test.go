@@ -1,0 +1,346 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/lockclient"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// A place is where leases live: one server, or several that stand together. The
+// rows of the trouble table are tried in all of them.
+//
+// The one server is the test's own. The Cluster and the servers that Sentinels
+// watch are started once and shared by the tests, each of which leaves them
+// whole: to start them takes longer than most rows do.
+type place struct {
+	t    *testing.T
+	form form
+	url  string
+
+	addrs   []string          // of all servers that a client talks to
+	nodes   []*servers.Server // that keep leases
+	clients map[*servers.Server]*goredis.Client
+	// master is who has a key now, by the word of one of them; settled waits until
+	// all of them say the same.
+	master, settled func(key string) (*servers.Server, error)
+	// whole waits until nothing is amiss.
+	whole func() error
+	// replaced: a server has taken another's place and may have missed something.
+	replaced bool
+	// doors are the servers that a client asks first.
+	doors []*servers.Server
+}
+
+// A form is a kind of place.
+type form string
+
+const (
+	oneServer form = "one server"
+	aCluster  form = "a Cluster"
+	sentinels form = "Sentinels"
+)
+
+// everywhere tries a row in each kind of place.
+func everywhere(t *testing.T, row func(t *testing.T, p *place)) {
+	t.Helper()
+	t.Run(string(oneServer), func(t *testing.T) { row(t, onOneServer(t)) })
+	t.Run(string(aCluster), func(t *testing.T) { row(t, onACluster(t)) })
+	t.Run(string(sentinels), func(t *testing.T) { row(t, bySentinels(t)) })
+}
+
+func onOneServer(t *testing.T) *place {
+	t.Helper()
+	server, _ := redisServer(t)
+	only := func(string) (*servers.Server, error) { return server, nil }
+	all := []*servers.Server{server}
+	return &place{
+		t: t, form: oneServer, url: server.URL(), addrs: []string{server.Addr},
+		nodes: all, doors: all, clients: insides(t, all),
+		master: only, settled: only, whole: func() error { return nil },
+	}
+}
+
+// insides are clients of the test's own. They keep their timeouts, or a busy
+// server would keep the test waiting.
+func insides(t *testing.T, nodes []*servers.Server) map[*servers.Server]*goredis.Client {
+	t.Helper()
+	clients := make(map[*servers.Server]*goredis.Client)
+	for _, node := range nodes {
+		clients[node] = node.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true, MaxRetries: -1})
+	}
+	return clients
+}
+
+// shared are the ends of what tests have started for each other.
+var shared []func()
+
+var sharedCluster = sync.OnceValues(func() (*servers.Cluster, error) {
+	c, err := servers.StartRedisCluster(servers.ClusterConfig{Masters: 3, Replicas: 1})
+	if err == nil {
+		shared = append(shared, c.Close)
+	}
+	return c, err
+})
+
+// onACluster is three masters with a replica each.
+func onACluster(t *testing.T) *place {
+	t.Helper()
+	p, _ := onThisCluster(t)
+	return p
+}
+
+func onThisCluster(t *testing.T) (*place, *servers.Cluster) {
+	t.Helper()
+	c, err := sharedCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &place{
+		t: t, form: aCluster, url: c.URL(), addrs: c.Addrs(), nodes: c.Nodes, doors: c.Nodes,
+		master:  func(key string) (*servers.Server, error) { return c.Master(slotOf(key)) },
+		settled: func(key string) (*servers.Server, error) { return c.AwaitMaster(slotOf(key)) },
+		whole:   c.AwaitWhole,
+	}
+	p.share()
+	return p, c
+}
+
+var sharedSentinel = sync.OnceValues(func() (*servers.Sentinel, error) {
+	s, err := servers.StartRedisSentinel(servers.SentinelConfig{})
+	if err == nil {
+		shared = append(shared, s.Close)
+	}
+	return s, err
+})
+
+// masterName is what the Sentinels call their master.
+const masterName = "mymaster"
+
+// bySentinels is a master with two replicas, and three Sentinels that watch them.
+func bySentinels(t *testing.T) *place {
+	t.Helper()
+	p, _ := byTheseSentinels(t)
+	return p
+}
+
+func byTheseSentinels(t *testing.T) (*place, *servers.Sentinel) {
+	t.Helper()
+	s, err := sharedSentinel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrs := s.Addrs()
+	for _, node := range s.Nodes {
+		addrs = append(addrs, node.Addr)
+	}
+	p := &place{
+		t: t, form: sentinels, url: s.URL(), addrs: addrs, nodes: s.Nodes, doors: s.Sentinels,
+		master:  func(string) (*servers.Server, error) { return s.Master() },
+		settled: func(string) (*servers.Server, error) { return s.AwaitMaster(nil) },
+		whole:   s.AwaitWhole,
+	}
+	p.share()
+	return p, s
+}
+
+// slotOf is the slot of a key as a caller gives it.
+func slotOf(key string) int { return scripts.Slot("pylock:" + key) }
+
+// share prepares a place for one test more, and checks at its end what the test
+// has left there and in this process.
+func (p *place) share() {
+	p.t.Helper()
+	// What minds a server that was started again stays with it.
+	before := goleak.IgnoreCurrent()
+	minder := goleak.IgnoreAnyFunction("github.com/turnstile-go/turnstile/internal/servers.launch.func1")
+	output := goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1")
+	p.t.Cleanup(func() { goleak.VerifyNone(p.t, before, minder, output) })
+	p.clients = insides(p.t, p.nodes)
+	p.t.Cleanup(func() {
+		if err := p.whole(); err != nil {
+			p.t.Error(err)
+			return
+		}
+		for _, master := range p.masters() {
+			if p.replaced {
+				p.clear(master)
+			}
+			wantNothingLeft(p.t, master)
+		}
+	})
+}
+
+// clear deletes what is left of locks that a replica was not told the end of.
+// It has to be such that it would have ended by itself.
+func (p *place) clear(master *goredis.Client) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, key := range master.Keys(ctx, "*").Val() {
+		if ttl := master.PTTL(ctx, key).Val(); ttl > 0 && ttl <= 2*time.Minute {
+			master.Del(ctx, key)
+		}
+	}
+}
+
+// URL is the place as callers name it. Parameters may follow, as in a=b&c=d.
+func (p *place) URL(params string) string { return with(p.url, params) }
+
+func with(url, params string) string {
+	switch {
+	case params == "":
+		return url
+	case strings.Contains(url, "?"):
+		return url + "&" + params
+	}
+	return url + "?" + params
+}
+
+// at is the URL of a place of this kind whose only known server is at addr.
+func (p *place) at(addr string) string {
+	u, err := url.Parse(p.url)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	query := u.Query()
+	query.Del("addr")
+	u.Host, u.RawQuery = addr, query.Encode()
+	return u.String()
+}
+
+// leave stops all servers that a client asks first; back starts them again, and
+// waits until all is well.
+func (p *place) leave() (back func()) {
+	p.t.Helper()
+	for _, s := range p.doors {
+		s.Stop()
+	}
+	return func() {
+		p.t.Helper()
+		for _, s := range p.doors {
+			if err := s.Restart(); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+		if err := p.whole(); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// as is the URL of a user, as in "name:password@".
+func (p *place) as(login, params string) string {
+	return strings.Replace(p.URL(params), "://", "://"+login, 1)
+}
+
+// keyCount makes keys unique.
+var keyCount atomic.Int64
+
+// key is one that no other test has.
+func (p *place) key(name string) string { return fmt.Sprint(name, ".", keyCount.Add(1)) }
+
+// keyAt is one that node has.
+func (p *place) keyAt(node *servers.Server, name string) string {
+	p.t.Helper()
+	for range 100 {
+		if key := p.key(name); p.server(key) == node {
+			return key
+		}
+	}
+	p.t.Fatalf("%s has no slots", node.Addr)
+	return ""
+}
+
+// server is who has the key, by the word of one node.
+func (p *place) server(key string) *servers.Server {
+	p.t.Helper()
+	server, err := p.master(key)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return server
+}
+
+// inside is a client of the test's own, to look at what a key's server has.
+func (p *place) inside(key string) *goredis.Client {
+	p.t.Helper()
+	return p.clients[p.server(key)]
+}
+
+// masters are clients of the test's own to all servers that keep leases now.
+func (p *place) masters() []*goredis.Client {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var masters []*goredis.Client
+	for _, node := range p.nodes {
+		role, err := p.clients[node].Do(ctx, "ROLE").Slice()
+		if err != nil {
+			p.t.Fatalf("role of %s: %v", node.Addr, err)
+		}
+		if role[0] == "master" {
+			masters = append(masters, p.clients[node])
+		}
+	}
+	return masters
+}
+
+// A detour is where a client connects to in a server's place.
+type detour func(server string) string
+
+// through opens a client of the caller's own making, whose connections go by a
+// detour; the test's end closes it. It is the driver's client with the driver's
+// defaults, as somebody else's program has it, but for what redis.New asks for,
+// how long it waits for an answer (0: as the driver likes), and that it dials
+// once: or goroutines that go on dialling would outlive the client for a while.
+// The one server's is opened by its URL: nothing else leads to a server there.
+func (p *place) through(by detour, owner string, answer time.Duration) *lockclient.Client {
+	p.t.Helper()
+	var doors []string
+	for _, s := range p.doors {
+		doors = append(doors, s.Addr)
+	}
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, by(addr))
+	}
+	var client goredis.UniversalClient
+	switch p.form {
+	case oneServer:
+		url := "redis://" + by(p.nodes[0].Addr)
+		if answer > 0 {
+			url += "?read_timeout=" + answer.String()
+		}
+		return open(p.t, url, owner)
+	case aCluster:
+		client = goredis.NewClusterClient(&goredis.ClusterOptions{
+			Addrs: doors, ContextTimeoutEnabled: true, Dialer: dial, DialerRetries: 1, ReadTimeout: answer,
+		})
+	case sentinels:
+		client = goredis.NewFailoverClient(&goredis.FailoverOptions{
+			SentinelAddrs: doors, MasterName: masterName,
+			ContextTimeoutEnabled: true, Dialer: dial, DialerRetries: 1, ReadTimeout: answer,
+		})
+	}
+	c, err := lockclient.New(redis.New(client, redis.Options{Owned: true}), lockclient.Config{Owner: owner})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	closeAtEnd(p.t, c, owner)
+	return c
+}
