@@ -146,9 +146,9 @@ var messageCases = []struct {
 		l.heldBy(c, "host:1", 2)
 		l.aged(b)
 		l.release(a, 1, 1)
-		silent.gets("g") // for all the server knows it hears again
+		l.wait(c, 5000, 0, "", moments, ms(0, 75), 1, 0) // at once: it is kept for 75 ms
+		silent.gets("gw")                                // for all the server knows it hears again
 		next.gets("g")
-		l.wait(c, 5000, 0, "", moments, ms(0, 75), 1, 0)
 	}},
 	{"one that asks for a free lock that is then kept for a poller may have three to tell", func(l *lock, open func(backends.Token) *inbox) {
 		a, b, c, d := attempt(1, 1), attempt(2, 1), attempt(3, 1), attempt(4, 1)
