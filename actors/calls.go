@@ -109,10 +109,6 @@ func (c *call) run(ctx context.Context, in *Coordinator) {
 const (
 	firstBackoff = 5 * time.Millisecond
 	mostBackoff  = 500 * time.Millisecond
-
-	// gapShare is how much longer than PollerGap a key may be kept before it is
-	// freed for that long.
-	gapShare = 10
 )
 
 // backoff is how long to wait after the nth failure in a row, from 1: doubling,
@@ -144,7 +140,7 @@ func (a *keyActor) next(now instant) *call {
 
 // nextAcquire repeats the pending attempt when its time has come, or begins one.
 func (a *keyActor) nextAcquire(now instant) *call {
-	if now < a.retryAt && !a.woken {
+	if !a.woken && (now < a.retryAt || a.inGap(now)) {
 		return nil
 	}
 	a.woken = false
@@ -196,7 +192,7 @@ func (a *keyActor) nextOwned(now instant) *call {
 	}
 	if a.holders.len == 0 {
 		if a.closing || a.queue.len == 0 && !a.lingers(now) || a.queue.len > 0 && a.yields(now) {
-			a.gapDue = a.lease.gapAt != 0 && now >= a.lease.gapAt
+			a.gap.release(now, a.queue.len == 0)
 			a.settle(a.lease.attempt, releasing, a.lease.ends)
 			a.lease = lease{}
 			return a.nextSettle(now)

@@ -49,7 +49,7 @@ type keyActor struct {
 	heldBy     holder  // who had the key when we last asked
 
 	lingerUntil instant
-	gapDue      bool // the lease is being given back so that pollers get their gap
+	gap         gap // for pollers
 	closing     bool
 	retired     bool
 
@@ -197,7 +197,7 @@ func (a *keyActor) yields(now instant) bool {
 		return true
 	case l.contended && (l.passed >= maxN || now.sub(l.since) >= a.c.cfg.Tenure):
 		return true
-	case l.gapAt != 0 && now >= l.gapAt:
+	case a.gap.due(now):
 		return true
 	}
 	return false

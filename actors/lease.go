@@ -59,7 +59,6 @@ type lease struct {
 	contended bool    // another process waits
 	since     instant // when that became known
 	passed    int     // handoffs since then
-	gapAt     instant // when PollerGap wants the key freed
 }
 
 // set takes over what a grant or a renewal says. sent is from before the

@@ -45,9 +45,6 @@ func (a *keyActor) acquired(c *call, now instant) {
 		a.lastErr = nil
 		a.lease = lease{attempt: c.number, own: true}
 		a.lease.set(c.sent, now, c.reply)
-		if gap := a.c.cfg.PollerGap; gap > 0 {
-			a.lease.gapAt = now.add(gapShare * gap)
-		}
 		a.heldBy = holder{}
 	case c.err == nil && c.reply.Outcome == backends.Held:
 		a.answered, a.failures = now, 0
@@ -135,7 +132,5 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	}
 	a.settling = 0
 	a.failures, a.retryAt = 0, 0
-	if gap := a.c.cfg.PollerGap; gap > 0 && a.gapDue {
-		a.retryAt, a.gapDue = now.add(gap), false
-	}
+	a.madeGap(now)
 }

@@ -52,7 +52,7 @@ func (a *keyActor) due(now instant) instant {
 	case a.lease.own:
 		if a.holders.len == 0 && a.queue.len == 0 {
 			sooner(a.lingerUntil)
-			sooner(a.lease.gapAt)
+			sooner(a.gap.at)
 		}
 		sooner(a.lease.deadline)
 		switch need, urgent := a.need(now); {

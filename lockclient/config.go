@@ -66,6 +66,8 @@ type Config struct {
 	Linger time.Duration
 	// PollerGap d frees a key outright for d once every 10 d, so that clients of
 	// other libraries, which poll, get their turn on a hot key. Default 0: never.
+	// Processes make their gaps at the same time by the wall clock: let all that
+	// share a key have the same PollerGap, and clocks that agree to much less.
 	PollerGap time.Duration
 	// NoHandoff gives the lease back to the backend after every hold. It is for
 	// comparison, and for backends whose other clients must see each hold.

@@ -42,6 +42,12 @@ func (pushingBackend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{Name: "fake", Exclusive: true, Wakes: true}
 }
 
+// untilGap is how long it is until the processes with that PollerGap make one.
+func untilGap(gap time.Duration) time.Duration {
+	cycle := 11 * gap
+	return cycle - time.Duration(time.Now().UnixNano())%cycle
+}
+
 // M5: PollerGap was looked at by holds alone, so a lease that lingered kept
 // pollers from the key for all of Linger.
 func TestALeaseThatLingersMakesItsPollerGap(t *testing.T) {
@@ -49,9 +55,9 @@ func TestALeaseThatLingersMakesItsPollerGap(t *testing.T) {
 		const gap = 100 * time.Millisecond
 		s := newStore()
 		c := newOver(t, pushingBackend{newFake(s, 1, faults{})}, Config{Linger: time.Hour, PollerGap: gap})
-		start := time.Now()
+		start, due := time.Now(), untilGap(gap)
 		release(t, acquire(t, c, "k"))
-		time.Sleep(10*gap - time.Millisecond) // virtual
+		time.Sleep(due - time.Millisecond) // virtual
 		if _, held := s.lease("k"); !held {
 			t.Error("the lease does not linger until the gap is due")
 		}
@@ -60,10 +66,49 @@ func TestALeaseThatLingersMakesItsPollerGap(t *testing.T) {
 			t.Error("the gap is due, and the key is kept")
 		}
 		lock := acquire(t, c, "k")
-		if d := time.Since(start); d < 11*gap || d > 11*gap+10*time.Millisecond {
-			t.Errorf("the key was taken back %v after it was first taken, want all of the gap that is due after %v", d, 10*gap)
+		if d := time.Since(start); d < due+gap || d > due+gap+10*time.Millisecond {
+			t.Errorf("the key was taken back %v after it was first taken, want all of the gap that is due after %v", d, due)
 		}
 		release(t, lock)
+	})
+}
+
+// A new lease began the count to the next gap anew. A key that is freed for an
+// instant now and then, or that two processes pass to and fro, never had a gap.
+func TestANewLeaseDoesNotPutThePollerGapOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const gap = 100 * time.Millisecond
+		const hold = gap / 7
+		s := newStore()
+		cfg := Config{PollerGap: gap}
+		clients := []*Client{newOver(t, newFake(s, 1, faults{}), cfg), newOver(t, newFake(s, 2, faults{}), cfg)}
+		for _, c := range clients { // both have met the key
+			release(t, acquire(t, c, "k"))
+		}
+		for round := range 3 {
+			due := time.Now().Add(untilGap(gap))
+			for i := 0; time.Now().Before(due); i++ { // a lease each, with an instant in between
+				lock := acquire(t, clients[i%2], "k")
+				time.Sleep(hold) // virtual
+				release(t, lock)
+			}
+			if late := time.Since(due); late > hold {
+				t.Fatalf("round %d: the key was freed %v after the gap was due", round, late)
+			}
+			freed := time.Now()
+			for _, c := range clients {
+				if lock, err := c.TryAcquire(t.Context(), "k"); err == nil {
+					release(t, lock)
+					t.Errorf("round %d: the gap is due, and the key is taken", round)
+				}
+			}
+			for _, c := range clients {
+				release(t, acquire(t, c, "k"))
+			}
+			if d := time.Since(freed); d < gap-hold || d > gap+hold {
+				t.Errorf("round %d: the key was taken again after %v, want %v", round, d, gap)
+			}
+		}
 	})
 }
 
