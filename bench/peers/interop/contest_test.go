@@ -149,8 +149,8 @@ func alternations(turns string) int {
 }
 
 // How long a worker does without the lock after each hold, on average. Ours do
-// longer: PollerGap frees a key that one client keeps, but two of them hand it
-// to each other for as long as one has a waiter. What polls gets in when none has.
+// longer: they hand it to each other for as long as one of them waits, and what
+// polls gets in when none does, or in a gap.
 const (
 	ourRest   = 5 * time.Millisecond
 	theirRest = 3 * time.Millisecond
