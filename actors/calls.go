@@ -237,7 +237,7 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 	if need == 0 {
 		return 0, false // it lingers
 	}
-	urgent = urgent || a.doubts()
+	urgent = urgent || a.doubts() || a.queue.len > 0 && a.stale(now)
 	need += a.spare(expires)
 	if a.tooLong(now, need) && now >= a.shrinkAt() {
 		urgent = true

@@ -232,13 +232,25 @@ func (a *keyActor) doubts() bool {
 	return a.lease.own && (a.lease.renewed < a.doubted || a.lease.unproved && a.c.can.FailsOver)
 }
 
+// proofLasts is how old the proof of a lease may be at a grant where another
+// server can take the place of the one that gave it. A lost server is noticed
+// at once only by those who talk to it; and before it is replaced, others have to
+// miss it for longer than this (Sentinel's down-after-milliseconds, a Cluster's
+// node timeout). A hot key is renewed about every 250 ms in any case.
+const proofLasts = 500 * time.Millisecond
+
+// stale reports whether the lease has to be proved before it can be handed on.
+func (a *keyActor) stale(now instant) bool {
+	return a.lease.own && a.c.can.FailsOver && now.sub(a.lease.renewed) > proofLasts
+}
+
 // grant gives the key to the waiters whose turn it is: one where the backend
 // excludes, all where it does not. Nothing is granted on a lease that is past
 // its deadline, that would end before the hold does, or that may be gone.
 func (a *keyActor) grant(now instant) {
 	for h := a.queue.first; h != nil; h = a.queue.first {
 		if a.closing || a.busy() || a.settling != 0 ||
-			!a.lease.fits(now, h.spec.Expires) || a.doubts() || a.yields(now) {
+			!a.lease.fits(now, h.spec.Expires) || a.doubts() || a.stale(now) || a.yields(now) {
 			return
 		}
 		a.dequeue(h)

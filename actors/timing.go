@@ -60,6 +60,9 @@ func (a *keyActor) due(now instant) instant {
 			sooner(max(a.renewRetry, now))
 		case need > 0:
 			sooner(max(a.lease.renewAt, a.renewRetry))
+			if a.c.can.FailsOver && a.queue.len > 0 {
+				sooner(max(a.lease.renewed.add(proofLasts+1), a.renewRetry)) // ahead of the next grant
+			}
 			if a.tooLong(now, need) {
 				sooner(max(a.shrinkAt(), a.renewRetry))
 			}

@@ -79,6 +79,41 @@ func TestADoubtedLeaseIsProvedBeforeItIsHandedOn(t *testing.T) {
 	}
 }
 
+// Of a server that was lost in silence nobody tells. A lease that lingers there, or
+// that a long hold has kept from being renewed, is asked for before it is granted again.
+func TestAnOldProofIsNoneWhereAnotherCanTakeOver(t *testing.T) {
+	for name, failsOver := range map[string]bool{"fails over": true, "stands alone": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				fake := newFake(s, 1, faults{})
+				var b backends.Backend = pushingBackend{fake}
+				if failsOver {
+					b = &replicatedBackend{fakeBackend: fake}
+				}
+				c := newOver(t, b, Config{Linger: time.Minute})
+				first := acquire(t, c, "k")
+				release(t, first)
+				time.Sleep(400 * time.Millisecond) // virtual
+				calls := fake.callsMade()
+				release(t, acquire(t, c, "k"))
+				if n := fake.callsMade() - calls; n != 0 {
+					t.Errorf("%d calls to take up what lingers and was proved just now", n)
+				}
+				time.Sleep(2 * time.Second) // virtual
+				s.forget("k")
+				lock := acquire(t, c, "k")
+				if renewed := lock.Fence()>>10 > first.Fence()>>10; renewed != failsOver {
+					t.Errorf("the server was asked: %v", renewed)
+				}
+				if err := lock.Release(); err != nil && failsOver {
+					t.Errorf("release: %v", err)
+				}
+			})
+		})
+	}
+}
+
 // acquireIf takes a key that has to be free, or stands for a lock that nobody took.
 func acquireIf(t *testing.T, c *Client, key string, free bool) *Lock {
 	t.Helper()
