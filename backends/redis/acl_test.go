@@ -10,6 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/backends/redis"
 	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
@@ -78,5 +79,30 @@ func TestTheRuleInTheREADMEIsEnough(t *testing.T) {
 	}
 	if _, err := open(t, as).Acquire(bounded(t), newRequest("theirs")); !errors.Is(err, backends.ErrRefused) {
 		t.Errorf("a lock of another prefix: %v", err)
+	}
+}
+
+// So do the Sentinels' users.
+func TestTheRuleInTheREADMEIsEnoughForSentinels(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := regexp.MustCompile("A user of Sentinels needs `([^`]*)` and all channels").FindSubmatch(readme)
+	if said == nil {
+		t.Fatal("the README has no rule for Sentinels")
+	}
+	set := servers.RedisSentinel(t)
+	for _, watcher := range set.Sentinels {
+		rule := append(anys([]string{"ACL", "SETUSER", "watch", "on", ">PASSWORD", "allchannels"}), anys(strings.Fields(string(said[1])))...)
+		if err := watcher.RedisClient(t, nil).Do(bounded(t), rule...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	as := set.URL() + "&sentinel_username=watch&sentinel_password=PASSWORD"
+	exercise(t, newSession(t, as), newSession(t, as), userKeys(t)...)
+	_, err = redis.Open(bounded(t), parse(t, set.URL()+"&sentinel_username=watch&sentinel_password=hunter2"), redis.Options{})
+	if !backends.IsRefused(err) || !strings.Contains(err.Error(), "sentinel_password") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a wrong password of the Sentinels': %v", err)
 	}
 }

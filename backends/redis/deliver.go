@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// deliverLanes is how many messages are published at once. A node of a Cluster
-	// that doesn't answer holds up the sessions that share a lane with one of its
-	// inboxes, and no others.
-	deliverLanes = 8
+	// deliverLanes is how many messages are published at once. Each node of a
+	// Cluster has a lane of its own, as long as there are enough: one that doesn't
+	// answer holds up its own inboxes and no others.
+	deliverLanes = 16
 	// deliverMost is how many messages wait in a lane at most. What comes
 	// beyond is dropped: a server that is so far behind has let the receivers'
 	// heartbeats pass as well, by which they find out for themselves.
@@ -36,17 +36,24 @@ type publisher func(ctx context.Context, channel, message string) error
 // publish is told by the inbox (see inbox.refused).
 type deliverer struct {
 	publish publisher
-	lanes   [deliverLanes]chan told // callers write, a run each reads
-	closing chan struct{}           // closed by close: a run ends when its lane is empty
-	running sync.WaitGroup          // the runs
-	done    chan struct{}           // closed when these have ended
-	ctx     context.Context         // ends what is being published
+	nodeOf  func(channel string) string // the address of a channel's node; "" if not known
+	lanes   [deliverLanes]chan told     // callers write, a run each reads
+	closing chan struct{}               // closed by close: a run ends when its lane is empty
+	running sync.WaitGroup              // the runs
+	done    chan struct{}               // closed when these have ended
+	ctx     context.Context             // ends what is being published
 	cancel  context.CancelFunc
+
+	mu    sync.Mutex     // protects what follows
+	nodes map[string]int // their lanes, in the order in which they were met
 }
 
 // newDeliverer starts a deliverer. A goroutine for each lane runs until close.
-func newDeliverer(publish publisher) *deliverer {
-	d := &deliverer{publish: publish, closing: make(chan struct{}), done: make(chan struct{})}
+func newDeliverer(publish publisher, nodeOf func(channel string) string) *deliverer {
+	d := &deliverer{
+		publish: publish, nodeOf: nodeOf, nodes: make(map[string]int),
+		closing: make(chan struct{}), done: make(chan struct{}),
+	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	for i := range d.lanes {
 		lane := make(chan told, deliverMost)
@@ -60,12 +67,17 @@ func newDeliverer(publish publisher) *deliverer {
 	return d
 }
 
-// lane is a session's: its messages stay in their order. Sessions are random digits.
+// lane is that of a session's node, so its messages stay in their order.
 func (d *deliverer) lane(session string) chan<- told {
-	if session == "" {
-		return d.lanes[0] // of no script of ours
+	node := d.nodeOf(inboxPrefix + session)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n, met := d.nodes[node]
+	if !met {
+		n = len(d.nodes) % deliverLanes
+		d.nodes[node] = n
 	}
-	return d.lanes[session[len(session)-1]%deliverLanes]
+	return d.lanes[n]
 }
 
 // deliver has messages published, in their order, and returns at once.
@@ -103,10 +115,10 @@ func (d *deliverer) drain(lane <-chan told) {
 	}
 }
 
-// send publishes one message. It is bounded as a heartbeat is: a server that
-// doesn't answer must not keep the others' messages for long.
+// send publishes one message. By the next heartbeat its receiver has found out for
+// itself, so it is not tried for longer than that.
 func (d *deliverer) send(m told) {
-	ctx, cancel := context.WithTimeout(d.ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(d.ctx, heartbeat)
 	defer cancel()
 	_ = d.publish(ctx, inboxPrefix+m.session, m.message) // see deliverer
 }

@@ -9,7 +9,7 @@ const DeliverMost = deliverMost
 // with sharded channels, and the backend publish them so. Call it before
 // anything else.
 func (b *Backend) DeliverBy(publish func(ctx context.Context, channel, message string) error) {
-	b.deliverer = newDeliverer(publish)
+	b.deliverer = newDeliverer(publish, func(string) string { return "" })
 	b.pushes.byCaller.Store(true)
 }
 

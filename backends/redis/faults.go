@@ -47,11 +47,12 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 	if !written {
 		outcome = backends.NotRun
 	}
+	var several interface{ Unwrap() []error }
+	if b.topology.form == sentinel && !written && errors.As(err, &several) {
+		return b.judgeSentinels(ctx, s, err, several.Unwrap())
+	}
 	var reply goredis.Error
 	switch {
-	case errors.Is(err, goredis.Nil) && !written && b.topology.form == sentinel:
-		return &fault{outcome: outcome, err: backends.Refused(name, "the Sentinels watch no master of that name: check master_name",
-			serverError("no such master"))}
 	case errors.As(err, &reply) && !errors.Is(err, goredis.Nil):
 		f := judgeReply(reply.Error(), s, key, b.topology.form)
 		if !written {
@@ -72,6 +73,40 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 		return &fault{outcome: outcome, err: interrupted(ctx, ended, err)}
 	}
 	return &fault{outcome: outcome, err: backends.Unavailable(name, driverError(err.Error()))}
+}
+
+// judgeSentinels tells what the errors of all Sentinels mean, one of which would
+// have been enough to find the master. Waiting can mend it if it can mend one.
+func (b *Backend) judgeSentinels(ctx context.Context, s *scripts.Script, all error, each []error) *fault {
+	var first *fault
+	for _, err := range each {
+		f := b.judgeSentinel(ctx, s, err)
+		if !backends.IsRefused(f.err) {
+			if ended := ctxError(ctx, all); ended != nil {
+				return &fault{outcome: backends.NotRun, err: interrupted(ctx, ended, all)}
+			}
+			return &fault{outcome: backends.NotRun, err: backends.Unavailable(name, driverError(presentable(all.Error())))}
+		}
+		if first == nil {
+			first = f
+		}
+	}
+	return first
+}
+
+func (b *Backend) judgeSentinel(ctx context.Context, s *scripts.Script, err error) *fault {
+	what := ""
+	switch {
+	case errors.Is(err, goredis.Nil):
+		what, err = "the Sentinels watch no master of that name: check master_name", serverError("no such master")
+	case goredis.HasErrorPrefix(err, "NOPERM"):
+		what = "the Sentinels' user lacks a permission: grant " + sentinelGrants
+	case goredis.HasErrorPrefix(err, "NOAUTH"), goredis.HasErrorPrefix(err, "WRONGPASS"), goredis.HasErrorPrefix(err, "AUTH"):
+		what = "the Sentinels refuse the login: check sentinel_username and sentinel_password"
+	default:
+		return b.judge(ctx, s, "", err, false)
+	}
+	return &fault{outcome: backends.NotRun, err: backends.Refused(name, what, serverError(presentable(err.Error())))}
 }
 
 // ctxError is the ctx's part in an error, nil if it had none. The connection's
@@ -183,7 +218,10 @@ const protocolNoAuth = "ERR Protocol error: unauthenticated"
 const grants = "+evalsha +eval +time +get +set +del +pttl +pexpire +hmget +hget +hset +hdel +hlen +hgetall " +
 	"+zadd +zrem +zrange +zrank +zscore +zcount +publish"
 
-const clusterGrants = " +cluster|slots +spublish"
+const (
+	clusterGrants  = " +cluster|slots +spublish"
+	sentinelGrants = "+sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe and all channels"
+)
 
 const wrongTypeAdvice = "%k, or one of its companions %c*, holds something that is no lock"
 

@@ -106,7 +106,7 @@ func TestFaults(t *testing.T) {
 		{"a proxy's words", reply("ERR server closed connection"), true, mayHave, false, "server closed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			b := &Backend{log: slog.New(slog.DiscardHandler)}
+			b := &Backend{log: slog.New(slog.DiscardHandler), topology: &topology{}}
 			f := b.judge(t.Context(), scripts.Acquire, "pylock:a", fmt.Errorf("wrapped: %w", row.err), row.written)
 			if f.outcome != row.outcome || backends.IsRefused(f.err) != row.refused {
 				t.Errorf("%q, refused %v; want %q, %v (%v)", f.outcome, backends.IsRefused(f.err), row.outcome, row.refused, f.err)
@@ -128,7 +128,7 @@ func TestFaults(t *testing.T) {
 func TestAConnectionsDeadlineIsTheContexts(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
-	b := &Backend{}
+	b := &Backend{topology: &topology{}}
 	f := b.judge(ctx, scripts.Acquire, "k", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, true)
 	if f.outcome != backends.MayHaveRun || !errors.Is(f.err, context.DeadlineExceeded) {
 		t.Errorf("%v, %v", f.outcome, f.err)

@@ -150,6 +150,7 @@ func (in *inbox) listen() {
 	defer in.running.Done()
 	p := pace{passes: in.pushes.passes}
 	for in.ctx.Err() == nil {
+		in.pushes.afresh()
 		sub := in.pushes.open(in.ctx)
 		if in.adopt(sub) {
 			ctx, cancel := context.WithTimeout(in.ctx, dialTimeout)
@@ -185,8 +186,8 @@ func (in *inbox) read(sub *goredis.PubSub, p *pace) error {
 		if err == nil {
 			continue
 		}
-		if in.ctx.Err() != nil || isReply(err) || errors.Is(err, goredis.ErrClosed) {
-			return err // by close; refused by the server; by reconnect
+		if in.ctx.Err() != nil || isReply(err) || errors.Is(err, goredis.ErrClosed) || in.pushes.topology.form == cluster {
+			return err // by close; refused by the server; by reconnect; or the channel may be another node's by now
 		}
 		in.cut(err)
 		p.pause(in.ctx, err)
@@ -243,7 +244,9 @@ func (in *inbox) lost(err error) {
 		in.wake(backends.Wake{Kind: backends.Wanted})
 	}
 	in.settle()
-	in.pushes.topology.reload(in.ctx)
+	if in.ctx.Err() == nil {
+		in.pushes.topology.reload(in.ctx)
+	}
 	in.refused(err)
 }
 

@@ -9,12 +9,17 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
 const (
 	// openTimeout bounds the look at the server at open.
 	openTimeout = 2 * time.Second
+	// pingTimeout is how long one of several nodes is listened to at open, and
+	// pingPause how long it is until the next is asked.
+	pingTimeout = 600 * time.Millisecond
+	pingPause   = 50 * time.Millisecond
 	// Timeouts of the driver unless the URL says otherwise. Calls have a ctx
 	// that ends before most of them; these bound what a dead network can cost.
 	dialTimeout = time.Second
@@ -44,7 +49,7 @@ const (
 //
 // unless o.TLS has it all. Files are in PEM form. Other query parameters are
 // go-redis's (protocol, pool_size, dial_timeout, read_timeout, client_name, …; by
-// Sentinel a dial_timeout of at most 2s), and lazy=true: then nothing is sent before the first call, and Open succeeds with
+// Sentinel timeouts of at most 2s), and lazy=true: then nothing is sent before the first call, and Open succeeds with
 // the server away. Otherwise a server has to answer within 2 s. What is not
 // understood, or would have to be ignored, is ErrInvalid; a login or a
 // certificate that is not accepted is ErrRefused at once.
@@ -111,13 +116,33 @@ func tuneTimeouts(dial, read, write *time.Duration) {
 	}
 }
 
-// ping finds out whether the servers answer and let us in.
+// ping finds out whether the servers answer and let us in. Of several, some may
+// be dead, or take a connection and not answer: others are asked while there is time.
 func (b *Backend) ping(ctx context.Context) error {
+	for {
+		err := b.pingOnce(ctx)
+		if err == nil || b.topology.form == single || backends.IsRefused(err) {
+			return err
+		}
+		pause := time.NewTimer(pingPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
+}
+
+func (b *Backend) pingOnce(ctx context.Context) error {
 	var err error
 	if b.topology.nodes != nil {
 		// Any node that answers will do: this asks one after the other for the
-		// Cluster's slots. A ping would go to one of them, which may be dead.
-		_, err = b.topology.nodes.MasterForKey(ctx, "")
+		// Cluster's slots, in an order that is new each time. A ping would go to one
+		// of them, which may be dead.
+		once, cancel := context.WithTimeout(ctx, pingTimeout)
+		defer cancel()
+		_, err = b.topology.nodes.MasterForKey(once, "")
 	} else {
 		err = b.client.Ping(ctx).Err()
 	}

@@ -50,7 +50,7 @@ func TestASilentSentinelKeepsNobodyWaiting(t *testing.T) {
 	}
 	defer silent.Close() //nolint:errcheck // it has done its work
 	start := time.Now()
-	_, err = redis.Open(bounded(t), parse(t, "redis+sentinel://"+silent.Addr().String()+"?master_name=m&dial_timeout=2s&read_timeout=30s"), redis.Options{})
+	_, err = redis.Open(bounded(t), parse(t, "redis+sentinel://"+silent.Addr().String()+"?master_name=m&dial_timeout=2s&read_timeout=2s"), redis.Options{})
 	if !errors.Is(err, backends.ErrUnavailable) {
 		t.Errorf("open: %v, want ErrUnavailable", err)
 	}

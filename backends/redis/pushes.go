@@ -25,9 +25,18 @@ type pushes struct {
 
 func newPushes(client goredis.UniversalClient, t *topology) *pushes {
 	p := &pushes{client: client, topology: t}
-	p.sharded.Store(t.form == cluster) // until a node says that it can't
-	p.byCaller.Store(t.form == cluster)
+	p.afresh()
 	return p
+}
+
+// afresh tries sharded channels on a Cluster, until a node says that it can't. So
+// it does for every new connection: nodes get upgraded, one after the other, and
+// in the end all sessions have to meet in the new way.
+func (p *pushes) afresh() {
+	if p.topology.form == cluster {
+		p.sharded.Store(true)
+		p.byCaller.Store(true)
+	}
 }
 
 // What a verb's push says: who publishes what the script has to tell.

@@ -62,7 +62,7 @@ type Backend struct {
 	owned    bool
 	log      *slog.Logger
 	closed   atomic.Bool
-	topology topology
+	topology *topology
 	batch    *batcher // of all keys, but see routes
 	routes   *routes  // a batcher for each node of a Cluster; nil elsewhere
 	pushes   *pushes
@@ -88,10 +88,10 @@ func New(client goredis.UniversalClient, o Options) *Backend {
 		log = slog.New(slog.DiscardHandler)
 	}
 	b := &Backend{client: client, owned: o.Owned, log: log, topology: topologyOf(client), batch: newBatcher(client)}
-	b.pushes = newPushes(client, &b.topology)
+	b.pushes = newPushes(client, b.topology)
 	if b.topology.nodes != nil {
 		b.routes = newRoutes(b.topology.nodes)
-		b.deliverer = newDeliverer(b.pushes.publish)
+		b.deliverer = newDeliverer(b.pushes.publish, b.topology.nodeOf)
 	}
 	return b
 }
@@ -205,7 +205,9 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 }
 
 // Close ends the backend. Calls after it fail with ErrClosed; with a client of
-// its own, calls under way do so as well. Of the inbox nothing is left.
+// its own, calls under way do so as well. Of the inbox nothing is left. (On a
+// Cluster the driver may have a look at its nodes under way, which nothing ends but
+// its timeouts.)
 func (b *Backend) Close() error {
 	if b.closed.Swap(true) {
 		return nil
@@ -217,13 +219,13 @@ func (b *Backend) Close() error {
 		in.close()
 	}
 	b.batch.close()
-	b.deliverer.close()
-	defer b.deliverer.wait()
 	defer b.batch.wait() // after the client's end, which ends what is on its way
 	if b.routes != nil {
 		b.routes.close()
 		defer b.routes.wait()
 	}
+	b.deliverer.close()
+	defer b.deliverer.wait()
 	if !b.owned {
 		return nil
 	}

@@ -3,44 +3,66 @@ package redis
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// A topology is what a client is connected to. It is immutable.
+// A topology is what a client is connected to.
 type topology struct {
+	// Immutable.
 	form    form
 	nodes   *goredis.ClusterClient // where form is cluster; else nil
 	refusal error                  // what every call gets from a client that can't be used
+
+	reloaded atomic.Int64 // when the driver was last told to reload, ns since 1970
 }
+
+// reloadPause is how long no more than one reload is asked for. While the driver is
+// at one, or has just done one, it would note another, but after one that failed
+// it begins the next at once.
+const reloadPause = 200 * time.Millisecond
 
 // failoverAddr is what NewFailoverClient puts in its options in place of an
 // address; nothing else tells such a client from that of one server.
 const failoverAddr = "FailoverClient"
 
-func topologyOf(client goredis.UniversalClient) topology {
+func topologyOf(client goredis.UniversalClient) *topology {
 	switch c := client.(type) {
 	case *goredis.ClusterClient:
-		return topology{form: cluster, nodes: c}
+		return &topology{form: cluster, nodes: c}
 	case *goredis.Client:
 		if c.Options().Addr == failoverAddr {
-			return topology{form: sentinel}
+			return &topology{form: sentinel}
 		}
 	case *goredis.Ring:
-		return topology{refusal: backends.Refused(name, "a Ring moves keys to other servers by itself", driverError("it excludes nobody"))}
+		return &topology{refusal: backends.Refused(name, "a Ring moves keys to other servers by itself", driverError("it excludes nobody"))}
 	}
-	return topology{form: single}
+	return &topology{form: single}
 }
 
-// reload has the driver ask where the Cluster's slots are. It does so in the
-// background, and at most five times a second however often it is told to. By
+// reload has the driver ask where the Cluster's slots are, in the background. By
 // itself it asks when it is redirected, but not when a node is simply gone.
 func (t *topology) reload(ctx context.Context) {
-	if t.nodes != nil {
+	if t.nodes == nil {
+		return
+	}
+	last, now := t.reloaded.Load(), time.Now().UnixNano()
+	if now-last >= int64(reloadPause) && t.reloaded.CompareAndSwap(last, now) {
 		t.nodes.ReloadState(ctx)
 	}
+}
+
+// nodeOf is the address of a name's master on a Cluster, "" if it is not known.
+func (t *topology) nodeOf(name string) string {
+	node, err := t.nodes.MasterForKey(context.Background(), name)
+	if err != nil {
+		return ""
+	}
+	return node.Options().Addr
 }
 
 // routes are the batchers of a Cluster, one for each node that has been a
@@ -52,13 +74,13 @@ func (t *topology) reload(ctx context.Context) {
 type routes struct {
 	nodes *goredis.ClusterClient
 
-	mu     sync.RWMutex // protects what follows
-	byNode map[*goredis.Client]*batcher
+	mu     sync.RWMutex        // protects what follows
+	byNode map[string]*batcher // by address; few ever, so those of lost nodes stay
 	closed bool
 }
 
 func newRoutes(nodes *goredis.ClusterClient) *routes {
-	return &routes{nodes: nodes, byNode: make(map[*goredis.Client]*batcher)}
+	return &routes{nodes: nodes, byNode: make(map[string]*batcher)}
 }
 
 // of finds the batcher of a key's node; nil if it is not known which that is.
@@ -68,17 +90,18 @@ func (r *routes) of(ctx context.Context, key string) *batcher {
 	if err != nil {
 		return nil
 	}
+	addr := node.Options().Addr
 	r.mu.RLock()
-	q := r.byNode[node]
+	q := r.byNode[addr]
 	r.mu.RUnlock()
 	if q != nil {
 		return q
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if q = r.byNode[node]; q == nil && !r.closed {
+	if q = r.byNode[addr]; q == nil && !r.closed {
 		q = newBatcher(r.nodes)
-		r.byNode[node] = q
+		r.byNode[addr] = q
 	}
 	return q
 }

@@ -124,3 +124,30 @@ func TestTheRuleInTheREADMEIsEnoughOnACluster(t *testing.T) {
 	u.User = url.UserPassword("turnstile", "PASSWORD")
 	exercise(t, newSession(t, u.String()), newSession(t, u.String()), userKeys(t)...)
 }
+
+// One Sentinel or node that takes a connection and never answers (a stopped
+// process, a host that hangs) is no reason not to open.
+func TestOneOfSeveralThatDoesNotAnswerIsPassedOver(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	for name, healthy := range map[string]string{
+		"Sentinel": servers.RedisSentinel(t).URL(),
+		"Cluster":  servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3}).URL(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 6 { // whom the driver asks first is chance
+				b, err := redis.Open(bounded(t), parse(t, healthy+"&addr="+silent.Addr().String()), redis.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustGrant(t, b, newRequest(newKey(t)))
+				if err := b.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}

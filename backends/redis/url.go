@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -106,9 +107,8 @@ func (t *target) connect() goredis.UniversalClient {
 }
 
 func (t *target) parseSingle(rest *url.URL, query url.Values, security *tls.Config) error {
-	path := strings.Trim(rest.Path, "/")
-	if rest.Scheme != "unix" && path != "" && query.Has("db") && query.Get("db") != path {
-		return invalid("two database numbers: one in the path, another in db=")
+	if err := oneDatabase(rest, query); err != nil {
+		return err
 	}
 	rest.RawQuery = query.Encode()
 	o, err := goredis.ParseURL(rest.String())
@@ -127,9 +127,8 @@ func (t *target) parseSingle(rest *url.URL, query url.Values, security *tls.Conf
 // parseSentinel reads a URL whose hosts are Sentinels. The user info is that of
 // the data nodes, as everywhere; the Sentinels have their own in the query.
 func (t *target) parseSentinel(rest *url.URL, query url.Values, hosts []string, security *tls.Config) error {
-	path := strings.Trim(rest.Path, "/")
-	if path != "" && query.Has("db") && query.Get("db") != path {
-		return invalid("two database numbers: one in the path, another in db=")
+	if err := oneDatabase(rest, query); err != nil {
+		return err
 	}
 	user, password := take(query, "sentinel_username"), take(query, "sentinel_password")
 	if query.Get("master_name") == "" {
@@ -157,10 +156,12 @@ func (t *target) parseSentinel(rest *url.URL, query url.Values, hosts []string, 
 	}
 	o.TLSConfig = security
 	tuneSentinel(o)
-	if o.DialTimeout < 0 || o.DialTimeout > openTimeout {
-		// The driver's Close waits for a Sentinel that is just being asked, and a
-		// failed Open closes.
-		return invalid("dial_timeout: no more than 2s by Sentinel, or a Sentinel that doesn't answer would keep everybody waiting")
+	for what, d := range map[string]time.Duration{"dial_timeout": o.DialTimeout, "read_timeout": o.ReadTimeout, "write_timeout": o.WriteTimeout} {
+		if d < 0 || d > openTimeout {
+			// While the driver asks a Sentinel, nobody else gets a connection, and its
+			// Close waits.
+			return invalid(what + ": no more than 2s by Sentinel, or a Sentinel that doesn't answer would keep everybody waiting")
+		}
 	}
 	t.sentinel = o
 	return nil
@@ -179,6 +180,15 @@ func (t *target) parseCluster(rest *url.URL, query url.Values, hosts []string, s
 	o.TLSConfig = security
 	tuneCluster(o)
 	t.cluster = o
+	return nil
+}
+
+// oneDatabase refuses two numbers, of which the driver would ignore the first.
+func oneDatabase(u *url.URL, query url.Values) error {
+	path := strings.Trim(u.Path, "/")
+	if u.Scheme != "unix" && path != "" && query.Has("db") && query.Get("db") != path {
+		return invalid("two database numbers: one in the path, another in db=")
+	}
 	return nil
 }
 
@@ -205,7 +215,16 @@ var refused = map[string]string{
 	"use_disconnected_replicas": "a replica knows nothing of the newest locks",
 	"username":                  "the user stands before the host, as in redis+sentinel://user:password@host",
 	"password":                  "the password stands before the host, as in redis+sentinel://user:password@host",
+	// tune sets these.
+	"context_timeout_enabled":    notYours,
+	"dialer_retries":             notYours,
+	"dialer_retry_timeout":       notYours,
+	"disableIdentity":            notYours,
+	"identitySuffix":             notYours,
+	"route_by_latency_tolerance": "a replica knows nothing of the newest locks",
 }
+
+const notYours = "locks need it to be as it is"
 
 func refuse(query url.Values) error {
 	for name, why := range refused {

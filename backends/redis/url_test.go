@@ -107,6 +107,12 @@ func TestWhatAURLMustNotSay(t *testing.T) {
 	for _, row := range []struct{ raw, says string }{
 		{"redis+sentinel://a?master_name=m&dial_timeout=2001ms", "no more than 2s"},
 		{"redis+sentinel://a?master_name=m&dial_timeout=-1", "no more than 2s"},
+		{"redis+sentinel://a?master_name=m&read_timeout=30s", "no more than 2s"},
+		{"redis+sentinel://a?master_name=m&write_timeout=-1", "no more than 2s"},
+		{"redis+sentinel://a?master_name=m&context_timeout_enabled=false", "as it is"},
+		{"redis+cluster://a?dialer_retries=5", "as it is"},
+		{"redis://a?dialer_retries=5", "as it is"},
+		{"redis+cluster://a?route_by_latency_tolerance=1ms", "replica"},
 		// A number that would be ignored.
 		{"redis+cluster://a/1", "number 0"},
 		{"redis+cluster://a/10", "number 0"},

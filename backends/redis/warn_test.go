@@ -63,7 +63,7 @@ func TestWarningsOfServers(t *testing.T) {
 			defer client.Close() //nolint:errcheck // it never connected
 			client.AddHook(row.plays)
 			var log bytes.Buffer
-			b := &Backend{client: client, log: slog.New(slog.NewTextHandler(&log, nil)), topology: topology{form: row.form}}
+			b := &Backend{client: client, log: slog.New(slog.NewTextHandler(&log, nil)), topology: &topology{form: row.form}}
 			b.warnOfServers(t.Context())
 			if n := strings.Count(log.String(), "level=WARN"); n != len(row.says) {
 				t.Errorf("%d warnings, want %d: %s", n, len(row.says), log.String())

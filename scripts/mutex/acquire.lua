@@ -103,9 +103,9 @@ if wait then
   redis.call('ZADD', alive, digits(math.floor(us / 1000) + ALIVE) .. (silent and '.5' or ''), member)
   redis.call('PEXPIRE', alive, digits(KEEP))
   redis.call('HSET', companion, 'v', '1', 'queued', '1')
-  local stay = math.max(free, 0) + KEEP
-  if redis.call('PTTL', companion) < stay then
-    redis.call('PEXPIRE', companion, digits(stay))
+  local least = math.max(free, 0) + KEEP
+  if redis.call('PTTL', companion) < least then
+    redis.call('PEXPIRE', companion, digits(least))
     if not ours then redis.call('HDEL', companion, 'lease') end -- it is over, and the ttl tells of it no more
   end
   place = redis.call('ZRANK', queue, member) + 1

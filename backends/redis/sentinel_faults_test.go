@@ -1,0 +1,72 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// One Sentinel that answers well is enough, so one that can be waited for is
+// enough to wait.
+func TestWhatSeveralSentinelsSay(t *testing.T) {
+	refusedDial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	for _, row := range []struct {
+		name    string
+		each    []error
+		refused bool
+		says    string
+	}{
+		{"none is there", []error{refusedDial, refusedDial}, false, "connection refused"},
+		{"one is new and knows nothing, others are away", []error{refusedDial, goredis.Nil, refusedDial}, false, "connection refused"},
+		{"one denies the login, another is away", []error{reply("WRONGPASS no"), refusedDial}, false, "connection refused"},
+		{"all know nothing", []error{goredis.Nil, goredis.Nil}, true, "master_name"},
+		{"all deny the login", []error{reply("NOAUTH no"), reply("WRONGPASS no")}, true, "sentinel_password"},
+		{"all lack a permission", []error{reply("NOPERM no")}, true, "+sentinel|get-master-addr-by-name"},
+		{"one is still loading", []error{reply("LOADING"), goredis.Nil}, false, "LOADING"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := &Backend{log: slog.New(slog.DiscardHandler), topology: &topology{form: sentinel}}
+			err := fmt.Errorf("redis: all sentinels specified in configuration are unreachable: %w", errors.Join(row.each...))
+			f := b.judge(context.Background(), scripts.Acquire, "k", fmt.Errorf("dial: %w", err), false)
+			if f.outcome != backends.NotRun || backends.IsRefused(f.err) != row.refused || !strings.Contains(f.err.Error(), row.says) {
+				t.Errorf("%v, refused %v: %v; want refused %v, saying %q", f.outcome, backends.IsRefused(f.err), f.err, row.refused, row.says)
+			}
+		})
+	}
+}
+
+// The inboxes of one node must not wait for those of another.
+func TestANodeThatDoesNotAnswerHoldsUpItsOwnInboxesOnly(t *testing.T) {
+	sent := make(chan string, 8)
+	d := newDeliverer(func(ctx context.Context, channel, _ string) error {
+		if strings.HasSuffix(channel, "dead") {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		sent <- channel
+		return nil
+	}, func(channel string) string { return channel[len(channel)-4:] })
+	b := &Backend{deliverer: d}
+	for range 3 {
+		b.deliver([]told{{"1dead", "g"}})
+	}
+	b.deliver([]told{{"1live", "g"}})
+	select {
+	case <-sent:
+	case <-time.After(heartbeat / 2): // the dead one has the first of three heartbeats
+		t.Error("a message to a node that answers waits for one that doesn't")
+	}
+	d.close()
+	d.wait()
+}
