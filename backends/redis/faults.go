@@ -171,6 +171,10 @@ var verdicts = []verdict{
 	{words: []string{"READONLY", "OOM", "MISCONF", "NOREPLICAS"}, outcome: backends.NotRun},
 	{words: []string{"LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "ASK ", "BUSY "}, outcome: backends.NotRun},
 	{words: []string{"ERR max number of clients"}, outcome: backends.NotRun},
+	// A slot on its way: the script found all its keys at the start, and may no more
+	// make a new one in place of one that it deleted. What it did before that stands,
+	// as if the reply had been lost. Or the Cluster is down and lets scripts that read begin.
+	{words: []string{" attempted to access a non local key", " while the cluster is down"}, outcome: backends.MayHaveRun},
 	{
 		words: []string{"NOAUTH", "WRONGPASS", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH", protocolNoAuth}, outcome: backends.NotRun,
 		advice: "the login was refused: check the user and password of the backend URL",

@@ -85,6 +85,11 @@ func TestFaults(t *testing.T) {
 		{"busy", reply("BUSY Redis is busy running a script."), true, notRun, false, "BUSY"},
 		{"too many clients", reply("ERR max number of clients reached"), true, notRun, false, "max number"},
 
+		// The server broke the script off, for now.
+		{"a key of a slot on its way", at7("ERR Script attempted to access a non local key in a cluster node"), true, mayHave, false, "non local key"},
+		{"a key of a slot on its way in 6.2", at6("Lua script attempted to access a non local key in a cluster node"), true, mayHave, false, "non local key"},
+		{"a cluster that only reads", at7("ERR Script attempted to execute a write command while the cluster is down and readonly"), true, mayHave, false, "cluster is down"},
+
 		// The server refused, and will again.
 		{"no password given", reply("NOAUTH Authentication required."), true, notRun, true, "user and password"},
 		{"no password given, and a long request", reply("ERR Protocol error: unauthenticated multibulk length"), true, notRun, true, "user and password"},
