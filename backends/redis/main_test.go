@@ -72,11 +72,18 @@ func TestConformance(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, shared.URL()) })
 }
 
-func TestConformanceOnACluster(t *testing.T) {
+// onCluster is that Cluster.
+func onCluster(t *testing.T) *servers.Cluster {
+	t.Helper()
 	c, err := sharedCluster()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+func TestConformanceOnACluster(t *testing.T) {
+	c := onCluster(t)
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, c.URL()) })
 }
 

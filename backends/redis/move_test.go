@@ -14,10 +14,7 @@ import (
 // in the queue leaves it. What waiting mends is no refusal, and the second run
 // ends what the first has begun.
 func TestAScriptThatAMovedSlotBreaksOff(t *testing.T) {
-	c, err := sharedCluster()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := onCluster(t)
 	b := open(t, c.URL())
 	if err := b.Subscribe(backends.NewSession(), func(backends.Wake) {}); err != nil { // or it would be given nothing
 		t.Fatal(err)
@@ -29,7 +26,7 @@ func TestAScriptThatAMovedSlotBreaksOff(t *testing.T) {
 		t.Fatalf("%+v, %v; want the first place", reply, err)
 	}
 	move := beginMove(t, c, held.Key)
-	err = b.Release(bounded(t), held.Attempt)
+	err := b.Release(bounded(t), held.Attempt)
 	if err == nil || backends.IsRefused(err) || !errors.Is(err, backends.ErrUnavailable) {
 		t.Errorf("release on the way: %v, want ErrUnavailable and no refusal", err)
 	}

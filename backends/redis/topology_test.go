@@ -47,8 +47,7 @@ func TestTheWrongFormIsNamed(t *testing.T) {
 	if !backends.IsRefused(err) || !strings.Contains(err.Error(), "use redis://") {
 		t.Errorf("a lone server as a Cluster: %v", err)
 	}
-	other := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3})
-	b := open(t, "redis://"+other.Nodes[0].Addr)
+	b := open(t, "redis://"+onCluster(t).Nodes[0].Addr)
 	refused := 0
 	for i := range 30 { // two of three keys are elsewhere
 		r := newRequest(newKey(t) + strconv.Itoa(i))
@@ -68,7 +67,7 @@ func TestTheWrongFormIsNamed(t *testing.T) {
 // The cluster client repeats what failed, three times and more, whatever its
 // options say; a script is not its to repeat.
 func TestAClusterClientOfOnesOwnNeverSendsAScriptTwice(t *testing.T) {
-	c := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3})
+	c := onCluster(t)
 	var armed atomic.Bool
 	client := goredis.NewClusterClient(&goredis.ClusterOptions{
 		Addrs: c.Addrs(), ContextTimeoutEnabled: true, MaxRetries: 3,
@@ -113,7 +112,7 @@ func TestAClusterClientOfOnesOwnNeverSendsAScriptTwice(t *testing.T) {
 
 // A user of a Cluster may do as little as the README says.
 func TestTheRuleInTheREADMEIsEnoughOnACluster(t *testing.T) {
-	c := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3})
+	c := onCluster(t)
 	for _, node := range c.Nodes {
 		rule := append(aclRule(t, "turnstile"), "+cluster|slots", "+spublish", "+ssubscribe")
 		if err := node.RedisClient(t, nil).Do(bounded(t), rule...).Err(); err != nil {
@@ -135,7 +134,7 @@ func TestOneOfSeveralThatDoesNotAnswerIsPassedOver(t *testing.T) {
 	t.Cleanup(func() { _ = silent.Close() })
 	for name, healthy := range map[string]string{
 		"Sentinel": servers.RedisSentinel(t).URL(),
-		"Cluster":  servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3}).URL(),
+		"Cluster":  onCluster(t).URL(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 6 { // whom the driver asks first is chance
