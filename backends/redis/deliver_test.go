@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -134,15 +135,16 @@ func TestCloseHasPublishedWhatWasReleased(t *testing.T) {
 }
 
 func TestCloseEndsWhatIsBeingPublished(t *testing.T) {
-	began, ended := make(chan struct{}), make(chan error, 1)
+	began, ended := make(chan struct{}), make(chan error, 2)
+	var first sync.Once
 	b := newDelivering(t, func(ctx context.Context, _, _ string) error {
-		close(began)
+		first.Do(func() { close(began) })
 		<-ctx.Done()
 		ended <- context.Cause(ctx)
 		return ctx.Err()
 	})
 	b.Deliver("s", "m")
-	b.Deliver("s", "never sent: the channel would be closed again")
+	b.Deliver("s", "its time begins when the first one's is over")
 	<-began
 	start := time.Now()
 	if err := b.Close(); err != nil {
