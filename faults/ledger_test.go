@@ -106,16 +106,23 @@ func (l *ledger) entries(process int, killed int64, expires time.Duration) []ent
 
 // merge sorts all claims by their grants and checks what must hold of any run:
 // no overlap, and fences that grow in the order of the grants.
-func merge(lists ...[]entry) ([]entry, error) {
+func merge(lists ...[]entry) ([]entry, error) { return mergeBut(nil, lists...) }
+
+// mergeBut excuses some overlaps: where a server was replaced by one that had
+// missed a lease. There is no excuse for fences.
+func mergeBut(excused func(before, e entry) bool, lists ...[]entry) ([]entry, error) {
 	all := slices.Concat(lists...)
 	slices.SortFunc(all, func(a, b entry) int { return int(a.granted - b.granted) })
-	for i := 1; i < len(all); i++ {
-		before, e := all[i-1], all[i]
-		if e.granted < before.ended {
-			return all, fmt.Errorf("OVERLAP: %v; %v", before, e)
+	var longest entry // of those before, the one that ends last
+	for i, e := range all {
+		if e.granted < longest.ended && (excused == nil || !excused(longest, e)) {
+			return all, fmt.Errorf("OVERLAP: %v; %v", longest, e)
 		}
-		if e.fence <= before.fence {
-			return all, fmt.Errorf("FENCE: %v; %v", before, e)
+		if i > 0 && e.fence <= all[i-1].fence {
+			return all, fmt.Errorf("FENCE: %v; %v", all[i-1], e)
+		}
+		if e.ended > longest.ended {
+			longest = e
 		}
 	}
 	return all, nil

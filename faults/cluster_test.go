@@ -1,0 +1,244 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+// clusterLoad is two clients that fight for one key, and for a few on each
+// node.
+type clusterLoad struct {
+	*crowd
+	others map[*servers.Server][]string
+	begun  int64
+	rate   float64 // the hot key's
+}
+
+func loadCluster(t *testing.T, p *place, expires time.Duration) *clusterLoad {
+	t.Helper()
+	l := &clusterLoad{crowd: gather(t, p.key("hot"), expires), others: make(map[*servers.Server][]string)}
+	for _, node := range p.masters() {
+		for range 3 {
+			l.others[node] = append(l.others[node], p.keyAt(node, "other"))
+		}
+	}
+	for process := range 2 {
+		client := open(t, p.URL(""), fmt.Sprint("client ", process))
+		for range 4 {
+			l.join(process, client, task{key: l.hot, section: time.Millisecond})
+		}
+		for _, keys := range l.others {
+			for _, key := range keys {
+				l.join(process, client, task{key: key, section: time.Millisecond, pause: 5 * time.Millisecond})
+			}
+		}
+	}
+	eventually(t, 10*time.Second, "the load runs", func() bool { return l.granted.Load() > 100 })
+	l.begun = stamp()
+	l.rate = l.pulse(500 * time.Millisecond)
+	return l
+}
+
+// A slot moves away and back while its keys are in demand. On its way nothing
+// can be had of it that isn't whole on one side (TRYAGAIN), so callers wait, and
+// who holds a key has to have the patience to renew it until the slot has
+// arrived. Then all of them have to follow it.
+func TestASlotMovesUnderLoad(t *testing.T) {
+	p, cluster := onThisCluster(t)
+	const expires, onTheWay = 1500 * time.Millisecond, 300 * time.Millisecond
+	l := loadCluster(t, p, expires)
+	slot, home := slotOf(l.hot), p.server(l.hot)
+	holder := open(t, p.URL(""), "holder")
+	// In the slot as well: its tag is the hot key's.
+	beside := "{pylock:" + l.hot + "}"
+	held := acquire(t, holder, beside, lockclient.Expires(expires), lockclient.Renew())
+	var began, arrived []int64
+	for _, to := range []*servers.Server{p.otherThan(home), home} {
+		began = append(began, stamp())
+		move, err := cluster.BeginMove(slot, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The lock goes first, and what belongs to it stays for a while.
+		if err := move.MigrateKey("pylock:" + beside); err != nil {
+			t.Fatal(err)
+		}
+		rest(t.Context(), onTheWay)
+		if err := errors.Join(move.MigrateKeys(), move.Finish()); err != nil {
+			t.Fatal(err)
+		}
+		arrived = append(arrived, stamp())
+		l.awaitPulse(l.rate)
+	}
+	if err := held.Context().Err(); err != nil {
+		t.Errorf("the hold that was renewed on the way: %v", context.Cause(held.Context()))
+	}
+	release(t, held)
+	l.disperse()
+	hot := l.of(l.hot, nil)
+	for i := range arrived {
+		l.wantBack(hot, l.rate, arrived[i])
+		waited := waits(hot, began[i], arrived[i])
+		t.Logf("on the way for %v; who asked meanwhile waited: %s", time.Duration(arrived[i]-began[i]), summary(waited))
+		if percentile(waited, 100) < onTheWay {
+			t.Error("nobody had to wait: the test proves nothing")
+		}
+	}
+	l.wantOthers(began[0], arrived[1], nil)
+	if len(l.unclean) > 0 {
+		t.Errorf("releases: %v", l.unclean)
+	}
+	l.wantNothingStuck(open(t, p.URL(""), "late"))
+}
+
+// hardly is how long a key of a healthy node may keep its caller waiting: a lost
+// message and the machine's jitter.
+const hardly = heartbeat + jitter
+
+// wantOthers checks the keys of all nodes but one: nothing else held them up.
+func (l *clusterLoad) wantOthers(from, to int64, but *servers.Server) {
+	l.t.Helper()
+	var all []entry
+	for node, keys := range l.others {
+		for _, key := range keys {
+			list := l.of(key, nil)
+			if node != but {
+				all = append(all, list...)
+			}
+		}
+	}
+	sorted := waits(all, from, to)
+	l.t.Logf("who asked for keys of other nodes waited: %s", summary(sorted))
+	if len(sorted) < 100 || percentile(sorted, 99) > hardly {
+		l.t.Errorf("keys of other nodes were held up: %s", summary(sorted))
+	}
+}
+
+// A master dies, and its replica takes its place. What it had granted in its
+// last moments the replica may have missed: such a hold may overlap the next.
+func TestAMasterOfAClusterDiesUnderLoad(t *testing.T) {
+	p, _ := onThisCluster(t)
+	p.replaced = true
+	const expires = time.Second
+	l := loadCluster(t, p, expires)
+	old := p.server(l.hot)
+	killed := stamp()
+	old.Stop()
+	if _, err := p.settled(l.hot); err != nil {
+		t.Fatal(err)
+	}
+	promoted := stamp()
+	l.awaitPulse(l.rate)
+	l.disperse()
+	straddles := func(before, e entry) bool { return before.granted < killed && e.granted > killed }
+	hot := l.of(l.hot, straddles)
+	t.Logf("a replica took over after %v; who asked meanwhile waited: %s", time.Duration(promoted-killed), summary(waits(hot, killed, promoted)))
+	l.wantBack(hot, l.rate, promoted)
+	for _, key := range l.others[old] {
+		for _, wait := range waits(l.of(key, straddles), l.begun, promoted) {
+			if wait > time.Duration(promoted-killed)+2*expires+jitter {
+				t.Errorf("%s: a caller waited for %v", key, wait)
+			}
+		}
+	}
+	l.wantOthers(l.begun, promoted, old)
+	t.Logf("releases: %v", l.unclean)
+	if err := old.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	l.wantNothingStuck(open(t, p.URL(""), "late"))
+}
+
+// A node that is stopped, and not gone, answers nothing and refuses nothing.
+// That is no concern of the keys of other nodes.
+func TestAStoppedNodeHoldsUpNoOther(t *testing.T) {
+	p, _ := onThisCluster(t)
+	p.replaced = true
+	// Otherwise the nodes themselves refuse everything as long as one has failed.
+	p.configure("cluster-require-full-coverage", "no", "yes")
+	const expires = time.Second
+	l := loadCluster(t, p, expires)
+	node := p.server(l.hot)
+	stopped := stamp()
+	if err := node.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	rest(t.Context(), 2*expires)
+	resumed := stamp()
+	if err := node.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.settled(l.hot); err != nil {
+		t.Fatal(err)
+	}
+	healed := stamp()
+	l.awaitPulse(l.rate)
+	l.disperse()
+	straddles := func(before, e entry) bool { return before.granted < healed && e.granted > stopped }
+	l.wantBack(l.of(l.hot, straddles), l.rate, healed)
+	l.wantOthers(stopped, resumed, node)
+	t.Logf("releases: %v", l.unclean)
+	l.wantNothingStuck(open(t, p.URL(""), "late"))
+}
+
+// What only a Cluster says, by real servers.
+func TestWhatAClusterRefusesForNowIsWaitedOut(t *testing.T) {
+	p, cluster := onThisCluster(t)
+	c := open(t, p.URL(""), "tester")
+	t.Run("a slot on its way", func(t *testing.T) {
+		key := p.key("k")
+		move, err := cluster.BeginMove(slotOf(key), p.otherThan(p.server(key)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantWaitedOut(t, c, key, "TRYAGAIN", func() {
+			if err := errors.Join(move.MigrateKeys(), move.Finish()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("a slot of nobody's", func(t *testing.T) {
+		key := p.key("k")
+		inside := p.inside(key)
+		if err := inside.ClusterDelSlots(t.Context(), slotOf(key)).Err(); err != nil {
+			t.Fatal(err)
+		}
+		wantWaitedOut(t, c, key, "CLUSTERDOWN", func() {
+			if err := inside.ClusterAddSlots(t.Context(), slotOf(key)).Err(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+}
+
+// A slot that is on its way for longer than a lease lasts: its holder is told in
+// time that nobody could prove it.
+func TestASlowMoveLosesAHoldInTime(t *testing.T) {
+	p, cluster := onThisCluster(t)
+	c, key := open(t, p.URL(""), "tester"), p.key("k")
+	lock := acquire(t, c, key, lockclient.Expires(600*time.Millisecond), lockclient.Renew())
+	move, err := cluster.BeginMove(slotOf(key), p.otherThan(p.server(key)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-lock.Context().Done()
+	if cause := context.Cause(lock.Context()); !errors.Is(cause, lockclient.ErrLost) || !strings.Contains(cause.Error(), "TRYAGAIN") {
+		t.Errorf("cause %v, want ErrLost with TRYAGAIN", cause)
+	}
+	if late := time.Since(lock.Deadline()); late > jitter/10 {
+		t.Errorf("told %v after its deadline", late)
+	}
+	if err := errors.Join(move.MigrateKeys(), move.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	release(t, acquire(t, c, key, lockclient.Timeout(5*time.Second)))
+}
