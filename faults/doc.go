@@ -3,9 +3,13 @@
 // once, and with every kind of trouble that a server, a network or a stopped
 // or killed process can make.
 //
+// The servers stand alone, form a Cluster, or are watched by Sentinels. What
+// callers see is the same, but where one server takes the place of another.
+//
 // It holds tests only. What they check of every run is the same:
 //
-//  1. claimed holds never overlap, measured on one clock for all processes
+//  1. claimed holds never overlap, measured on one clock for all processes; but
+//     where a replica takes over that has missed a lease
 //  2. fences grow strictly in the order of the grants
 //  3. nothing is left behind: no key but companions that expire by themselves,
 //     no queue, no subscription, no goroutine
@@ -16,5 +20,5 @@
 //	go test ./faults -long
 //
 // they last as long as is promised of a release: 10 s of contention, 30 s of
-// killed processes.
+// killed processes, 20 fail-overs to a replica that lags.
 package faults
