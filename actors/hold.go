@@ -132,10 +132,16 @@ func (h *Hold) Context(parent context.Context) context.Context {
 		}
 	}
 	ctx, late := h.ctx, !h.ended && h.entry.dir.clock.now() >= h.deadline
+	ended, cancel, cause := h.ended, h.cancel, h.cause
 	h.mu.Unlock()
-	if late {
+	switch {
+	case late:
 		// The process was stopped or suspended and looks before its timers ran.
 		h.end(backends.ErrExpired)
+	case ended:
+		// Whoever ended it may not have come to this yet, and nobody may be shown
+		// that it goes on. To cancel again changes nothing.
+		cancel(cause)
 	}
 	return ctx
 }
