@@ -168,8 +168,8 @@ func TestStuckConnectionsBlockNobodyElse(t *testing.T) {
 	stuck.Store(redis.AloneMost + 3)
 	var wg sync.WaitGroup
 	for range redis.AloneMost + 3 {
+		want := stuck.Load() // before it can count
 		wg.Go(func() { _, _ = b.Acquire(within(t, 3*time.Second), newRequest(newKey(t))) })
-		want := stuck.Load()
 		eventually(t, "another connection is stuck", func() bool { return stuck.Load() < want || want == 0 })
 	}
 	start := time.Now()
