@@ -33,6 +33,8 @@ const (
 
 // TestMain is a worker as well: the processes of a test are the test's binary.
 func TestMain(m *testing.M) {
+	// The driver's own log of each failed dial would bury a failing test's words.
+	goredis.SetLogger(silent{})
 	if text, ok := os.LookupEnv(workerEnv); ok {
 		if err := work(text, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "worker of a test:", err)
@@ -40,8 +42,6 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	// The driver's own log of each failed dial would bury a failing test's words.
-	goredis.SetLogger(silent{})
 	goleak.VerifyTestMain(tests{m})
 }
 
