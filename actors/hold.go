@@ -131,31 +131,27 @@ func (h *Hold) Context(parent context.Context) context.Context {
 			h.cancel(h.cause)
 		}
 	}
-	ctx, late := h.ctx, !h.ended && h.entry.dir.clock.now() >= h.deadline
-	ended, cancel, cause := h.ended, h.cancel, h.cause
+	ctx, over := h.ctx, h.ended || h.entry.dir.clock.now() >= h.deadline
 	h.mu.Unlock()
-	switch {
-	case late:
-		// The process was stopped or suspended and looks before its timers ran.
+	if over {
+		// The process was stopped or suspended and looks before its timers ran; or
+		// while they do, and whoever ends it has not come to cancel its context.
 		h.end(backends.ErrExpired)
-	case ended:
-		// Whoever ended it may not have come to this yet, and nobody may be shown
-		// that it goes on. To cancel again changes nothing.
-		cancel(cause)
 	}
 	return ctx
 }
 
-// end marks the hold as ended, for the first cause given.
+// end marks the hold as ended, for the first cause given. When it returns nobody
+// is shown that it goes on, also if somebody else is about to end it: to cancel
+// again changes nothing.
 func (h *Hold) end(cause error) {
 	h.mu.Lock()
-	first := !h.ended
-	if first {
+	if !h.ended {
 		h.ended, h.cause = true, cause
 	}
-	cancel := h.cancel
+	cause, cancel := h.cause, h.cancel
 	h.mu.Unlock()
-	if first && cancel != nil {
+	if cancel != nil {
 		cancel(cause)
 	}
 }

@@ -25,3 +25,14 @@ func TestAnEndedHoldIsNeverShownToGoOn(t *testing.T) {
 		t.Errorf("%v, cause %v", ctx.Err(), context.Cause(ctx))
 	}
 }
+
+// The same for whoever finds the deadline passed, and is second to mark its end.
+func TestWhoeverIsSecondToEndAHoldFindsItEnded(t *testing.T) {
+	h := &Hold{entry: &entry{dir: &directory{clock: newClock()}}}
+	h.ctx, h.cancel = context.WithCancelCause(t.Context())
+	h.ended, h.cause = true, backends.ErrLost // the first has come so far
+	h.end(backends.ErrExpired)
+	if !errors.Is(context.Cause(h.ctx), backends.ErrLost) {
+		t.Errorf("cause %v, want the first's, ErrLost", context.Cause(h.ctx))
+	}
+}
