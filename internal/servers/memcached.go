@@ -11,7 +11,7 @@ import (
 var memcachedKind = kind{
 	binary: "memcached",
 	pkg:    "memcached",
-	scheme: "memcached",
+	scheme: "memcache",
 	args: func(port, _ string) []string {
 		args := []string{"-p", port, "-U", "0", "-l", "127.0.0.1"}
 		if os.Geteuid() == 0 {

@@ -1,0 +1,72 @@
+package memcache
+
+import (
+	"context"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// Release gives the lease back: whoever probes next has the key. If another
+// session waits for it, this one stands back for the time of the longest probe.
+func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
+	was, err := b.end(ctx, a)
+	if err == nil && !was {
+		err = backends.ErrNotHeld
+	}
+	return err
+}
+
+// Cancel leaves nothing of an attempt. A copy of its add that is still on its
+// way may keep the key for some seconds, but grants it to nobody.
+func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
+	_, err := b.end(ctx, a)
+	return err
+}
+
+// end settles an attempt, and reports whether it had the lease.
+func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err error) {
+	// Before anything is sent: see confirm. It stays settled if the rest fails, as
+	// the caller will repeat this and never the acquire.
+	b.memory.settle(a)
+	t, err := b.talk(ctx, a)
+	if err != nil {
+		return false, err
+	}
+	defer t.end()
+	return t.finish()
+}
+
+// finish deletes the attempt's item, whatever it is: gets, compare, cas. Who
+// reads the token and then deletes by name deletes what another has added in
+// between.
+func (t *talk) finish() (was bool, err error) {
+	for range rounds {
+		seen, err := t.look()
+		switch {
+		case again(err):
+			continue
+		case err != nil:
+			return false, err
+		case !seen.own(t.attempt):
+			// Gone, or another's; if we saw it before, by our own doing or by an
+			// end that came while we were at it.
+			t.unask(seen)
+			return was, nil
+		}
+		was = was || seen.lease.granted
+		if t.wanted(seen) {
+			t.b.memory.standAside(t.attempt, slow)
+		}
+		err = t.erase(seen.lock)
+		switch {
+		case err == nil:
+			t.unask(seen)
+			return was, nil
+		case answered(err), again(err):
+			// It changed, by a renewal of ours or by its end; or it may have.
+		default:
+			return false, err
+		}
+	}
+	return false, backends.Unavailable(name, errChanging)
+}

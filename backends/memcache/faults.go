@@ -1,0 +1,49 @@
+package memcache
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// errClosed is what calls get after Close.
+var errClosed = fmt.Errorf("%w: %s: %w", backends.ErrUnavailable, name, backends.ErrClosed)
+
+var (
+	errMalformed = errors.New("the server's answer makes no sense")
+	errChanging  = errors.New("the key changed at every look")
+)
+
+// complaint finds the server's own words in a driver's error.
+var complaint = regexp.MustCompile(`(?:SERVER_ERROR|CLIENT_ERROR|client error:) ?([ -~]{1,100}?)(?:\\r|"|$)`)
+
+// judge words a failure. What the driver says of an answer that it can't read
+// may quote an item, and so a token: it is not passed on.
+func (t *talk) judge(err error) error {
+	if t.b.closed.Load() {
+		return errClosed
+	}
+	if t.ctx.Err() != nil {
+		return backends.Interrupted(t.ctx, name)
+	}
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return backends.Unavailable(name, fmt.Errorf("%s: %w", t.server.addr, err))
+	}
+	said := complaint.FindStringSubmatch(err.Error())
+	if said == nil {
+		return backends.Unavailable(name, fmt.Errorf("%s: %w", t.server.addr, errMalformed))
+	}
+	words := fmt.Errorf("%s says: %s", t.server.addr, said[1])
+	switch said[1] {
+	case "unauthenticated":
+		return backends.Refused(name, "the server wants a login, and this backend has none", words)
+	case "cannot increment or decrement non-numeric value":
+		return backends.Refused(name, "delete the item "+t.items.fence+", which is no counter of ours", words)
+	}
+	return backends.Unavailable(name, words)
+}

@@ -1,0 +1,96 @@
+package memcache
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	gomemcache "github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+const (
+	// fenceLife is how long a counter lives from its seed, in s. Counting doesn't
+	// prolong it. It bounds how wrong clocks may be: see mint.
+	fenceLife = 10 * 60
+
+	maxBase = 1<<53 - 1
+)
+
+// mint draws the key's next base, above what is given, from the counter.
+//
+// The counter is seeded with the time in µs and only ever counted up, by one
+// each time, so it falls behind the clock: a hold takes several round trips.
+// When it is gone, since it ended, was evicted or flushed, or the server was
+// restarted, the next seed is later than all that was counted before, unless
+// this process's clock is behind the one's that made the old seed by more than
+// the time since. In the ordinary course that is ten minutes.
+//
+// A base means nothing by itself. It is the lease's once it was swapped in for
+// what was seen before it was drawn: see acquire.
+func (t *talk) mint(above uint64) (uint64, error) {
+	by := uint64(1)
+	for range rounds {
+		base, err := t.count(by)
+		switch {
+		case missing(err):
+			if err := t.seed(above); err != nil {
+				return 0, err
+			}
+			by = 1 // the seed itself is nobody's: two may have made it
+		case err != nil:
+			return 0, err
+		case base > maxBase:
+			return 0, &fault{backends.Refused(name, "delete the item "+t.items.fence, errors.New("its counter is out of range")), true}
+		case base > above:
+			t.b.noteBase(base)
+			return base, nil
+		default:
+			// Another made a seed by a clock that is behind, while we had the lease.
+			by = above - base + 1
+		}
+	}
+	return 0, &fault{backends.Unavailable(name, errChanging), true}
+}
+
+func (t *talk) count(by uint64) (base uint64, err error) {
+	err = t.do(func(w wire) (err error) {
+		base, err = w.incr(t.items.fence, by)
+		return err
+	})
+	return base, err
+}
+
+// seed makes the counter, if it is not there.
+func (t *talk) seed(above uint64) error {
+	from := max(uint64(time.Now().UnixMicro()), above, t.b.highest.Load())
+	err := t.do(func(w wire) error {
+		return w.add(&gomemcache.Item{Key: t.items.fence, Value: strconv.AppendUint(nil, from, 10), Expiration: fenceLife})
+	})
+	if errors.Is(err, gomemcache.ErrNotStored) {
+		return nil // another was quicker
+	}
+	return err
+}
+
+// noteBase keeps the highest base of any key that this process has drawn: no seed
+// of its own is lower, even if its clock has been set back.
+func (b *Backend) noteBase(base uint64) {
+	for {
+		highest := b.highest.Load()
+		if base <= highest || b.highest.CompareAndSwap(highest, base) {
+			return
+		}
+	}
+}
+
+// parseBase reads a counter.
+func parseBase(item *gomemcache.Item) (uint64, error) {
+	base, err := strconv.ParseUint(string(item.Value), 10, 64)
+	if err != nil || base > maxBase {
+		return 0, fmt.Errorf("%s is no counter", item.Key)
+	}
+	return base, nil
+}

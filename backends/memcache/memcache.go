@@ -1,0 +1,109 @@
+package memcache
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+const name = "memcache"
+
+// A Backend is one process's view of one or more memcached servers.
+type Backend struct {
+	// Immutable after Open.
+	servers []*server
+	clock   clock
+	// between is for tests: it puts a wire that misbehaves before a link.
+	between func(wire) wire
+
+	memory  memory
+	highest atomic.Uint64 // base, of all keys: see noteBase
+	wishes  atomic.Uint64 // numbers wait items
+	closed  atomic.Bool
+	once    sync.Once
+}
+
+var (
+	_ backends.Backend   = (*Backend)(nil)
+	_ backends.Canceler  = (*Backend)(nil)
+	_ backends.Inspector = (*Backend)(nil)
+	_ backends.Describer = (*Backend)(nil)
+)
+
+// Open connects to the servers that u names; see the package's doc. One of
+// them has to answer, within 2 s: those that don't fail their own keys only.
+// With lazy=true nothing is sent before the first call. What is not understood is
+// ErrInvalid.
+func Open(ctx context.Context, u *url.URL) (*Backend, error) {
+	o, err := parse(u)
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{clock: clock{time.Now()}}
+	for _, addr := range o.addrs {
+		b.servers = append(b.servers, newServer(addr, o))
+	}
+	if o.lazy {
+		return b, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := b.ping(ctx); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// ping asks all servers, and returns nil when the first has answered.
+func (b *Backend) ping(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	answers := make(chan error, len(b.servers))
+	var asking sync.WaitGroup
+	for _, s := range b.servers {
+		asking.Go(func() { answers <- b.pingOne(ctx, s) }) // ends with ctx
+	}
+	defer asking.Wait()
+	defer cancel()
+	var errs []error
+	for range b.servers {
+		err := <-answers
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Backend) pingOne(ctx context.Context, s *server) error {
+	t := &talk{b: b, ctx: ctx, server: s}
+	t.release = context.AfterFunc(ctx, t.interrupt)
+	defer t.end()
+	return t.do(func(w wire) error {
+		_, err := w.get(reserved) // nothing's name, and any answer will do
+		return err
+	})
+}
+
+// Capabilities says what memcached can do. The fences' order is proved by the
+// final swap; what it rests on beyond that is in the package's doc.
+func (b *Backend) Capabilities() backends.Capabilities {
+	return backends.Capabilities{Name: name, Exclusive: true, Fences: true, Inspects: true, MinExpires: time.Second}
+}
+
+// Close ends the connections; calls under way fail.
+func (b *Backend) Close() error {
+	var errs []error
+	b.once.Do(func() {
+		b.closed.Store(true)
+		for _, s := range b.servers {
+			errs = append(errs, s.close())
+		}
+	})
+	return errors.Join(errs...)
+}

@@ -1,0 +1,142 @@
+package memcache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// maxOpen is how many connections to one server a process has at the most;
+// memcached by default serves 1024 in all, and lets the next ones hang.
+const maxOpen = 256
+
+// A server is one memcached with this process's connections to it.
+type server struct {
+	// Immutable.
+	addr    string
+	timeout time.Duration
+	maxIdle int
+	slots   chan struct{} // one for each open connection
+
+	mu     sync.Mutex // protects what follows
+	idle   []*link
+	busy   map[*link]struct{}
+	closed bool
+}
+
+func newServer(addr string, o options) *server {
+	return &server{
+		addr: addr, timeout: o.timeout, maxIdle: o.maxIdle,
+		slots: make(chan struct{}, maxOpen), busy: make(map[*link]struct{}),
+	}
+}
+
+// pick chooses a key's server by rendezvous (Thaler and Ravishankar 1998): the
+// one with the highest score of server and key together. The order of the list
+// doesn't matter, and a server that is added or taken away moves no keys but
+// those it gets or had.
+func pick(servers []*server, digest [sha256.Size]byte) *server {
+	var best *server
+	var most uint64
+	for _, s := range servers {
+		score := sha256.Sum256(append(digest[:], s.addr...))
+		// Two scores are never equal, or the list's order would matter after all.
+		if n := binary.BigEndian.Uint64(score[:]); best == nil || n > most {
+			best, most = s, n
+		}
+	}
+	return best
+}
+
+// take lends a connection, the one that was used last or a new one.
+func (s *server) take(ctx context.Context) (*link, error) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s.mu.Lock()
+	if n := len(s.idle); n > 0 && !s.closed {
+		l := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		l.used = true
+		s.busy[l] = struct{}{}
+		s.mu.Unlock()
+		return l, nil
+	}
+	s.mu.Unlock()
+	l, err := s.dial(ctx)
+	if err != nil {
+		<-s.slots
+	}
+	return l, err
+}
+
+func (s *server) dial(ctx context.Context) (*link, error) {
+	dialer := net.Dialer{Timeout: s.timeout}
+	conn, err := dialer.DialContext(ctx, "tcp", s.addr)
+	if err != nil {
+		return nil, err
+	}
+	l := newLink(conn, s.timeout)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	s.busy[l] = struct{}{}
+	return l, nil
+}
+
+// give takes a connection back, whose last command was answered.
+func (s *server) give(l *link) {
+	s.mu.Lock()
+	delete(s.busy, l)
+	keep := !s.closed && len(s.idle) < s.maxIdle
+	if keep {
+		s.idle = append(s.idle, l)
+	}
+	s.mu.Unlock()
+	if !keep {
+		_ = l.conn.Close()
+	}
+	<-s.slots
+}
+
+// drop takes a connection back that is of no more use. If it failed and had been
+// idle, the server may have been restarted meanwhile, and so the other idle ones go
+// as well: each would cost its next verb a failure.
+func (s *server) drop(l *link, failed bool) {
+	_ = l.conn.Close()
+	s.mu.Lock()
+	delete(s.busy, l)
+	if failed && l.used {
+		for _, i := range s.idle {
+			_ = i.conn.Close()
+		}
+		s.idle = nil
+	}
+	s.mu.Unlock()
+	<-s.slots
+}
+
+// close ends all connections, and with them the calls under way.
+func (s *server) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	var errs []error
+	for _, l := range s.idle {
+		errs = append(errs, l.conn.Close())
+	}
+	for l := range s.busy {
+		_ = l.conn.Close() // its verb closes it once more
+	}
+	s.idle = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,98 @@
+package memcache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// maxLabel is how much of a label is kept, in bytes.
+const maxLabel = 256
+
+// A lease is what a lock item says:
+//
+//	TOKEN                          added, and not yet anybody's lease
+//	TOKEN BASE SINCE ENDS LABEL    granted
+//
+// The token comes first and at its full length. Whatever else is there belongs
+// to another library, and is never touched.
+type lease struct {
+	token   backends.Token
+	granted bool
+	base    uint64
+	// Times are ms on the clock of the process that has the lease: see clock.
+	since, ends int64
+	label       string
+}
+
+func (l lease) encode() []byte {
+	value := []byte(l.token.Wire())
+	if !l.granted {
+		return value
+	}
+	for _, n := range []int64{int64(l.base), l.since, l.ends} {
+		value = strconv.AppendInt(append(value, ' '), n, 10)
+	}
+	return append(append(value, ' '), cut(l.label)...)
+}
+
+// decode reads a lock item; ok is false for what somebody else wrote.
+func decode(value []byte) (l lease, ok bool) {
+	wire, rest, more := bytes.Cut(value, []byte{' '})
+	if l.token, ok = backends.ParseToken(string(wire)); !ok || !more {
+		return l, ok
+	}
+	// The label is last, so it may have spaces of its own.
+	fields := bytes.SplitN(rest, []byte{' '}, 4)
+	if len(fields) != 4 {
+		return lease{}, false
+	}
+	var numbers [3]int64
+	for i := range numbers {
+		n, err := strconv.ParseInt(string(fields[i]), 10, 64)
+		if err != nil || n < 0 {
+			return lease{}, false
+		}
+		numbers[i] = n
+	}
+	l.granted, l.base, l.since, l.ends = true, uint64(numbers[0]), numbers[1], numbers[2]
+	l.label = string(fields[3])
+	return l, true
+}
+
+// cut shortens a label that is too long, between two characters.
+func cut(label string) string {
+	if len(label) <= maxLabel {
+		return label
+	}
+	n := maxLabel
+	for n > maxLabel-utf8.UTFMax && !utf8.RuneStart(label[n]) {
+		n--
+	}
+	return label[:n]
+}
+
+// A mark names a session in a wait item: enough to tell it from others, and
+// nothing of its token.
+type mark [8]byte
+
+func markOf(s backends.Session) mark {
+	sum := sha256.Sum256([]byte(s))
+	return mark(sum[:8])
+}
+
+// wish is the value of a wait item: the mark, and a number that is new each time,
+// by which others see that whoever wrote it is still there.
+func (m mark) wish(n uint64) []byte {
+	return strconv.AppendUint(append(hex.AppendEncode(nil, m[:]), ' '), n, 10)
+}
+
+// wrote reports whether a wait item is of that session.
+func (m mark) wrote(value []byte) bool {
+	name, _, _ := bytes.Cut(value, []byte{' '})
+	return string(name) == hex.EncodeToString(m[:])
+}
