@@ -9,6 +9,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/embedded"
 	"github.com/turnstile-go/turnstile/backends/file"
+	"github.com/turnstile-go/turnstile/backends/memcache"
 	"github.com/turnstile-go/turnstile/backends/open"
 	"github.com/turnstile-go/turnstile/backends/redis"
 )
@@ -63,8 +64,12 @@ func openBackend(cfg Config) (backends.Backend, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 		defer cancel()
 		return opened(redis.Open(ctx, u, redis.Options{Logger: cfg.Logger, TLS: cfg.TLS}))
+	case "memcache":
+		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+		defer cancel()
+		return opened(memcache.Open(ctx, u))
 	}
-	return nil, invalid("backend scheme %q: use embedded, file, redis, rediss, unix, redis+sentinel, redis+cluster or open", u.Scheme)
+	return nil, invalid("backend scheme %q: use embedded, file, redis, rediss, unix, redis+sentinel, redis+cluster, memcache or open", u.Scheme)
 }
 
 // opened keeps a nil pointer out of the interface.
