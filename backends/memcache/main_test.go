@@ -90,6 +90,15 @@ func wantOutcome(t testing.TB, b backends.Backend, r backends.Request, want back
 	return reply
 }
 
+// grantTo makes one attempt that has to be granted, from any goroutine.
+func grantTo(ctx context.Context, b backends.Backend, r backends.Request) error {
+	reply, err := b.Acquire(ctx, r)
+	if err == nil && reply.Outcome != backends.Granted {
+		err = fmt.Errorf("acquire: %v, want granted", reply.Outcome)
+	}
+	return err
+}
+
 func mustGrant(t testing.TB, b backends.Backend, r backends.Request) backends.Reply {
 	t.Helper()
 	return wantOutcome(t, b, r, backends.Granted)

@@ -143,17 +143,17 @@ func (t *talk) look() (s sight, err error) {
 // add puts the token on a key, if it is free. The item ends by itself within
 // unconfirmed seconds: until it is swapped for a lease it is nobody's.
 func (t *talk) add() error {
-	t.wrote = true
 	l := lease{token: t.attempt.Token}
 	return t.do(func(w wire) error {
+		t.wrote = true
 		return w.add(&gomemcache.Item{Key: t.items.lock, Value: l.encode(), Expiration: unconfirmed})
 	})
 }
 
 // swap puts l in the place of what was seen, for d from now.
 func (t *talk) swap(seen sight, l lease, d time.Duration) error {
-	t.wrote = true
 	return t.do(func(w wire) error {
+		t.wrote = true
 		return w.cas(&gomemcache.Item{Key: t.items.lock, Value: l.encode(), Expiration: seconds(d), CasID: seen.lock.CasID})
 	})
 }

@@ -1,0 +1,141 @@
+package memcache
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	gomemcache "github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// setCounter makes a key's counter what it is told to be.
+func setCounter(t *testing.T, inside *gomemcache.Client, key, value string) {
+	t.Helper()
+	if err := inside.Set(&gomemcache.Item{Key: itemsOf(key).fence, Value: []byte(value), Expiration: 60}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBasesGrowOverALostCounter: it is seeded with the time, which is later.
+func TestBasesGrowOverALostCounter(t *testing.T) {
+	b, other, inside := open(t, shared.URL()), open(t, shared.URL()), driver(t, shared.Addr)
+	key := newKey(t)
+	last := uint64(0)
+	grown := func(base uint64) {
+		t.Helper()
+		if base <= last {
+			t.Errorf("base %d after %d", base, last)
+		}
+		last = base
+	}
+	forget := func() {
+		t.Helper()
+		if err := inside.Delete(itemsOf(key).fence); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 {
+		for _, s := range []*Backend{b, other} {
+			r := newRequest(key)
+			r.Queue = false
+			reply := mustGrant(t, s, r)
+			grown(reply.Base)
+			forget()
+			reply, err := s.Renew(bounded(t), r.Attempt, r.TTL, reply.Base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			grown(reply.Base)
+			forget()
+			mustRelease(t, s, r)
+		}
+	}
+}
+
+// TestACounterThatIsBehindIsCaughtUp: another process seeded it by a clock that is
+// slow. Whoever has the lease knows its own last base, and so does its item.
+func TestACounterThatIsBehindIsCaughtUp(t *testing.T) {
+	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
+	r := newRequest(newKey(t))
+	reply := mustGrant(t, b, r)
+	setCounter(t, inside, r.Key, "17")
+	again, err := b.Renew(bounded(t), r.Attempt, r.TTL, reply.Base)
+	if err != nil || again.Base <= reply.Base {
+		t.Fatalf("renewed with base %d after %d, %v", again.Base, reply.Base, err)
+	}
+	setCounter(t, inside, r.Key, "17")
+	copied := mustGrant(t, b, r)
+	if copied.Base <= again.Base {
+		t.Errorf("a repeated acquire has base %d after %d", copied.Base, again.Base)
+	}
+	mustRelease(t, b, r)
+	if next := mustGrant(t, open(t, shared.URL()), newRequest(r.Key)); next.Base <= copied.Base {
+		t.Errorf("the next holder has base %d after %d", next.Base, copied.Base)
+	}
+}
+
+// TestASeedIsNeverBelowWhatThisProcessHasDrawn: its clock may have been set back.
+func TestASeedIsNeverBelowWhatThisProcessHasDrawn(t *testing.T) {
+	b := open(t, shared.URL())
+	ahead := uint64(time.Now().Add(time.Hour).UnixMicro())
+	b.noteBase(ahead)
+	b.noteBase(5)
+	if reply := mustGrant(t, b, newRequest(newKey(t))); reply.Base <= ahead {
+		t.Errorf("base %d, and %d was drawn", reply.Base, ahead)
+	}
+}
+
+// TestACounterIsSeededWithTheTimeAndCountedByOne, and lives ten minutes: a million
+// keys would leave as many behind, if it had no end.
+func TestACounterIsSeededWithTheTimeAndCountedByOne(t *testing.T) {
+	b := open(t, shared.URL())
+	var seeds []int32
+	b.hook(func(c command) error {
+		if c.verb == "add" && c.name != "" && c.item.Expiration != unconfirmed {
+			seeds = append(seeds, c.item.Expiration)
+		}
+		return c.do()
+	})
+	key := newKey(t)
+	before := uint64(time.Now().UnixMicro())
+	first := uint64(0)
+	for n := range uint64(10) {
+		r := newRequest(key)
+		reply := mustGrant(t, b, r)
+		if n == 0 {
+			first = reply.Base
+		}
+		if reply.Base != first+n {
+			t.Errorf("grant %d has base %d, the first had %d", n, reply.Base, first)
+		}
+		mustRelease(t, b, r)
+	}
+	if after := uint64(time.Now().UnixMicro()); first <= before || first > after {
+		t.Errorf("the first base is %d, not between %d and %d", first, before, after)
+	}
+	if len(seeds) != 1 || seeds[0] != 600 {
+		t.Errorf("seeded for %v s, want once for 600", seeds)
+	}
+}
+
+// TestACounterThatIsNoneIsRefused: somebody has put something else there.
+func TestACounterThatIsNoneIsRefused(t *testing.T) {
+	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
+	for _, value := range []string{"no number", strconv.FormatUint(maxBase, 10), "18446744073709551615", "-1"} {
+		r := newRequest(newKey(t))
+		setCounter(t, inside, r.Key, value)
+		_, err := b.Acquire(bounded(t), r)
+		if value == "18446744073709551615" && err == nil {
+			continue // it went round to 0, which is a number like any other
+		}
+		if !errors.Is(err, backends.ErrRefused) {
+			t.Errorf("%s: %v, want ErrRefused", value, err)
+		}
+		if err := b.Cancel(bounded(t), r.Attempt); err != nil {
+			t.Errorf("%s: cancel: %v", value, err)
+		}
+	}
+}
