@@ -91,9 +91,13 @@ func (b *Backend) pingOne(ctx context.Context, s *server) error {
 }
 
 // Capabilities says what memcached can do. The fences' order is proved by the
-// final swap; what it rests on beyond that is in the package's doc.
+// final swap; what it rests on beyond that is in the package's doc. A server
+// that is lost comes back with nothing, as another in its place.
 func (b *Backend) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Name: name, Exclusive: true, Fences: true, Inspects: true, MinExpires: time.Second}
+	return backends.Capabilities{
+		Name: name, Exclusive: true, Fences: true, Inspects: true,
+		FailsOver: true, MinExpires: time.Second,
+	}
 }
 
 // Close ends the connections; calls under way fail.
