@@ -151,7 +151,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// onEach runs a test over a file:// and a redis:// backend.
+// onEach runs a test over a file://, a redis:// and a memcache:// backend.
 func onEach(t *testing.T, test func(t *testing.T, backend string)) {
 	t.Run("file", func(t *testing.T) {
 		t.Parallel()
@@ -161,6 +161,18 @@ func onEach(t *testing.T, test func(t *testing.T, backend string)) {
 		t.Parallel()
 		test(t, servers.Redis(t).URL())
 	})
+	t.Run("memcached", func(t *testing.T) {
+		t.Parallel()
+		test(t, servers.Memcached(t).URL())
+	})
+}
+
+// shortest is an expires that a backend has to be quick for.
+func shortest(backend string) string {
+	if strings.HasPrefix(backend, "memcache:") {
+		return "1s" // its least
+	}
+	return "0.5s"
 }
 
 func fileBackend(t *testing.T) string { return "file://" + filepath.Join(t.TempDir(), "locks") }

@@ -34,7 +34,7 @@ type options struct {
 }
 
 const about = `Turnstile runs commands under a lock, so that one at a time runs of all that name
-the same key: on one machine with no server, or on many over Redis.
+the same key: on one machine with no server, or on many over Redis or memcached.
 
 A flag wins over its environment variable, and that over the default; an empty
 variable counts as unset. A backend URL with a password belongs in the environment,
@@ -74,7 +74,7 @@ func newRoot(o *options) *cobra.Command {
 		DisableSuggestions: true, // they take a second line
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file:///DIR, redis://HOST:PORT/DB, redis+sentinel://…, redis+cluster://… (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
+	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file:///DIR, redis://HOST:PORT/DB, redis+sentinel://…, redis+cluster://…, memcache://HOST:PORT (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
 	f.StringVar(&o.prefix, "prefix", "", "put before every key in the backend; \"\" for nothing (env TURNSTILE_KEY_PREFIX; default "+lockclient.DefaultKeyPrefix+")")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no warnings, and no message when the key is not acquired in time")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
@@ -129,11 +129,11 @@ func checkBackend(backend string) error {
 		return usage("the backend is not a valid URL (is a special character of its password not escaped?)")
 	}
 	if u.Scheme == "" {
-		return usage("backend %q is not a URL: write file:///DIR, redis://HOST:PORT/DB", mask(backend))
+		return usage("backend %q is not a URL: write file:///DIR, redis://HOST:PORT/DB, memcache://HOST:PORT", mask(backend))
 	}
 	if u.Scheme == "embedded" {
 		// Each command is a process of its own: it would exclude nobody, in silence.
-		return usage("embedded:// locks within one process, so between commands it excludes nobody: use file:///DIR or redis://HOST:PORT/DB")
+		return usage("embedded:// locks within one process, so between commands it excludes nobody: use file:///DIR, redis://HOST:PORT/DB or memcache://HOST:PORT")
 	}
 	return nil
 }

@@ -52,3 +52,12 @@ func TestAKilledHolderFreesARedisKeyWhenItsLeaseEnds(t *testing.T) {
 		t.Errorf("the key was free after %v, want at most %v", took, most)
 	}
 }
+
+// L1 on memcached: whole seconds, a second more, and a probe.
+func TestAKilledHolderFreesAMemcachedKeyWhenItsLeaseEnds(t *testing.T) {
+	t.Parallel()
+	const most = 2*time.Second + 2500*time.Millisecond
+	if took := killHolder(t, servers.Memcached(t).URL()); took > most {
+		t.Errorf("the key was free after %v, want at most %v", took, most)
+	}
+}

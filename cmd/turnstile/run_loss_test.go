@@ -20,7 +20,7 @@ const stubborn = `trap '' TERM; sleep 600 & echo $!; echo $$; while :; do wait; 
 func TestAShortHoldIsRenewedInTime(t *testing.T) {
 	onEach(t, func(t *testing.T, backend string) {
 		// Ten times its expires, under whatever load the other tests make.
-		r := launch(t, backend, "run", "--expires", "0.5s", "k", "--", "sleep", "5")
+		r := launch(t, backend, "run", "--expires", shortest(backend), "k", "--", "sleep", "5")
 		r.exit(t, 0)
 	})
 }
