@@ -11,6 +11,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/embedded"
 	"github.com/turnstile-go/turnstile/backends/file"
+	"github.com/turnstile-go/turnstile/backends/memcache"
 	"github.com/turnstile-go/turnstile/backends/open"
 	"github.com/turnstile-go/turnstile/backends/redis"
 )
@@ -35,10 +36,15 @@ func TestReadmeTableSaysWhatBackendsDeclare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cached, err := memcache.Open(context.Background(), mustParse(t, "memcache://127.0.0.1:1?lazy=true"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for url, b := range map[string]backends.Backend{
 		"embedded://NAME":      embedded.Open(t.Name()),
 		"file:///DIR":          files,
 		"redis://HOST:PORT/DB": server,
+		"memcache://HOST:PORT": cached,
 		"open://":              open.New(nil),
 	} {
 		can := backends.Describe(b)

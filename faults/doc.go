@@ -1,5 +1,5 @@
-// Package faults tries Turnstile on real Redis servers, as a whole and from
-// outside: through the public API of lockclient, with several processes at
+// Package faults tries Turnstile on real Redis and memcached servers, as a whole
+// and from outside: through the public API of lockclient, with several processes at
 // once, and with every kind of trouble that a server, a network or a stopped
 // or killed process can make.
 //
@@ -14,7 +14,10 @@
 //  3. nothing is left behind: no key but companions that expire by themselves,
 //     no queue, no subscription, no goroutine
 //
-// The tests of package backends/redis look at single calls; here it is what
+// memcached may forget a lease; there, holds may overlap from then on, and it is
+// fences that have to be right.
+//
+// The tests of the backends look at single calls; here it is what
 // callers see that counts. By default the runs are short; with
 //
 //	go test ./faults -long

@@ -38,12 +38,14 @@ type Config struct {
 	// Redis in its other forms, unix:///SOCKET, redis+sentinel://HOST:PORT,…?master_name=NAME
 	// and redis+cluster://HOST:PORT,…; rediss in place of redis is by TLS. The
 	// parameters are listed at redis.Open in package backends/redis; with
-	// ?lazy=true, Open does not ask for the server to be there.
+	// ?lazy=true, Open does not ask for the server to be there. memcached is
+	// memcache://HOST:PORT[,HOST:PORT…]; see package backends/memcache first.
 	Backend string
 	// TLS is how a rediss:// server is talked to, in place of the URL's tls_…
 	// parameters: with another backend, or beside these, it is ErrInvalid.
 	TLS *tls.Config
-	// Expires is how long a hold is valid unless renewed: 10 ms to 24 h, default 10 s.
+	// Expires is how long a hold is valid unless renewed: 10 ms (memcached: 1 s) to
+	// 24 h, default 10 s.
 	Expires time.Duration
 	// Timeout is how long an acquire waits: default 60 s. For one try without
 	// waiting use TryAcquire, or the option Timeout(0).
@@ -62,7 +64,7 @@ type Config struct {
 	// Linger keeps a lease this long after the last local hold, so that a process
 	// that comes back takes it with no round trip. Other processes on the same key
 	// wait for it, and a crash leaves it until its ttl; so the default is 0. Where
-	// the backend can't tell that others wait (file://), it is at most Tenure.
+	// the backend can't tell that others wait (file://, memcache://), it is at most Tenure.
 	Linger time.Duration
 	// PollerGap d frees a key outright for d once every 10 d, so that clients of
 	// other libraries, which poll, get their turn on a hot key. Default 0: never.

@@ -276,6 +276,8 @@ func TestBadConfig(t *testing.T) {
 		{Backend: "redis://user:" + secret + "@localhost:6379/0?frobnicate=1"},
 		{Backend: "redis://user:" + secret + "@localhost:6379/zero"},
 		{Backend: "redis://user:" + secret + "%zz@localhost:6379/0"},
+		{Backend: "memcache://user:" + secret + "@localhost:11211"},
+		{Backend: "memcache://localhost:11211?password=" + secret},
 		{Backend: secret + "://" + secret},
 		{Backend: "embedded://x?y=1"},
 		{Backend: "open://x?y=1"},
