@@ -259,3 +259,40 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 		}
 	})
 }
+
+// TestACancelThatCrossesItsAcquireWins, wherever it comes: the acquire is granted
+// nothing, and nothing is left of it.
+func TestACancelThatCrossesItsAcquireWins(t *testing.T) {
+	for nth := 1; nth <= 4; nth++ {
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("command %d, after %v", nth, after), func(t *testing.T) {
+				b, beside := open(t, shared.URL()), open(t, shared.URL())
+				r := newRequest(newKey(t))
+				warm := newRequest(r.Key)
+				mustGrant(t, beside, warm) // seeds the counter
+				mustRelease(t, beside, warm)
+				n := 0
+				b.hook(func(c command) (err error) {
+					if n++; n != nth {
+						return c.do()
+					}
+					if after {
+						err = c.do()
+					}
+					if failed := b.Cancel(bounded(t), r.Attempt); failed != nil {
+						t.Errorf("cancel: %v", failed)
+					}
+					if !after {
+						err = c.do()
+					}
+					return err
+				})
+				reply, err := b.Acquire(bounded(t), r)
+				if !errors.Is(err, backends.ErrSettled) || reply.Outcome != backends.NotRun {
+					t.Errorf("%v, %v; want not run, and ErrSettled", reply.Outcome, err)
+				}
+				mustGrant(t, beside, newRequest(r.Key))
+			})
+		}
+	}
+}
