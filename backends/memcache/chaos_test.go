@@ -216,7 +216,7 @@ func (c *chaos) run(t *testing.T, url string, length time.Duration) {
 	// All is settled; a late add may still be there, for its few seconds.
 	for i, key := range keys {
 		b, r := open(t, shared.URL()), newRequest(key)
-		eventually(t, (unconfirmed+1)*time.Second, "the key is free", func() bool {
+		eventually(t, 4*time.Second, "the key is free", func() bool {
 			reply, err := b.Acquire(bounded(t), r)
 			return err == nil && reply.Outcome == backends.Granted
 		})

@@ -138,3 +138,26 @@ func TestANumberIsOfNoUseToARestartedServer(t *testing.T) {
 		})
 	}
 }
+
+// TestAConflictOfOurOwnIsNoVerdict: the item changed between look and swap, but it
+// is still ours. Only another's token says that a lease is not held.
+func TestAConflictOfOurOwnIsNoVerdict(t *testing.T) {
+	b, same := open(t, shared.URL()), open(t, shared.URL())
+	r := newRequest(newKey(t))
+	first := mustGrant(t, b, r)
+	renew := func() {
+		if _, err := same.Renew(bounded(t), r.Attempt, r.TTL, 0); err != nil {
+			t.Errorf("the renewal beside: %v", err)
+		}
+	}
+	beforeSwap(b, renew)
+	reply, err := b.Renew(bounded(t), r.Attempt, r.TTL, first.Base)
+	if err != nil || reply.Base <= first.Base+1 {
+		t.Errorf("renew: base %d after two of %d, %v", reply.Base, first.Base, err)
+	}
+	beforeSwap(b, renew)
+	mustGrant(t, b, r)
+	beforeSwap(b, renew)
+	mustRelease(t, b, r)
+	mustGrant(t, open(t, shared.URL()), newRequest(r.Key))
+}
