@@ -14,16 +14,18 @@ import (
 
 // exclusiveBackends names the backends that exclude; open returns the URL of a
 // store of its own for a test. least is the shortest expires, and late how much
-// longer than elsewhere a dead holder may keep its key.
+// longer than elsewhere a dead holder may keep its key; untold says that others can't
+// know when a lease will end.
 var exclusiveBackends = []struct {
 	name        string
 	open        func(t *testing.T) string
 	least, late time.Duration
+	untold      bool
 }{
-	{"embedded", func(t *testing.T) string { return "embedded://" + t.Name() }, 0, 0},
-	{"file", func(t *testing.T) string { return "file://" + t.TempDir() + "/locks" }, 0, 0},
-	{"redis", func(t *testing.T) string { return servers.Redis(t).URL() }, 0, 0},
-	{"memcached", func(t *testing.T) string { return servers.Memcached(t).URL() }, time.Second, 1500 * time.Millisecond},
+	{"embedded", func(t *testing.T) string { return "embedded://" + t.Name() }, 0, 0, false},
+	{"file", func(t *testing.T) string { return "file://" + t.TempDir() + "/locks" }, 0, 0, false},
+	{"redis", func(t *testing.T) string { return servers.Redis(t).URL() }, 0, 0, false},
+	{"memcached", func(t *testing.T) string { return servers.Memcached(t).URL() }, time.Second, 1500 * time.Millisecond, true},
 }
 
 func openClient(t *testing.T, cfg Config) *Client {
