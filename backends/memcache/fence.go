@@ -45,7 +45,6 @@ func (t *talk) mint(above uint64) (uint64, error) {
 		case base > maxBase:
 			return 0, &fault{backends.Refused(name, "delete the item "+t.items.fence, errors.New("its counter is out of range")), true}
 		case base > above:
-			t.b.noteBase(base)
 			return base, nil
 		default:
 			// Another made a seed by a clock that is behind, while we had the lease.
@@ -63,9 +62,11 @@ func (t *talk) count(by uint64) (base uint64, err error) {
 	return base, err
 }
 
-// seed makes the counter, if it is not there.
+// seed makes the counter, if it is not there. Nothing is carried over from other
+// keys: one counter that is ahead of its time would make all those ahead that this
+// process seeds, and the next process's seed of each would be lower.
 func (t *talk) seed(above uint64) error {
-	from := max(uint64(time.Now().UnixMicro()), above, t.b.highest.Load())
+	from := max(uint64(time.Now().UnixMicro()), above)
 	err := t.do(func(w wire) error {
 		return w.add(&gomemcache.Item{Key: t.items.fence, Value: strconv.AppendUint(nil, from, 10), Expiration: fenceLife})
 	})
@@ -73,17 +74,6 @@ func (t *talk) seed(above uint64) error {
 		return nil // another was quicker
 	}
 	return err
-}
-
-// noteBase keeps the highest base of any key that this process has drawn: no seed
-// of its own is lower, even if its clock has been set back.
-func (b *Backend) noteBase(base uint64) {
-	for {
-		highest := b.highest.Load()
-		if base <= highest || b.highest.CompareAndSwap(highest, base) {
-			return
-		}
-	}
 }
 
 // parseBase reads a counter.

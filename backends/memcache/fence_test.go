@@ -77,14 +77,49 @@ func TestACounterThatIsBehindIsCaughtUp(t *testing.T) {
 	}
 }
 
-// TestASeedIsNeverBelowWhatThisProcessHasDrawn: its clock may have been set back.
-func TestASeedIsNeverBelowWhatThisProcessHasDrawn(t *testing.T) {
-	b := open(t, shared.URL())
+// TestASeedIsNeverBelowTheKeysOwnLease: the clock that seeded before was ahead, or
+// this process's has been set back.
+func TestASeedIsNeverBelowTheKeysOwnLease(t *testing.T) {
+	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
+	r := newRequest(newKey(t))
 	ahead := uint64(time.Now().Add(time.Hour).UnixMicro())
-	b.noteBase(ahead)
-	b.noteBase(5)
-	if reply := mustGrant(t, b, newRequest(newKey(t))); reply.Base <= ahead {
-		t.Errorf("base %d, and %d was drawn", reply.Base, ahead)
+	setCounter(t, inside, r.Key, strconv.FormatUint(ahead, 10))
+	reply := mustGrant(t, b, r)
+	if reply.Base <= ahead {
+		t.Fatalf("base %d, and the counter was %d", reply.Base, ahead)
+	}
+	if err := inside.Delete(itemsOf(r.Key).fence); err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.Renew(bounded(t), r.Attempt, r.TTL, reply.Base)
+	if err != nil || again.Base <= reply.Base {
+		t.Errorf("renewed with base %d after %d, %v", again.Base, reply.Base, err)
+	}
+}
+
+// TestOneKeysCounterIsNoOthers: a counter that is ahead of its time, or at its end,
+// is trouble enough for its own key. If it went into the seeds of others, their
+// fences would go backwards as soon as another process seeds them.
+func TestOneKeysCounterIsNoOthers(t *testing.T) {
+	for name, wrong := range map[string]uint64{
+		"an hour ahead": uint64(time.Now().Add(time.Hour).UnixMicro()),
+		"at its end":    maxBase - 1,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, inside := open(t, shared.URL()), open(t, shared.URL()), driver(t, shared.Addr)
+			bad, good := newRequest(newKey(t)), newRequest(newKey(t))
+			setCounter(t, inside, bad.Key, strconv.FormatUint(wrong, 10))
+			mustGrant(t, a, bad)
+			mustRelease(t, a, bad)
+			first := mustGrant(t, a, good)
+			mustRelease(t, a, good)
+			if err := inside.Delete(itemsOf(good.Key).fence); err != nil {
+				t.Fatal(err)
+			}
+			if second := mustGrant(t, b, newRequest(good.Key)); second.Base <= first.Base {
+				t.Errorf("base %d after %d of the process that met the wrong counter", second.Base, first.Base)
+			}
+		})
 	}
 }
 

@@ -21,11 +21,10 @@ type Backend struct {
 	// between is for tests: it puts a wire that misbehaves before a link.
 	between func(wire) wire
 
-	memory  memory
-	highest atomic.Uint64 // base, of all keys: see noteBase
-	wishes  atomic.Uint64 // numbers wait items
-	closed  atomic.Bool
-	once    sync.Once
+	memory memory
+	wishes atomic.Uint64 // numbers wait items
+	closed atomic.Bool
+	once   sync.Once
 }
 
 var (
