@@ -85,6 +85,10 @@
 // (SIGSTOP, a paused machine) skips as many seconds at once; what it held ends
 // early or in time, as seen by others.
 //
+// A server started with -M, so that it evicts nothing, keeps locks to their end
+// while it is full: a release is a swap, which it refuses, as it refuses renewals.
+// Both are ErrUnavailable then.
+//
 // After a crash the next grant comes within expires + 2.5 s for an expires of whole
 // seconds (of at most 40), and a second later at the worst for others.
 //

@@ -158,8 +158,10 @@ func (t *talk) swap(seen sight, l lease, d time.Duration) error {
 	})
 }
 
-// erase deletes an item as it was seen, by a swap that has expired already:
-// memcached has no other delete that compares.
+// erase deletes an item as it was seen, by a swap that has expired already. The
+// driver has no other delete that compares: memcached's own is a meta command, from
+// 1.6 on. A swap needs room for an item, which a full server that doesn't evict (-M)
+// hasn't: there the item stays until its end.
 func (t *talk) erase(seen *gomemcache.Item) error {
 	return t.do(func(w wire) error {
 		return w.cas(&gomemcache.Item{Key: seen.Key, Expiration: -1, CasID: seen.CasID})

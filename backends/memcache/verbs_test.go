@@ -226,9 +226,23 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 		server := servers.Memcached(t, "-M", "-m", "1", "-I", "512k")
 		inside := driver(t, server.Addr)
 		b := open(t, server.URL())
-		for n := 0; ; n++ {
-			if err := inside.Set(&gomemcache.Item{Key: fmt.Sprint(n), Value: make([]byte, 60)}); err != nil {
-				break
+		held := newRequest(newKey(t) + strings.Repeat("k", 180)) // large, so that few fill the server
+		held.TTL = 2 * time.Second
+		reply := mustGrant(t, b, held)
+		// Items of about one size share their pages: there must be no room for an
+		// attempt's, nor for what the lock would be swapped for.
+		for _, size := range []int{60, 200, 260, 320, 380} {
+			for n := 0; ; n++ {
+				if err := inside.Set(&gomemcache.Item{Key: fmt.Sprintf("%d:%d", size, n), Value: make([]byte, size)}); err != nil {
+					break
+				}
+			}
+		}
+		// A lock from before can't be swapped for anything, and stays to its end.
+		_, renewed := b.Renew(bounded(t), held.Attempt, held.TTL, reply.Base)
+		for verb, err := range map[string]error{"renew": renewed, "release": b.Release(bounded(t), held.Attempt)} {
+			if !errors.Is(err, backends.ErrUnavailable) || backends.IsNotHeld(err) {
+				t.Errorf("%s: %v, want ErrUnavailable", verb, err)
 			}
 		}
 		var err error
@@ -238,6 +252,10 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 		if !errors.Is(err, backends.ErrUnavailable) || errors.Is(err, backends.ErrRefused) || !strings.Contains(err.Error(), "out of memory") {
 			t.Errorf("%v, want ErrUnavailable for want of memory", err)
 		}
+		eventually(t, 4*time.Second, "the lock ends", func() bool {
+			_, err := inside.Get(held.Key)
+			return errors.Is(err, gomemcache.ErrCacheMiss)
+		})
 	})
 	t.Run("login", func(t *testing.T) {
 		b := open(t, shared.URL())
