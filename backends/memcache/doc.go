@@ -80,10 +80,11 @@
 // memcached's clock ticks once a second, a little late each time: measured, 1
 // to 2 ms on Debian's 1.6.18, so that every ten minutes or so one second is skipped. A
 // lease that was set in the second before can end up to a second earlier than
-// is reckoned with. Its holds of whole seconds are still covered by their rounding up,
-// and others if they are released half a second before their end. A server that was stopped
-// (SIGSTOP, a paused machine) skips as many seconds at once; what it held ends
-// early or in time, as seen by others.
+// is reckoned with. The rounding up covers the first hold of whole seconds under
+// it. A hold that it was handed on to, or one of another length, can be
+// overlapped in its last half second. A server that was stopped
+// (SIGSTOP, a paused machine) skips as many seconds at once; what it held can end
+// earlier than its holder reckons by all of them.
 //
 // A server started with -M, so that it evicts nothing, keeps locks to their end
 // while it is full: a release is a swap, which it refuses, as it refuses renewals.
