@@ -19,8 +19,8 @@ const openTimeout = 2 * time.Second
 
 // Open opens the backend that cfg.Backend names and returns a client over it.
 // A bad URL or a value out of its limits is ErrInvalid; a server that does not
-// answer within 2 s is ErrUnavailable (redis://…?lazy=true waits for it in the
-// acquires instead). No error prints the URL's password.
+// answer within 2 s is ErrUnavailable (redis://…?lazy=true and memcache://…?lazy=true
+// wait for it in the acquires instead). No error prints the URL's password.
 func Open(cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
