@@ -6,7 +6,7 @@
 //	memcache://HOST[:PORT][,HOST:PORT…]?timeout=500ms&max_idle=64&lazy=true
 //
 // timeout is that of one command, and of a dial; max_idle is how many
-// connections to each server are kept. Of several servers each has to be named with its
+// connections to each server are kept, for 30 s from their last use. Of several servers each has to be named with its
 // port, and in the same words by every process: a key's server is picked by a
 // rendezvous of both names. The order doesn't matter. To add or to remove a
 // server moves the keys that it gets or had, and whoever has one of them then

@@ -28,7 +28,8 @@ type wire interface {
 type link struct {
 	conn   net.Conn
 	client *gomemcache.Client
-	used   bool // it was idle: what is at its other end may be gone
+	used   bool      // it was idle: what is at its other end may be gone
+	since  time.Time // when it became idle
 }
 
 var _ wire = (*link)(nil)

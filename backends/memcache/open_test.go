@@ -195,36 +195,15 @@ func TestADeadServerFailsItsOwnKeysOnly(t *testing.T) {
 func TestARestartedServerIsMetInSilence(t *testing.T) {
 	server := servers.Memcached(t)
 	b := open(t, server.URL())
-	idle := func() int {
-		b.servers[0].mu.Lock()
-		defer b.servers[0].mu.Unlock()
-		return len(b.servers[0].idle)
-	}
 	for round := range 3 {
 		// Several idle ones: one failure has to do for all.
-		var held []*talk
-		for range 4 {
-			tk, err := b.talk(t.Context(), newRequest("k").Attempt)
-			if err == nil {
-				_, err = tk.look()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			held = append(held, tk)
-		}
-		for _, tk := range held {
-			tk.end()
-		}
-		if n := idle(); n != 4 {
-			t.Fatalf("%d idle connections, want 4", n)
-		}
+		widen(t, b, 4)
 		if err := server.Restart(); err != nil {
 			t.Fatal(err)
 		}
 		r := newRequest(newKey(t))
 		mustGrant(t, b, r)
-		if n := idle(); n != 1 {
+		if n := b.idle(); n != 1 {
 			t.Errorf("round %d: %d idle connections, want the new one", round, n)
 		}
 		mustRelease(t, b, r)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,23 +15,29 @@ import (
 // memcached by default serves 1024 in all, and lets the next ones hang.
 const maxOpen = 256
 
+// idleLife is how long a connection is kept that nobody uses: what a burst has
+// opened must not take a server's connections from other processes for good.
+const idleLife = 30 * time.Second
+
 // A server is one memcached with this process's connections to it.
 type server struct {
 	// Immutable.
-	addr    string
-	timeout time.Duration
-	maxIdle int
-	slots   chan struct{} // one for each open connection
+	addr     string
+	timeout  time.Duration
+	maxIdle  int
+	idleLife time.Duration
+	slots    chan struct{} // one for each open connection
 
 	mu     sync.Mutex // protects what follows
-	idle   []*link
+	idle   []*link    // in the order of their last use
+	reaper *time.Timer
 	busy   map[*link]struct{}
 	closed bool
 }
 
 func newServer(addr string, o options) *server {
 	return &server{
-		addr: addr, timeout: o.timeout, maxIdle: o.maxIdle,
+		addr: addr, timeout: o.timeout, maxIdle: o.maxIdle, idleLife: idleLife,
 		slots: make(chan struct{}, maxOpen), busy: make(map[*link]struct{}),
 	}
 }
@@ -99,13 +106,42 @@ func (s *server) give(l *link) {
 	delete(s.busy, l)
 	keep := !s.closed && len(s.idle) < s.maxIdle
 	if keep {
+		l.since = time.Now()
 		s.idle = append(s.idle, l)
+		if len(s.idle) == 1 {
+			s.reapLaterLocked(s.idleLife)
+		}
 	}
 	s.mu.Unlock()
 	if !keep {
 		_ = l.conn.Close()
 	}
 	<-s.slots
+}
+
+// reapLaterLocked has reap look once more. Close stops it.
+func (s *server) reapLaterLocked(d time.Duration) {
+	if s.reaper == nil {
+		s.reaper = time.AfterFunc(d, s.reap)
+		return
+	}
+	s.reaper.Reset(d)
+}
+
+// reap closes the connections that nobody has used for idleLife. It comes by
+// itself, as a process that has nothing more to ask would keep them otherwise.
+func (s *server) reap() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.idle) > 0 {
+		left := s.idleLife - time.Since(s.idle[0].since)
+		if left > 0 {
+			s.reapLaterLocked(left)
+			return
+		}
+		_ = s.idle[0].conn.Close()
+		s.idle = slices.Delete(s.idle, 0, 1)
+	}
 }
 
 // drop takes a connection back that is of no more use. If it failed and had been
@@ -138,5 +174,8 @@ func (s *server) close() error {
 		_ = l.conn.Close() // its verb closes it once more
 	}
 	s.idle = nil
+	if s.reaper != nil {
+		s.reaper.Stop() // if it is too late for that, it finds nothing
+	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,80 @@
+package memcache
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// idle is how many connections to its one server a backend keeps.
+func (b *Backend) idle() int {
+	b.servers[0].mu.Lock()
+	defer b.servers[0].mu.Unlock()
+	return len(b.servers[0].idle)
+}
+
+// widen has a backend use n connections at once, and then none.
+func widen(t *testing.T, b *Backend, n int) {
+	t.Helper()
+	var held []*talk
+	for range n {
+		tk, err := b.talk(t.Context(), newRequest("k").Attempt)
+		if err == nil {
+			_, err = tk.look()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, tk)
+	}
+	for _, tk := range held {
+		tk.end()
+	}
+	if got := b.idle(); got != n {
+		t.Fatalf("%d idle connections, want %d", got, n)
+	}
+}
+
+// TestIdleConnectionsAreClosed when nobody has used them for their time, also if
+// nobody uses the backend at all any more.
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	t.Run("of their age", func(t *testing.T) {
+		b := open(t, shared.URL())
+		s := b.servers[0]
+		widen(t, b, 4)
+		s.mu.Lock()
+		young := s.idle[3]
+		for _, l := range s.idle[:3] {
+			l.since = l.since.Add(-idleLife)
+		}
+		s.mu.Unlock()
+		s.reap()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.idle) != 1 || s.idle[0] != young {
+			t.Errorf("%d connections are kept, want the one that was used just now", len(s.idle))
+		}
+	})
+	t.Run("by themselves", func(t *testing.T) {
+		server := servers.Memcached(t)
+		b := open(t, server.URL()+"?lazy=true")
+		b.servers[0].idleLife = 20 * time.Millisecond
+		for range 2 { // and again, after the last has gone
+			talk, err := b.talk(t.Context(), newRequest("k").Attempt)
+			if err == nil {
+				_, err = talk.look()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			link := talk.link.Load()
+			talk.end()
+			eventually(t, 5*time.Second, "it is closed", func() bool {
+				return b.idle() == 0 && errors.Is(link.conn.SetDeadline(time.Time{}), net.ErrClosed)
+			})
+		}
+	})
+}
