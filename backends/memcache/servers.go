@@ -23,10 +23,12 @@ const idleLife = 30 * time.Second
 type server struct {
 	// Immutable.
 	addr     string
+	dialer   net.Dialer
 	timeout  time.Duration
 	maxIdle  int
 	idleLife time.Duration
 	slots    chan struct{} // one for each open connection
+	done     chan struct{} // closed by close
 
 	mu     sync.Mutex // protects what follows
 	idle   []*link    // in the order of their last use
@@ -37,8 +39,8 @@ type server struct {
 
 func newServer(addr string, o options) *server {
 	return &server{
-		addr: addr, timeout: o.timeout, maxIdle: o.maxIdle, idleLife: idleLife,
-		slots: make(chan struct{}, maxOpen), busy: make(map[*link]struct{}),
+		addr: addr, dialer: net.Dialer{Timeout: o.timeout}, timeout: o.timeout, maxIdle: o.maxIdle, idleLife: idleLife,
+		slots: make(chan struct{}, maxOpen), done: make(chan struct{}), busy: make(map[*link]struct{}),
 	}
 }
 
@@ -65,9 +67,16 @@ func (s *server) take(ctx context.Context) (*link, error) {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-s.done:
+		return nil, net.ErrClosed
 	}
 	s.mu.Lock()
-	if n := len(s.idle); n > 0 && !s.closed {
+	if s.closed { // the slot may have come at the same time
+		s.mu.Unlock()
+		<-s.slots
+		return nil, net.ErrClosed
+	}
+	if n := len(s.idle); n > 0 {
 		l := s.idle[n-1]
 		s.idle = s.idle[:n-1]
 		l.used = true
@@ -83,9 +92,18 @@ func (s *server) take(ctx context.Context) (*link, error) {
 	return l, err
 }
 
+// dial makes a connection, unless close comes first.
 func (s *server) dial(ctx context.Context) (*link, error) {
-	dialer := net.Dialer{Timeout: s.timeout}
-	conn, err := dialer.DialContext(ctx, "tcp", s.addr)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // and so the goroutine ends
+	go func() {
+		select {
+		case <-s.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	conn, err := s.dialer.DialContext(ctx, "tcp", s.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -161,11 +179,12 @@ func (s *server) drop(l *link, failed bool) {
 	<-s.slots
 }
 
-// close ends all connections, and with them the calls under way.
+// close ends all connections, and with them the calls under way. It is called once.
 func (s *server) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	close(s.done)
 	var errs []error
 	for _, l := range s.idle {
 		errs = append(errs, l.conn.Close())

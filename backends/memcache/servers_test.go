@@ -1,11 +1,14 @@
 package memcache
 
 import (
+	"context"
 	"errors"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
@@ -77,4 +80,75 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestCloseEndsWhatWaitsForAConnection: for one of the slots, or for a server that
+// answers no dial.
+func TestCloseEndsWhatWaitsForAConnection(t *testing.T) {
+	for name, block := range map[string]func(s *server) (waits <-chan struct{}){
+		"slots": func(s *server) <-chan struct{} {
+			for range maxOpen {
+				s.slots <- struct{}{}
+			}
+			waits := make(chan struct{})
+			close(waits)
+			return waits
+		},
+		"dial": func(s *server) <-chan struct{} {
+			waits := make(chan struct{})
+			s.dialer.ControlContext = func(ctx context.Context, _, _ string, _ syscall.RawConn) error {
+				close(waits)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return waits
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, shared.URL()+"?lazy=true&timeout=2s")
+			waits := block(b.servers[0])
+			verb, err := b.talk(bounded(t), newRequest(newKey(t)).Attempt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer verb.end()
+			ended := make(chan error, 1)
+			go func() { // ends with the look, which is bounded
+				_, err := verb.look()
+				ended <- err
+			}()
+			<-waits
+			start := time.Now()
+			if err := b.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := <-ended; !errors.Is(err, backends.ErrClosed) {
+				t.Errorf("%v, want ErrClosed", err)
+			}
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("it ended %v after Close", took)
+			}
+		})
+	}
+}
+
+// TestNothingIsDialledAfterClose by a call that began before.
+func TestNothingIsDialledAfterClose(t *testing.T) {
+	b := open(t, shared.URL()+"?lazy=true")
+	s := b.servers[0]
+	s.dialer.ControlContext = func(context.Context, string, string, syscall.RawConn) error {
+		t.Error("dialled")
+		return nil
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 { // a slot is free as well: either may be chosen
+		if _, err := s.take(t.Context()); !errors.Is(err, net.ErrClosed) {
+			t.Fatalf("%v, want ErrClosed", err)
+		}
+	}
+	if n := len(s.slots); n != 0 {
+		t.Errorf("%d slots are taken", n)
+	}
 }
