@@ -104,6 +104,7 @@ func (b *Backend) Close() error {
 	var errs []error
 	b.once.Do(func() {
 		b.closed.Store(true)
+		b.memory.close()
 		for _, s := range b.servers {
 			errs = append(errs, s.close())
 		}
