@@ -104,10 +104,50 @@ func TestTheHolderIsToldThatOthersWait(t *testing.T) {
 	if err := c.Cancel(bounded(t), third.Attempt); err != nil {
 		t.Fatal(err)
 	}
-	if contended(t, b, second) {
-		t.Error("nobody waits any more")
-	}
+	eventually(t, 2*stale, "nobody waits any more", func() bool { return !contended(t, b, second) })
 	mustRelease(t, b, second)
+}
+
+// TestAWaiterThatLeavesTakesNoOthersTurn: there is room for one name, and another
+// waits under it. The holder must not think for a moment that nobody does, or it
+// would count its Tenure anew.
+func TestAWaiterThatLeavesTakesNoOthersTurn(t *testing.T) {
+	a, b, c := open(t, shared.URL()), open(t, shared.URL()), open(t, shared.URL())
+	key := newKey(t)
+	held, waiting, leaving := newRequest(key), newRequest(key), newRequest(key)
+	mustGrant(t, a, held)
+	for round := range 5 {
+		wantOutcome(t, c, leaving, backends.Held)
+		wantOutcome(t, b, waiting, backends.Held)
+		waiting.Probe++
+		if err := c.Cancel(bounded(t), leaving.Attempt); err != nil {
+			t.Fatal(err)
+		}
+		if !contended(t, a, held) {
+			t.Errorf("round %d: one still waits, and the holder isn't told", round)
+		}
+		leaving = next(leaving)
+	}
+	mustRelease(t, a, held)
+}
+
+// TestWhoReleasesTakesBackItsName, from when it waited itself: the next holder
+// gives way to nobody.
+func TestWhoReleasesTakesBackItsName(t *testing.T) {
+	a, b := open(t, shared.URL()), open(t, shared.URL())
+	key := newKey(t)
+	held, waiting := newRequest(key), newRequest(key)
+	mustGrant(t, a, held)
+	wantOutcome(t, b, waiting, backends.Held)
+	mustRelease(t, a, held)
+	mustGrant(t, b, waiting)
+	mustRelease(t, b, waiting)
+	held = next(held)
+	held.Queue = false // it doesn't stand back
+	if mustGrant(t, a, held).Contended {
+		t.Error("it is told of a session that has been and gone")
+	}
+	mustRelease(t, a, held)
 }
 
 // TestAWaitItemOfADeadSessionGoesStale: long before memcached lets it go.
