@@ -27,7 +27,7 @@ type server struct {
 	timeout  time.Duration
 	maxIdle  int
 	idleLife time.Duration
-	slots    chan struct{} // one for each open connection
+	slots    chan struct{} // one for each busy connection, or one being dialled: see take
 	done     chan struct{} // closed by close
 
 	mu     sync.Mutex // protects what follows
@@ -61,7 +61,9 @@ func pick(servers []*server, digest [sha256.Size]byte) *server {
 	return best
 }
 
-// take lends a connection, the one that was used last or a new one.
+// take lends a connection, the one that was used last or a new one. That is only
+// dialled while none is idle, so all that are open then have a slot, and the idle
+// ones that come of it are never more than there were slots.
 func (s *server) take(ctx context.Context) (*link, error) {
 	select {
 	case s.slots <- struct{}{}:
