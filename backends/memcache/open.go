@@ -92,18 +92,19 @@ func (o *options) set(key, value string) (err error) {
 	return nil
 }
 
-// address completes a host by memcached's port. Case means nothing in a host,
-// and must mean nothing to where keys are.
+// address completes a host by memcached's port. Case means nothing in a host, nor
+// does a zero before a port, and so they must mean nothing to where keys are.
 func address(host string) (string, error) {
 	addr := strings.ToLower(host)
 	if !strings.Contains(strings.TrimPrefix(addr, "["), ":") || strings.HasSuffix(addr, "]") {
 		addr = net.JoinHostPort(strings.Trim(addr, "[]"), defaultPort)
 	}
 	name, port, err := net.SplitHostPort(addr)
-	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || name == "" || bad != nil || n == 0 {
+	n, bad := strconv.ParseUint(port, 10, 16)
+	if err != nil || name == "" || bad != nil || n == 0 {
 		return "", invalid("write each server as HOST:PORT")
 	}
-	return addr, nil
+	return net.JoinHostPort(name, strconv.FormatUint(n, 10)), nil // 011211 is 11211
 }
 
 func invalid(what string) error {

@@ -22,6 +22,7 @@ func TestURLs(t *testing.T) {
 		"memcache://H:1,i:2":             {addrs: []string{"h:1", "i:2"}},
 		"memcache://a,b":                 {addrs: []string{"a:11211", "b:11211"}},
 		"memcache://[::1]":               {addrs: []string{"[::1]:11211"}},
+		"memcache://h:011211":            {addrs: []string{"h:11211"}},
 		"memcache://[::1]:7":             {addrs: []string{"[::1]:7"}},
 		"memcache://h?timeout=20ms":      {addrs: []string{"h:11211"}, timeout: 20 * time.Millisecond},
 		"memcache://h?max_idle=3":        {addrs: []string{"h:11211"}, maxIdle: 3},
@@ -48,7 +49,7 @@ func TestURLs(t *testing.T) {
 func TestBadURLsAreRefusedInSilence(t *testing.T) {
 	const secret = "s3cret"
 	for _, raw := range []string{
-		"memcache://", "memcache://:11211", "memcache://h,", "memcache://h:1,h:1", "memcache://h,H",
+		"memcache://", "memcache://:11211", "memcache://h,", "memcache://h:1,h:1", "memcache://h,H", "memcache://h:011211,h:11211",
 		"memcache://h:0", "memcache://h:99999", "memcache://" + secret + "@h", "memcache://u:" + secret + "@h:1",
 		"memcache://h/" + secret, "memcache://h#" + secret, "memcache:" + secret, "memcached://" + secret,
 		"memcache://h?timeout=" + secret, "memcache://h?timeout=0s", "memcache://h?timeout=3s", "memcache://h?timeout=-1s",
