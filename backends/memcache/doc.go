@@ -86,9 +86,9 @@
 // (SIGSTOP, a paused machine) skips as many seconds at once; what it held can end
 // earlier than its holder reckons by all of them.
 //
-// A server started with -M, so that it evicts nothing, keeps locks to their end
-// while it is full: a release is a swap, which it refuses, as it refuses renewals.
-// Both are ErrUnavailable then.
+// A server started with -C has no cas, and is ErrRefused. One started with -M, so
+// that it evicts nothing, keeps locks to their end while it is full: a release is
+// a swap, which it refuses, as it refuses renewals. Both are ErrUnavailable then.
 //
 // After a crash the next grant comes within expires + 2.5 s for an expires of whole
 // seconds (of at most 40), and a second later at the worst for others.

@@ -15,6 +15,7 @@ var errClosed = fmt.Errorf("%w: %s: %w", backends.ErrUnavailable, name, backends
 
 var (
 	errMalformed = errors.New("the server's answer makes no sense")
+	errNoNumbers = errors.New("the server's cas is disabled")
 	errChanging  = errors.New("the key changed at every look")
 )
 

@@ -133,6 +133,9 @@ func (t *talk) look() (s sight, err error) {
 	}
 	s.lock, s.wait = found[t.items.lock], found[t.items.wait]
 	if s.lock != nil {
+		if s.lock.CasID == 0 { // no number is: without them, swaps prove nothing
+			return s, &fault{backends.Refused(name, "start the server without -C", errNoNumbers), true}
+		}
 		var ours bool
 		s.lease, ours = decode(s.lock.Value)
 		s.foreign = !ours

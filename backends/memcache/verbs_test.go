@@ -257,6 +257,13 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 			return errors.Is(err, gomemcache.ErrCacheMiss)
 		})
 	})
+	t.Run("no cas", func(t *testing.T) {
+		b, r := open(t, servers.Memcached(t, "-C").URL()), newRequest(newKey(t))
+		reply, err := b.Acquire(bounded(t), r)
+		if !errors.Is(err, backends.ErrRefused) || !strings.Contains(err.Error(), "-C") || reply.Outcome == backends.Granted {
+			t.Errorf("%v, %v; want ErrRefused, and that -C is why", reply.Outcome, err)
+		}
+	})
 	t.Run("login", func(t *testing.T) {
 		b := open(t, shared.URL())
 		b.hook(func(command) error {
