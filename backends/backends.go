@@ -220,6 +220,9 @@ type Capabilities struct {
 	// Immediate: calls compute and return within microseconds, without I/O, so
 	// that the key actor may run them in place.
 	Immediate bool
+	// LateHold is how long a request that arrives after its attempt was cancelled may
+	// keep the key from others. It grants nothing to anybody. 0: it does nothing.
+	LateHold time.Duration
 	// MinExpires is the shortest lease the backend can keep (0: no limit of its own).
 	MinExpires time.Duration
 }

@@ -246,7 +246,10 @@ func TestAForgottenLeaseIsLostInTime(t *testing.T) {
 				t.Parallel()
 				server, inside := memcachedBeside(t, "-m", "1", "-I", "512k", "-o", "no_lru_maintainer")
 				one, two := open(t, server.URL(), "one"), open(t, server.URL(), "two")
-				const expires = 3 * time.Second
+				expires := 3 * time.Second
+				if crash.name == "eviction" && !renewed {
+					expires = 6 * time.Second // the crash itself takes its time, and must be over before the hold is
+				}
 				opts := []lockclient.Option{lockclient.Expires(expires)}
 				if renewed {
 					opts = append(opts, lockclient.Renew())
@@ -267,7 +270,7 @@ func TestAForgottenLeaseIsLostInTime(t *testing.T) {
 					// A third of (3 s + 0.5 s of slack, and the margin), rounded up to whole seconds.
 					t.Errorf("learned of it after %v", learned)
 				}
-				if late := time.Since(held.Deadline()); late > 0 {
+				if late := time.Since(held.Deadline()); late > jitter {
 					t.Errorf("learned of it %v after the deadline", late)
 				}
 				if err := held.Release(); !errors.Is(err, lockclient.ErrNotHeld) {

@@ -35,13 +35,22 @@ func ended(ctx context.Context, s *session, r backends.Request) error {
 	return nil
 }
 
-// nothingLeft cancels r, and then the key is another session's for the asking.
+// nothingLeft cancels r, and then the key is another session's for the asking; or
+// soon, where a request of r's that is still on its way may keep it for a while.
 func nothingLeft(s, other *session, r backends.Request) error {
 	if err := s.cancel(r); err != nil {
 		return err
 	}
 	next := other.once(r.Key, long)
-	if _, err := other.want(backends.Granted, next); err != nil {
+	reply, err := other.acquire(next)
+	if late := backends.Describe(other.Backend).LateHold; err == nil && reply.Outcome == backends.Held && late > 0 {
+		next = other.request(r.Key, long)
+		reply, err = other.await(next, late)
+	}
+	if err == nil && reply.Outcome != backends.Granted {
+		err = fmt.Errorf("%v of %s is %q, want %q", next.Token, other.label, reply.Outcome, backends.Granted)
+	}
+	if err != nil {
 		return fmt.Errorf("after a cancel: %w", err)
 	}
 	return other.free(next)

@@ -96,6 +96,7 @@ func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Name: name, Exclusive: true, Fences: true, Inspects: true,
 		FailsOver: true, MinExpires: time.Second,
+		LateHold: unconfirmed * time.Second,
 	}
 }
 
