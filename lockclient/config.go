@@ -80,7 +80,8 @@ type Config struct {
 
 	// Logger gets what an operator should know: lost holds, backends that need
 	// attention. Default: discard. The Redis driver has a logger of its own, which
-	// prints failed dials to stderr: SetLogger of package go-redis sets it.
+	// prints failed dials, and which master Sentinels name, to stderr: SetLogger of
+	// package go-redis sets it.
 	Logger *slog.Logger
 }
 

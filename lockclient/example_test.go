@@ -20,7 +20,7 @@ func ExampleClient_Acquire() {
 	lock, err := client.Acquire(context.Background(), "a_key",
 		lockclient.Expires(60*time.Second), lockclient.Timeout(10*time.Second))
 	if errors.Is(err, lockclient.ErrTimeout) {
-		log.Fatalf("somebody else works on it: %v", err) // says who, since when, and our place in the queue
+		log.Fatalf("not acquired: %v", err) // says who has it, since when, and our place in the queue; or that the backend never answered
 	}
 	if err != nil {
 		log.Fatal(err)

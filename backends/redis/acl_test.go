@@ -21,11 +21,11 @@ func aclRule(t testing.TB, which string) []any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```[a-z]*\n(ACL SETUSER " + which + " .*?)```").FindSubmatch(readme)
+	block := regexp.MustCompile("(?s)```sh\nredis-cli (ACL SETUSER " + which + " .*?)```").FindSubmatch(readme)
 	if block == nil {
 		t.Fatalf("the README has no rule for %s", which)
 	}
-	return anys(strings.Fields(strings.ReplaceAll(string(block[1]), "\\\n", " ")))
+	return anys(strings.Fields(strings.NewReplacer("\\\n", " ", "'", "").Replace(string(block[1]))))
 }
 
 // exercise does all that a session does with a lock, beside another session, and

@@ -196,6 +196,14 @@ var verdicts = []verdict{
 		advice: "the server is no node of a Cluster: use redis:// in place of redis+cluster://",
 	},
 	{
+		words: []string{" run the 'select' command"}, outcome: backends.NotRun,
+		advice: "the user may not choose a database: grant +select, or use database 0",
+	},
+	{
+		words: []string{" run the 'client|setname' command"}, outcome: backends.NotRun,
+		advice: "the user may not name its connections: grant +client|setname, or leave out client_name",
+	},
+	{
 		words: []string{"NOPERM", " ACL failure in script", " can't access at least one of the keys"}, outcome: backends.MayHaveRun,
 		advice: "the user lacks a permission: grant ~%k, ~%c* and " + grants,
 	},

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -253,7 +254,7 @@ func (in *inbox) lost(err error) {
 // refused tells an operator, once, what a session without an inbox lacks: it
 // works all the same, so nobody would look.
 func (in *inbox) refused(err error) {
-	if isReply(err) && !in.pushes.passes(err) {
+	if in.ctx.Err() == nil && goredis.HasErrorPrefix(err, "NOPERM") && !strings.Contains(err.Error(), "initialize connection") {
 		in.warning.Do(func() {
 			in.log.Warn("the Redis server refuses a session its inbox, so its waiters poll: grant the user "+
 				"&"+inboxPrefix+"* "+in.pushes.grants(), "error", presentable(err.Error()))
