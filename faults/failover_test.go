@@ -134,6 +134,7 @@ func failOver(t *testing.T, p *place, hotKey string, u usurpation, rounds int) {
 			c.join(process, client, task{key: hotKey, section: time.Millisecond, write: hot.write})
 		}
 	}
+	lingers := openWith(t, lockclient.Config{Backend: p.URL(""), Owner: "lingering", Linger: 20 * time.Second})
 	eventually(t, 10*time.Second, "the load runs", func() bool { return c.granted.Load() > 100 })
 	var killed, promoted []int64
 	var rates []float64
@@ -142,13 +143,17 @@ func failOver(t *testing.T, p *place, hotKey string, u usurpation, rounds int) {
 		if err := u.hold(); err != nil {
 			t.Fatal(err)
 		}
-		usurped(t, clients[round%3], clients[(round+1)%3], slowKey, slow, func() {
+		one, two := clients[round%3], clients[(round+1)%3]
+		left := acquire(t, lingers, p.keyAt(p.server(hotKey), "lingers"))
+		release(t, left)
+		usurped(t, one, two, slowKey, slow, func() {
 			killed = append(killed, stamp())
 			if err := u.over(); err != nil {
 				t.Fatal(err)
 			}
 			promoted = append(promoted, stamp())
 		})
+		wantNotTakenUp(t, lingers, two, left)
 		c.awaitPulse(rates[round])
 		if err := u.rejoin(); err != nil {
 			t.Fatal(err)
@@ -211,4 +216,22 @@ func usurped(t *testing.T, one, two *lockclient.Client, key string, r *resource,
 	}
 	r.write(second, granted2)
 	release(t, second)
+}
+
+// wantNotTakenUp: the lease that lingers with a client went down with its
+// server. Another gets the key, so the first may not take up what it had.
+func wantNotTakenUp(t *testing.T, lingers, other *lockclient.Client, left *lockclient.Lock) {
+	t.Helper()
+	theirs := acquire(t, other, left.Key(), lockclient.Timeout(patience))
+	if lock, err := lingers.Acquire(t.Context(), left.Key(), lockclient.Timeout(100*time.Millisecond)); err == nil {
+		t.Errorf("granted with fence %d while another holds it with %d", lock.Fence(), theirs.Fence())
+	} else if !errors.Is(err, lockclient.ErrTimeout) {
+		t.Error(err)
+	}
+	release(t, theirs)
+	last := acquire(t, lingers, left.Key(), lockclient.Timeout(patience))
+	if left.Fence() >= theirs.Fence() || theirs.Fence() >= last.Fence() {
+		t.Errorf("fences %d, %d, %d", left.Fence(), theirs.Fence(), last.Fence())
+	}
+	release(t, last)
 }

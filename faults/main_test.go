@@ -103,11 +103,16 @@ func wantNothingLeft(t *testing.T, inside *goredis.Client) {
 // open opens a client that the test's end closes. owner names it in messages.
 func open(t *testing.T, url, owner string) *lockclient.Client {
 	t.Helper()
-	c, err := lockclient.Open(lockclient.Config{Backend: url, Owner: owner})
+	return openWith(t, lockclient.Config{Backend: url, Owner: owner})
+}
+
+func openWith(t *testing.T, config lockclient.Config) *lockclient.Client {
+	t.Helper()
+	c, err := lockclient.Open(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	closeAtEnd(t, c, owner)
+	closeAtEnd(t, c, config.Owner)
 	return c
 }
 
