@@ -113,11 +113,15 @@ func TestRefusalsThatAServerIsHardToBringToAreWaitedOut(t *testing.T) {
 			"READONLY You can't write against a read only replica.",
 			"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
 		}
-		if p.form == oneServer {
+		switch p.form {
+		case oneServer:
 			refusals = append(refusals,
 				"TRYAGAIN Multiple keys request during rehashing of slot",
 				"CLUSTERDOWN The cluster is down",
 				"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk")
+		case aCluster:
+			// Nodes that send clients back and forth, as if a slot moved all the time.
+			refusals = append(refusals, "MOVED 1 "+p.nodes[0].Addr)
 		}
 		for _, says := range refusals {
 			word, _, _ := strings.Cut(says, " ")
