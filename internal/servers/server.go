@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -117,6 +118,14 @@ func (s *Server) Stop() {
 // it keeps in its directory stays, such as the part it has in a cluster.
 func (s *Server) Restart() error {
 	s.Stop()
+	// A Redis that was copied by others has had it written down for them.
+	copies, err := filepath.Glob(filepath.Join(s.dir, "*.rdb"))
+	for _, file := range copies {
+		err = errors.Join(err, os.Remove(file))
+	}
+	if err != nil {
+		return fmt.Errorf("servers: restart: %w", err)
+	}
 	var failures error
 	for range startAttempts {
 		err := s.run()
