@@ -51,6 +51,19 @@ func (r *resource) write(lock *lockclient.Lock, granted time.Time) {
 	}
 }
 
+// wantUnharmed checks that the fenced half took no stale write, and that the other
+// took at least so many, or it would prove nothing.
+func (r *resource) wantUnharmed(t *testing.T, name string, overtaken int) {
+	t.Helper()
+	t.Logf("%s: %d writes; refused for their fence %d, overtaken without one %d", name, r.accepted, r.refused, r.overtaken)
+	if r.stale > 0 {
+		t.Errorf("%s: the fenced resource took %d stale writes", name, r.stale)
+	}
+	if r.overtaken < overtaken {
+		t.Errorf("%s: only %d writes were overtaken: the test proves nothing", name, r.overtaken)
+	}
+}
+
 // A usurpation is a fail-over to a replica that lags: what was granted since
 // hold is not known to the server that over brings.
 type usurpation struct {
@@ -130,7 +143,6 @@ func failOver(t *testing.T, p *place, hotKey string, u usurpation, rounds int) {
 	const expires = time.Second
 	c := gather(t, hotKey, expires)
 	hot, slow := new(resource), new(resource)
-	slowKey := p.keyAt(p.server(hotKey), "slow")
 	var clients []*lockclient.Client
 	for process := range 3 {
 		client := open(t, p.URL(""), fmt.Sprint("client ", process))
@@ -139,26 +151,13 @@ func failOver(t *testing.T, p *place, hotKey string, u usurpation, rounds int) {
 			c.join(process, client, task{key: hotKey, section: time.Millisecond, write: hot.write})
 		}
 	}
-	lingers := openWith(t, lockclient.Config{Backend: p.URL(""), Owner: "lingering", Linger: 20 * time.Second})
 	eventually(t, 10*time.Second, "the load runs", func() bool { return c.granted.Load() > 100 })
 	var killed, promoted []int64
 	var rates []float64
 	for round := range rounds {
 		rates = append(rates, c.pulse(500*time.Millisecond))
-		if err := u.hold(); err != nil {
-			t.Fatal(err)
-		}
-		one, two := clients[round%3], clients[(round+1)%3]
-		left := acquire(t, lingers, p.keyAt(p.server(hotKey), "lingers"))
-		release(t, left)
-		usurped(t, one, two, slowKey, slow, func() {
-			killed = append(killed, stamp())
-			if err := u.over(); err != nil {
-				t.Fatal(err)
-			}
-			promoted = append(promoted, stamp())
-		})
-		wantNotTakenUp(t, lingers, two, left)
+		at, healed := u.strike(t, p, hotKey, clients[round%3], clients[(round+1)%3], slow)
+		killed, promoted = append(killed, at), append(promoted, healed)
 		c.awaitPulse(rates[round])
 		if err := u.rejoin(); err != nil {
 			t.Fatal(err)
@@ -177,17 +176,32 @@ func failOver(t *testing.T, p *place, hotKey string, u usurpation, rounds int) {
 		t.Logf("round %d: promoted after %v; who asked meanwhile waited: %s", i, time.Duration(promoted[i]-killed[i]), summary(waits(list, killed[i], promoted[i])))
 		c.wantBack(list, rates[i], promoted[i])
 	}
-	for name, r := range map[string]*resource{"hot": hot, "slow": slow} {
-		t.Logf("%s: %d writes; refused for their fence %d, overtaken without one %d", name, r.accepted, r.refused, r.overtaken)
-		if r.stale > 0 {
-			t.Errorf("%s: the fenced resource took %d stale writes", name, r.stale)
-		}
-	}
-	if slow.overtaken < rounds {
-		t.Errorf("%d fail-overs overtook %d writes: the test proves nothing", rounds, slow.overtaken)
-	}
+	hot.wantUnharmed(t, "hot", 0)
+	slow.wantUnharmed(t, "slow", rounds)
 	t.Logf("%d holds; releases: %v", len(list), c.unclean)
 	c.wantNothingStuck(open(t, p.URL(""), "late"))
+}
+
+// strike has the master of a key replaced, while one client holds another key of
+// it that two waits for, and a lease of a third lingers.
+func (u usurpation) strike(t *testing.T, p *place, key string, one, two *lockclient.Client, r *resource) (killed, promoted int64) {
+	t.Helper()
+	lingers := openWith(t, lockclient.Config{Backend: p.URL(""), Owner: "lingering", Linger: 20 * time.Second})
+	if err := u.hold(); err != nil {
+		t.Fatal(err)
+	}
+	master := p.server(key)
+	left := acquire(t, lingers, p.keyAt(master, "lingers"))
+	release(t, left)
+	usurped(t, one, two, p.keyAt(master, "slow"), r, func() {
+		killed = stamp()
+		if err := u.over(); err != nil {
+			t.Fatal(err)
+		}
+		promoted = stamp()
+	})
+	wantNotTakenUp(t, lingers, two, left)
+	return killed, promoted
 }
 
 // usurped is a hold that is lost with the server that granted it: another gets

@@ -145,9 +145,9 @@ func deafClient(t *testing.T, p *place) {
 	clients = append(clients, p.through(w.door, owner, 0))
 	length, share := 1500*time.Millisecond, 2.0
 	if p.form != oneServer {
-		// Three heartbeats are enough for what differs; in so short a time the deaf
+		// Two heartbeats are enough for what differs; in so short a time the deaf
 		// one's polls weigh more.
-		length, share = 900*time.Millisecond, 4
+		length, share = 700*time.Millisecond, 4
 	}
 	counts, pauses := contend(t, clients, key, length)
 	before := counts[0] + counts[1] + counts[2]

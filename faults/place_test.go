@@ -5,7 +5,6 @@ package faults
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -210,28 +209,14 @@ func (p *place) clear(master *goredis.Client) {
 }
 
 // URL is the place as callers name it. Parameters may follow, as in a=b&c=d.
-func (p *place) URL(params string) string { return with(p.url, params) }
-
-func with(url, params string) string {
+func (p *place) URL(params string) string {
 	switch {
 	case params == "":
-		return url
-	case strings.Contains(url, "?"):
-		return url + "&" + params
+		return p.url
+	case strings.Contains(p.url, "?"):
+		return p.url + "&" + params
 	}
-	return url + "?" + params
-}
-
-// at is the URL of a place of this kind whose only known server is at addr.
-func (p *place) at(addr string) string {
-	u, err := url.Parse(p.url)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	query := u.Query()
-	query.Del("addr")
-	u.Host, u.RawQuery = addr, query.Encode()
-	return u.String()
+	return p.url + "?" + params
 }
 
 // leave stops all servers that a client asks first; back starts them again, and

@@ -21,21 +21,46 @@ import (
 const openLimit = 2*time.Second + jitter
 
 func TestNoServerAtOpen(t *testing.T) {
-	everywhere(t, noServerAtOpen)
-}
-
-func noServerAtOpen(t *testing.T, p *place) {
 	// A listener that never answers is what a dead host behind a live router looks like.
-	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer deaf.Close() //nolint:errcheck // it has done its work
+	defer silent.Close() //nolint:errcheck // it has done its work
 	closed := closedAddr(t)
-	var opening sync.WaitGroup // these take all the time they may, so the rest goes on beside them
-	opening.Go(func() { p.wantNotOpened("silent", p.at(deaf.Addr().String())) })
-	opening.Go(func() { p.wantNotOpened("refused", p.at(closed)) })
+	var opening sync.WaitGroup // side by side: most of them take all the time they may
 	defer opening.Wait()
+	for _, url := range []string{
+		// Whatever the driver is told to wait for: Open has its own limit. By Sentinel
+		// no URL may say more.
+		"redis://%s?dial_timeout=30s&read_timeout=30s",
+		"redis+cluster://%s?dial_timeout=30s&read_timeout=30s",
+		"redis+sentinel://%s?dial_timeout=2s&read_timeout=2s&master_name=" + masterName,
+	} {
+		opening.Go(func() { wantNotOpened(t, fmt.Sprintf(url, silent.Addr())) })
+		opening.Go(func() { wantNotOpened(t, fmt.Sprintf(url, closed)) })
+	}
+}
+
+func wantNotOpened(t *testing.T, url string) {
+	start := time.Now()
+	c, err := lockclient.Open(lockclient.Config{Backend: url})
+	if !errors.Is(err, lockclient.ErrUnavailable) {
+		t.Errorf("%s: %v, want ErrUnavailable", url, err)
+	}
+	if took := time.Since(start); took > openLimit {
+		t.Errorf("%s: Open took %v", url, took)
+	}
+	if err == nil {
+		_ = c.Close()
+	}
+}
+
+func TestALazyOpenWaitsForItsServers(t *testing.T) {
+	everywhere(t, lazyOpen)
+}
+
+func lazyOpen(t *testing.T, p *place) {
 	back := p.leave()
 	start := time.Now()
 	lazy, key := open(t, p.URL("lazy=true"), "lazy"), p.key("k")
@@ -68,25 +93,6 @@ func closedAddr(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprint("127.0.0.1:", name.(*unix.SockaddrInet4).Port)
-}
-
-func (p *place) wantNotOpened(name, url string) {
-	// Whatever the driver is told to wait for: Open has its own limit.
-	patience := "read_timeout=30s&dial_timeout=30s"
-	if p.form == sentinels {
-		patience = "read_timeout=2s&dial_timeout=2s" // no URL may say more
-	}
-	start := time.Now()
-	c, err := lockclient.Open(lockclient.Config{Backend: with(url, patience)})
-	if !errors.Is(err, lockclient.ErrUnavailable) {
-		p.t.Errorf("%s: %v, want ErrUnavailable", name, err)
-	}
-	if took := time.Since(start); took > openLimit {
-		p.t.Errorf("%s: Open took %v", name, took)
-	}
-	if err == nil {
-		_ = c.Close()
-	}
 }
 
 // recovery is how long a place takes for a server that was started again: on a
