@@ -51,9 +51,8 @@ type tests struct{ *testing.M }
 
 func (m tests) Run() int {
 	code := m.M.Run()
-	for _, end := range shared {
-		end()
-	}
+	sharedCluster.end()
+	sharedSentinel.end()
 	return code
 }
 

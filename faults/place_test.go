@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -83,16 +82,40 @@ func insides(t *testing.T, nodes []*servers.Server) map[*servers.Server]*goredis
 	return clients
 }
 
-// shared are the ends of what tests have started for each other.
-var shared []func()
+// A lasting deployment is started by the first test that needs it, and serves all
+// of them until one fails: what that one has left behind nobody else should meet.
+type lasting[D interface{ Close() }] struct {
+	start   func() (D, error)
+	running bool
+	it      D
+}
 
-var sharedCluster = sync.OnceValues(func() (*servers.Cluster, error) {
-	c, err := servers.StartRedisCluster(servers.ClusterConfig{Masters: 3, Replicas: 1})
-	if err == nil {
-		shared = append(shared, c.Close)
+func (l *lasting[D]) get(t *testing.T) D {
+	t.Helper()
+	if !l.running {
+		it, err := l.start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.it, l.running = it, true
 	}
-	return c, err
-})
+	return l.it
+}
+
+func (l *lasting[D]) end() {
+	if l.running {
+		l.it.Close()
+		l.running = false
+	}
+}
+
+var sharedCluster = lasting[*servers.Cluster]{start: func() (*servers.Cluster, error) {
+	return servers.StartRedisCluster(servers.ClusterConfig{Masters: 3, Replicas: 1})
+}}
+
+var sharedSentinel = lasting[*servers.Sentinel]{start: func() (*servers.Sentinel, error) {
+	return servers.StartRedisSentinel(servers.SentinelConfig{})
+}}
 
 // onACluster is three masters with a replica each.
 func onACluster(t *testing.T) *place {
@@ -103,27 +126,16 @@ func onACluster(t *testing.T) *place {
 
 func onThisCluster(t *testing.T) (*place, *servers.Cluster) {
 	t.Helper()
-	c, err := sharedCluster()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := sharedCluster.get(t)
 	p := &place{
 		t: t, form: aCluster, url: c.URL(), addrs: c.Addrs(), nodes: c.Nodes, doors: c.Nodes,
 		master:  func(key string) (*servers.Server, error) { return c.Master(slotOf(key)) },
 		settled: func(key string) (*servers.Server, error) { return c.AwaitMaster(slotOf(key)) },
 		whole:   c.AwaitWhole,
 	}
-	p.share()
+	p.share(sharedCluster.end)
 	return p, c
 }
-
-var sharedSentinel = sync.OnceValues(func() (*servers.Sentinel, error) {
-	s, err := servers.StartRedisSentinel(servers.SentinelConfig{})
-	if err == nil {
-		shared = append(shared, s.Close)
-	}
-	return s, err
-})
 
 // masterName is what the Sentinels call their master.
 const masterName = "mymaster"
@@ -137,10 +149,7 @@ func bySentinels(t *testing.T) *place {
 
 func byTheseSentinels(t *testing.T) (*place, *servers.Sentinel) {
 	t.Helper()
-	s, err := sharedSentinel()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := sharedSentinel.get(t)
 	addrs := s.Addrs()
 	for _, node := range s.Nodes {
 		addrs = append(addrs, node.Addr)
@@ -151,7 +160,7 @@ func byTheseSentinels(t *testing.T) (*place, *servers.Sentinel) {
 		settled: func(string) (*servers.Server, error) { return s.AwaitMaster(nil) },
 		whole:   s.AwaitWhole,
 	}
-	p.share()
+	p.share(sharedSentinel.end)
 	return p, s
 }
 
@@ -159,13 +168,21 @@ func byTheseSentinels(t *testing.T) (*place, *servers.Sentinel) {
 func slotOf(key string) int { return scripts.Slot("pylock:" + key) }
 
 // share prepares a place for one test more, and checks at its end what the test
-// has left there and in this process.
-func (p *place) share() {
+// has left there and in this process. A place that a failed test leaves is ended.
+func (p *place) share(end func()) {
 	p.t.Helper()
 	before := goleak.IgnoreCurrent()
 	p.t.Cleanup(func() { wantNoGoroutines(p.t, before) })
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
+			end()
+		}
+	})
 	p.clients = insides(p.t, p.nodes)
 	p.t.Cleanup(func() {
+		if p.t.Failed() {
+			return // it may have left anything
+		}
 		if err := p.whole(); err != nil {
 			p.t.Error(err)
 			return
