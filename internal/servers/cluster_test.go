@@ -191,11 +191,16 @@ func TestASlotMovesWithItsKeys(t *testing.T) {
 }
 
 func TestSteadyPortsAreFreeWithTheirBus(t *testing.T) {
-	for range 100 {
+	given := make(map[string]bool)
+	for range 300 { // more than this process's part has
 		addr, err := steadyAddr(busOffset)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if given[addr] {
+			t.Errorf("%s is given twice: the first may be that of a server that is down", addr)
+		}
+		given[addr] = true
 		_, text, err := net.SplitHostPort(addr)
 		if err != nil {
 			t.Fatal(err)
