@@ -9,14 +9,19 @@ type Info struct {
 	Key       string
 	Held      bool // by a caller in this process
 	Leased    bool // by this process, held or lingering
+	Revoked   bool // what is leased was revoked
 	Fence     uint64
 	HeldFor   time.Duration
 	ExpiresIn time.Duration
 	Waiters   int
+	Place     int // of this process among those that wait at the backend; 0: it doesn't, or unknown
 }
 
 func (a *keyActor) info(now instant) Info {
-	i := Info{Key: a.entry.key, Waiters: a.queue.len, Leased: a.lease.own}
+	i := Info{Key: a.entry.key, Waiters: a.queue.len, Leased: a.lease.own, Revoked: a.lease.revoked}
+	if !a.lease.own && a.queue.len > 0 {
+		i.Place = a.heldBy.place
+	}
 	if h := a.holders.first; h != nil {
 		i.Held, i.Fence = true, h.fence
 		i.HeldFor, i.ExpiresIn = now.sub(h.granted), max(h.deadline.sub(now), 0)

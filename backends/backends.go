@@ -117,6 +117,7 @@ type Backend interface {
 	//
 	//	nil             renewed: Base, TTL, Contended are set
 	//	ErrNotHeld      the lease is gone, or another's
+	//	ErrRevoked      it is still the caller's, and was not renewed: see Revoker
 	//	any other error it may or may not have run
 	Renew(ctx context.Context, a Attempt, ttl time.Duration, known uint64) (Reply, error)
 
@@ -186,6 +187,9 @@ const (
 	// with an older state. No hold is granted under a lease from before until a
 	// renewal, sent after this wake, has proved it.
 	Doubted
+	// Revoking: a lease that this session holds may have been revoked: a renewal
+	// will tell.
+	Revoking
 )
 
 // An Inspector is a backend that can tell who holds a key.
@@ -197,6 +201,7 @@ type Inspector interface {
 type Info struct {
 	Held      bool
 	Foreign   bool           // the holder is another library's client
+	Revoked   bool           // its lease was revoked, and it has not released it yet
 	Holder    *string        // its label
 	Base      *uint64        // the base of its newest fence
 	HeldFor   *time.Duration // since its lease was granted

@@ -21,7 +21,10 @@ type Info struct {
 	// a hold of another process may not have reached yet
 	HeldFor   *time.Duration // since the hold, or another process's lease, was granted
 	ExpiresIn *time.Duration // unless renewed
+	Revoked   bool           // somebody revoked it, and its holder has not released it yet
+	Foreign   bool           // the holder is another library's client
 	Waiters   int            // callers waiting in this process
+	Place     *int           // this process's place among those that wait, from 1, where it waits
 	Processes *int           // processes waiting, where the backend keeps a queue
 }
 
@@ -35,9 +38,13 @@ func (i Info) MarshalJSON() ([]byte, error) {
 		Fence     string   `json:"fence,omitempty"`
 		HeldFor   *float64 `json:"held_for_seconds,omitempty"`
 		ExpiresIn *float64 `json:"expires_in_seconds,omitempty"`
+		Revoked   bool     `json:"revoked,omitempty"`
+		Foreign   bool     `json:"foreign,omitempty"`
 		Waiters   int      `json:"waiters"`
+		Place     *int     `json:"place,omitempty"`
 		Processes *int     `json:"waiting_processes,omitempty"`
-	}{Key: i.Key, Held: i.Held, Holder: i.Holder, Waiters: i.Waiters, Processes: i.Processes}
+	}{Key: i.Key, Held: i.Held, Holder: i.Holder, Revoked: i.Revoked, Foreign: i.Foreign,
+		Waiters: i.Waiters, Place: i.Place, Processes: i.Processes}
 	if i.Fence != nil {
 		out.Fence = strconv.FormatUint(*i.Fence, 10)
 	}
@@ -63,6 +70,11 @@ func (c *Client) Inspect(ctx context.Context, key string) (Info, error) {
 	if c.coordinator.Closed() {
 		return Info{}, ErrClosed
 	}
+	return c.inspect(ctx, key)
+}
+
+// inspect takes any key, also one that another library made longer than ours are.
+func (c *Client) inspect(ctx context.Context, key string) (Info, error) {
 	local, _ := c.coordinator.Lookup(key)
 	local.Key = key
 	info := c.local(local)
@@ -74,21 +86,24 @@ func (c *Client) Inspect(ctx context.Context, key string) (Info, error) {
 	if err != nil {
 		return info, err
 	}
-	info.Processes = remote.Waiting
+	info.Processes, info.Revoked = remote.Waiting, info.Revoked || remote.Revoked
 	if local.Held {
 		return info, nil // of our own hold we know more than the backend
 	}
-	info.Held, info.Holder = remote.Held, remote.Holder
+	info.Held, info.Holder, info.Foreign = remote.Held, remote.Holder, remote.Foreign
 	info.HeldFor, info.ExpiresIn = remote.HeldFor, remote.ExpiresIn
 	if remote.Base != nil {
-		fence := *remote.Base << 10
+		fence := *remote.Base << fenceBits
 		info.Fence = &fence
 	}
 	return info, nil
 }
 
 func (c *Client) local(i actors.Info) Info {
-	info := Info{Key: i.Key, Held: i.Held, Waiters: i.Waiters}
+	info := Info{Key: i.Key, Held: i.Held, Revoked: i.Revoked, Waiters: i.Waiters}
+	if i.Place > 0 {
+		info.Place = &i.Place
+	}
 	if i.Held {
 		owner := c.cfg.Owner // a copy: what is handed out may be written to
 		info.Holder, info.Fence = &owner, &i.Fence

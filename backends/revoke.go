@@ -1,0 +1,85 @@
+package backends
+
+import (
+	"context"
+	"errors"
+)
+
+// A Revoker is a backend whose leases somebody can end who does not hold them.
+//
+// A revoked lease is still its holder's: nobody else gets the key before the
+// holder has stopped and released it, or the lease's time is over. It is never
+// made longer, so that this is at most what it has left.
+type Revoker interface {
+	// Revoke marks the lease of key, a full key, as revoked, tells its holder where
+	// there is a way to, and returns what it found. It may be repeated: the same
+	// lease is then Marked again.
+	//
+	// From then on Renew answers the lease's holder with ErrRevoked, and Release
+	// works as ever. The mark is of that one lease: a later one knows nothing of it.
+	Revoke(ctx context.Context, key string, r Revocation) (Revoked, error)
+}
+
+// A Revocation says which lease is meant, and how it ends.
+type Revocation struct {
+	// Base, if not 0, is a fence base: the lease is revoked only if that was minted
+	// by it, and not by an earlier one.
+	Base uint64
+	// Now deletes the lease at once, whoever has it: a foreign or silent holder's.
+	// It goes to the next that waits as in a release; its holder learns of it as of
+	// any other loss.
+	Now bool
+}
+
+// Revoked is what a Revoke found and did.
+type Revoked uint8
+
+const (
+	// NobodyHolds: the key is free, or was just given to a waiter that has not
+	// come for it. Nothing was changed.
+	NobodyHolds Revoked = iota
+	// Superseded: the lease that is there did not mint Revocation.Base. Nothing
+	// was changed.
+	Superseded
+	// Foreign: another library's client has the key, and there is no telling it.
+	// Nothing was changed: its key ends by its ttl, if it has one.
+	Foreign
+	// Marked: the lease is revoked, and its holder will learn of it.
+	Marked
+	// Deleted: the lease is gone, or another's by now.
+	Deleted
+)
+
+// String names what was found as messages do.
+func (r Revoked) String() string {
+	switch r {
+	case NobodyHolds:
+		return "nobody holds it"
+	case Superseded:
+		return "another holder has it by now"
+	case Foreign:
+		return "held by another library's client"
+	case Marked:
+		return "revoked"
+	case Deleted:
+		return "deleted"
+	}
+	return "unknown"
+}
+
+// ErrRevoked is what Renew says of a lease that was revoked: it was not renewed,
+// and is the caller's until it is released or over. A key actor tells the holder,
+// who stops and releases.
+var ErrRevoked = errors.New("turnstile: revoked")
+
+// IsRevoked reports whether a renewal found its lease revoked.
+func IsRevoked(err error) bool { return errors.Is(err, ErrRevoked) }
+
+// A Lister is a backend that can tell which keys are held.
+type Lister interface {
+	// List returns the full keys that begin with prefix and are held, by anybody,
+	// sorted. It is no snapshot: keys come and go while it looks. With an empty
+	// prefix, a backend that shares its place with other data lists only what is
+	// certainly a lock of ours.
+	List(ctx context.Context, prefix string) ([]string, error)
+}
