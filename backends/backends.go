@@ -77,7 +77,8 @@ type Reply struct {
 	// Base is the fence's base (µs, below 2^53) when Granted: greater than every
 	// base this key had before, also across processes and restarts.
 	Base uint64
-	// TTL is the lease as set, when Granted: never shorter than asked for.
+	// TTL is the lease as set, when Granted: never shorter than asked for, unless it
+	// is what a revoked lease has left, whose acquire was repeated.
 	TTL time.Duration
 	// Contended says that another process waits for the key, as far as the
 	// backend knows; the lease should go to it soon.

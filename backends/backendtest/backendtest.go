@@ -4,6 +4,8 @@
 // suite asserts the inverse: a backend that does not exclude must let two hold
 // a key at once, one that sends no wakes must not offer Subscribe. Nothing is
 // skipped silently, so a capability that is claimed or denied by mistake fails.
+// Revoking and listing are declared by the interface alone: a backend that has
+// it has to do all of it.
 //
 // Each check is a function that returns an error, and not a test of its own.
 // That way the suite can be tested as well: a backend that is broken on
@@ -31,19 +33,19 @@ const checkLimit = 2 * time.Minute
 // The checks run in parallel, in a group that has ended when Run returns.
 func Run(t *testing.T, open func(t *testing.T) backends.Backend) {
 	t.Helper()
-	caps := describe(t, open)
-	t.Logf("backend %+v", caps)
+	can := describe(t, open)
+	t.Logf("backend %+v", can)
 	t.Run("suite", func(t *testing.T) {
 		for _, c := range checks() {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				run, note := c.variant(caps)
+				run, note := c.variant(can)
 				if note != "" {
 					t.Log(note)
 				}
 				ctx, stop := context.WithTimeout(t.Context(), checkLimit)
 				defer stop()
-				if err := exercise(ctx, caps, run, func() backends.Backend { return open(t) }); err != nil {
+				if err := exercise(ctx, can.Capabilities, run, func() backends.Backend { return open(t) }); err != nil {
 					t.Fatal(err)
 				}
 			})
@@ -51,31 +53,44 @@ func Run(t *testing.T, open func(t *testing.T) backends.Backend) {
 	})
 }
 
-func describe(t *testing.T, open func(t *testing.T) backends.Backend) backends.Capabilities {
+// An offer is what a backend can do: what it declares, and the interfaces that
+// it has.
+type offer struct {
+	backends.Capabilities
+	Revokes, Lists bool
+}
+
+func offerOf(b backends.Backend) offer {
+	_, revokes := b.(backends.Revoker)
+	_, lists := b.(backends.Lister)
+	return offer{Capabilities: backends.Describe(b), Revokes: revokes, Lists: lists}
+}
+
+func describe(t *testing.T, open func(t *testing.T) backends.Backend) offer {
 	t.Helper()
 	b := open(t)
 	if err := b.Close(); err != nil {
 		t.Fatalf("closing an unused backend: %v", err)
 	}
-	return backends.Describe(b)
+	return offerOf(b)
 }
 
-// A check is one thing a backend must do, or, where it declares that it can't,
-// the inverse that must then be seen.
+// A check is one thing a backend must do, or, where it offers no such thing, the
+// inverse that must then be seen.
 type check struct {
 	name  string
 	run   func(*store) error
-	needs func(backends.Capabilities) bool // nil: every backend
+	needs func(offer) bool // nil: every backend
 	// inverse runs instead where needs says no. It is never nil when needs isn't.
 	inverse func(*store) error
 }
 
 // variant picks what to assert of a backend, and says so if it is the inverse.
-func (c check) variant(caps backends.Capabilities) (run func(*store) error, note string) {
-	if c.needs == nil || c.needs(caps) {
+func (c check) variant(can offer) (run func(*store) error, note string) {
+	if c.needs == nil || c.needs(can) {
 		return c.run, ""
 	}
-	return c.inverse, fmt.Sprintf("%s declares that it can't: the inverse is asserted", caps.Name)
+	return c.inverse, fmt.Sprintf("%s offers no such thing: the inverse is asserted", can.Name)
 }
 
 // exercise runs one check on a fresh set of sessions.
@@ -88,11 +103,13 @@ func exercise(ctx context.Context, caps backends.Capabilities, run func(*store) 
 	return err
 }
 
-func exclusive(c backends.Capabilities) bool { return c.Exclusive }
-func fair(c backends.Capabilities) bool      { return c.Exclusive && c.Fair }
-func wakes(c backends.Capabilities) bool     { return c.Wakes }
-func fences(c backends.Capabilities) bool    { return c.Fences }
-func inspects(c backends.Capabilities) bool  { return c.Inspects }
+func exclusive(o offer) bool { return o.Exclusive }
+func fair(o offer) bool      { return o.Exclusive && o.Fair }
+func wakes(o offer) bool     { return o.Wakes }
+func fences(o offer) bool    { return o.Fences }
+func inspects(o offer) bool  { return o.Inspects }
+func revokes(o offer) bool   { return o.Revokes }
+func lists(o offer) bool     { return o.Lists }
 
 // checks lists the whole suite, a file a group.
 func checks() []check {
@@ -100,6 +117,7 @@ func checks() []check {
 	for _, group := range [][]check{
 		exclusionChecks(), repeatChecks(), settleChecks(), fenceChecks(), expiryChecks(), renewChecks(), keyChecks(),
 		concurrencyChecks(), cancelChecks(), queueChecks(), wakeChecks(), inspectChecks(), closeChecks(),
+		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(),
 	} {
 		all = append(all, group...)
 	}

@@ -17,6 +17,8 @@ var (
 	_ backends.Canceler  = (*fake)(nil)
 	_ backends.Inspector = (*fake)(nil)
 	_ backends.Describer = (*fake)(nil)
+	_ backends.Revoker   = (*fake)(nil)
+	_ backends.Lister    = (*fake)(nil)
 )
 
 func TestASoundBackendPasses(t *testing.T) {
@@ -70,6 +72,30 @@ func TestABrokenBackendIsFoundOut(t *testing.T) {
 		{"close again fails", failsSecondClose, "closing again is nil"},
 		{"a repeated acquire is held", secondAcquireFails, "a repeated acquire finds its own lease"},
 		{"a repeated release is nil", releaseTwiceIsNil, "a repeated release is not held"},
+		{"revoked before its holder knows", revokesAtOnce, "a revoked lease goes to the next when it is released, and not before"},
+		{"a key revoked for good", revokesForGood, "a lease after a revoked one is not revoked"},
+		{"a revoked lease renewed", renewsRevoked, "a revoked lease is not renewed, and still its holder's"},
+		{"a revoked lease renewed, without wakes", renewsRevoked, "the holder of a revoked lease is told"},
+		{"a revoked lease renewed, on odd keys", renewsRevoked, "leases on odd keys are revoked apart"},
+		{"a revoked lease made longer", lengthensRevoked, "a revoked lease is never made longer"},
+		{"a revoked lease made longer by a repeat", repeatsRevoked, "a revoked lease is never made longer"},
+		{"a mark that is not shown", hidesRevoked, "a revoked lease is not renewed, and still its holder's"},
+		{"whatever base is given revokes", ignoresBase, "an earlier lease's base revokes nothing"},
+		{"whatever base is given deletes", ignoresBase, "a deletion by base spares other leases"},
+		{"only the newest base revokes", knowsNewestBase, "every base that the lease has minted revokes it"},
+		{"a free key revoked", marksAnything, "a key that nobody holds is not revoked"},
+		{"a free key revoked that is promised", marksAnything, "a lease that its waiter has not come for is nobody's"},
+		{"a mark that comes after the look", marksLate, "a base revokes no later lease, though they cross"},
+		{"a deleted lease kept", keepsDeleted, "a deleted lease goes to the next at once"},
+		{"a deleted lease kept from others", keepsDeleted, "a deleted lease leaves the key free"},
+		{"fences that repeat after a deletion", repeatsFences, "bases grow over deletions"},
+		{"revoke after close", worksAfterClose, "revoke and list fail after close"},
+		{"free keys listed", listsFree, "free keys are not listed"},
+		{"free keys listed with no prefix", listsFree, "an empty prefix lists every lock"},
+		{"keys listed in any order", listsUnsorted, "held keys are listed by their prefix, sorted"},
+		{"keys listed twice", listsTwice, "odd keys are listed as they are"},
+		{"a prefix taken for a pattern", listsByPattern, "a prefix is no pattern"},
+		{"the first of many keys listed", listsFirst, "many keys are listed, each once"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +134,7 @@ func TestWhatIsDeniedIsAssertedToo(t *testing.T) {
 		if !denied {
 			continue
 		}
-		run, note := c.variant(backends.Capabilities{Name: "fake"})
+		run, note := c.variant(offer{Capabilities: backends.Capabilities{Name: "fake"}})
 		if note == "" {
 			t.Errorf("%q runs as if the capability were declared", c.name)
 		}

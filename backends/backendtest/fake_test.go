@@ -41,6 +41,22 @@ const (
 	failsSecondClose
 	secondAcquireFails
 	releaseTwiceIsNil
+	revokesAtOnce
+	revokesForGood
+	renewsRevoked
+	lengthensRevoked
+	repeatsRevoked
+	hidesRevoked
+	ignoresBase
+	knowsNewestBase
+	marksAnything
+	marksLate
+	keepsDeleted
+	listsFree
+	listsUnsorted
+	listsTwice
+	listsByPattern
+	listsFirst
 )
 
 // A shelf is the store that fakes share: one mutex, a record a key.
@@ -59,6 +75,8 @@ type record struct {
 	since   time.Time
 	ends    time.Time
 	base    uint64
+	first   uint64 // the base of the lease's grant
+	revoked bool
 	waiting []waiter
 }
 
@@ -193,15 +211,21 @@ func (f *fake) grant(rec *record, r backends.Request) backends.Reply {
 	if f.fault == expiresEarly {
 		ends = ends.Add(-ttl / 4)
 	}
-	if rec.holder != r.Token || ends.After(rec.ends) {
+	fresh := rec.holder != r.Token
+	switch {
+	case !fresh && rec.revoked && f.fault != repeatsRevoked:
+		ttl = time.Until(rec.ends)
+	case fresh || ends.After(rec.ends):
 		rec.ends = ends
-	}
-	if rec.holder != r.Token {
-		rec.since = time.Now()
 	}
 	rec.holder, rec.label = r.Token, r.Label
 	rec.leave(r.Token)
-	return backends.Reply{Outcome: backends.Granted, Base: f.mint(rec), TTL: ttl, Contended: len(rec.waiting) > 0}
+	base := f.mint(rec)
+	if fresh {
+		rec.since, rec.first = time.Now(), base
+		rec.revoked = rec.revoked && f.fault == revokesForGood
+	}
+	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: ttl, Contended: len(rec.waiting) > 0}
 }
 
 func (f *fake) mint(rec *record) uint64 {
@@ -221,6 +245,12 @@ func (f *fake) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration,
 		return backends.Reply{}, backends.ErrNotHeld
 	}
 	ends := time.Now().Add(ttl)
+	if rec.revoked && f.fault != renewsRevoked {
+		if f.fault == lengthensRevoked {
+			rec.ends = ends
+		}
+		return backends.Reply{}, backends.ErrRevoked
+	}
 	shorter := (known == rec.base && f.fault != neverShortens) || f.fault == shortensOnStale
 	if shorter || ends.After(rec.ends) {
 		rec.ends = ends
@@ -283,6 +313,7 @@ func (f *fake) Inspect(ctx context.Context, key string) (backends.Info, error) {
 		if f.fault == tellsToken {
 			label = rec.holder.Wire()
 		}
+		info.Revoked = rec.revoked && f.fault != hidesRevoked
 		info.Holder, info.Base, info.HeldFor, info.ExpiresIn = &label, &base, &since, &ends
 	}
 	return info, nil

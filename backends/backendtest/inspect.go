@@ -18,7 +18,7 @@ func inspectChecks() []check {
 	}
 }
 
-func inspectsQueue(c backends.Capabilities) bool { return c.Inspects && fair(c) }
+func inspectsQueue(o offer) bool { return o.Inspects && fair(o) }
 
 // noInspector: an interface that is there will be found by assertion, whatever
 // the capabilities say.
@@ -112,7 +112,7 @@ func inspectHeld(st *store) error {
 // told is everything that an Info shows, its pointers followed.
 func told(info backends.Info) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "held %t foreign %t", info.Held, info.Foreign)
+	fmt.Fprintf(&b, "held %t foreign %t revoked %t", info.Held, info.Foreign, info.Revoked)
 	if info.Holder != nil {
 		fmt.Fprintf(&b, " holder %q", *info.Holder)
 	}
