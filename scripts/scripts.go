@@ -36,6 +36,8 @@ var (
 	cancel string
 	//go:embed mutex/inspect.lua
 	inspect string
+	//go:embed mutex/revoke.lua
+	revoke string
 )
 
 // The verbs of the mutex.
@@ -45,11 +47,12 @@ var (
 	Release = script("release", release)
 	Cancel  = script("cancel", cancel)
 	Inspect = script("inspect", inspect)
+	Revoke  = script("revoke", revoke)
 )
 
 // Mutex lists the verbs of the mutex.
 func Mutex() []*Script {
-	return []*Script{Acquire, Renew, Release, Cancel, Inspect}
+	return []*Script{Acquire, Renew, Release, Cancel, Inspect, Revoke}
 }
 
 func script(name, body string) *Script {

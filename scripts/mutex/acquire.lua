@@ -8,7 +8,8 @@
 --   push   '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
 --          message, session, message, …}, which the caller publishes (see tell in shared.lua)
 -- Reply:
---   {1, base, ttl, contended}              granted: the fence base in µs as a string; ms; 1 if others wait
+--   {1, base, ttl, contended}              granted: the fence base in µs as a string; ms, as asked for, but of a
+--                                          revoked lease no more than it has left; 1 if others wait
 --   {0, label, held, free, place, foreign} held by another: its label, '' if unknown; ms it has had the lock,
 --                                          -1 if unknown; ms until it ends, -1 if never, 0 if the lock is free
 --                                          and whose turn it is will show at the next call; our place in the queue, 0 if not queued; 1 if the
@@ -16,8 +17,8 @@
 --   {-1}                                   the attempt was settled before: nothing was done
 --
 -- Safe to run twice: a repeated attempt finds its own token under the lock and says so again (the ttl is
--- only ever lengthened), or its own place in the queue. A copy that is delivered after the attempt was
--- released or cancelled finds it settled.
+-- only ever lengthened, unless the lease is revoked), or its own place in the queue. A copy that is delivered
+-- after the attempt was released or cancelled finds it settled.
 
 local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local token, ttl, label, wait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '0'
@@ -26,14 +27,15 @@ local unsent = ARGV[5] == '0' and {} or nil
 local member = string.sub(token, #STAMP + 1)
 local session, attempt = string.sub(member, 1, 20), string.sub(member, 21)
 
-local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. session, 'label', 'at')
-local last, queued, settled, owner, at = c[1], c[2], c[3], c[4], c[5]
+local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. session, 'label', 'first')
+local last, queued, settled, owner, first = c[1], c[2], c[3], c[4], c[5]
 if settled and string.sub(settled, 1, 12) >= attempt then return {-1, unsent} end
 
 local us = micros()
 local granted, holder = false, nil
 local lasts = ttl -- ms that the lock has after this call, if it is ours
 local free -- ms, where it is known without asking
+local again = false -- the lease is ours since an earlier call
 
 if not queued then
   -- The thin path: nobody waits, so a free lock is ours.
@@ -54,17 +56,26 @@ if not granted then
     holder = false
   end
   if holder == token then
-    lasts = math.max(ttl, redis.call('PTTL', lock)) -- renewed meanwhile: the companion lasts with it
-    if lasts == ttl then redis.call('PEXPIRE', lock, ARGV[2]) end
+    local left = redis.call('PTTL', lock)
+    again = first and string.sub(first, 1, 1) ~= '-'
+    if again and redis.call('HGET', companion, 'revoked') == first then
+      -- Whoever repeats this does not know that it has the lease, or this copy is late and it does. So it is
+      -- neither lengthened nor ended: the first renewal tells.
+      ttl = math.max(1, left)
+      lasts = ttl
+    else
+      lasts = math.max(ttl, left) -- renewed meanwhile: the companion lasts with it
+      if lasts == ttl then redis.call('PEXPIRE', lock, ARGV[2]) end
+    end
     granted = true
   elseif not holder then
-    local first, more, polls = nil, false, nil
-    if queued then first, more, polls = head(queue, alive, us) end
-    if first and first ~= member and (silent or polls ~= 'early') then
+    local front, more, polls = nil, false, nil
+    if queued then front, more, polls = head(queue, alive, us) end
+    if front and front ~= member and (silent or polls ~= 'early') then
       -- A free lock goes to the head of the queue, whoever calls.
-      free = give(lock, companion, queue, alive, first, polls, last, us, unsent)
-      last, owner, at = redis.call('HGET', companion, 'last'), '', digits(math.floor(us / 1000))
-      holder = STAMP .. first
+      free = give(lock, companion, queue, alive, front, polls, last, us, unsent)
+      last, owner, first = redis.call('HGET', companion, 'last'), '', digits(us)
+      holder = STAMP .. front
     elseif more then
       free = 0
     else
@@ -76,20 +87,21 @@ end
 
 if granted then
   local base, contended = mint(last, us), 0
+  local minted = digits(base)
+  if not again then first = minted end
   if queued then
     redis.call('ZREM', queue, member)
     redis.call('ZREM', alive, member)
-    local first, more = head(queue, alive, us)
-    if first or more then contended = 1 else redis.call('HDEL', companion, 'queued') end
+    local front, more = head(queue, alive, us)
+    if front or more then contended = 1 else redis.call('HDEL', companion, 'queued') end
   end
   if owner == label then
-    redis.call('HSET', companion, 'last', digits(base), 'lease', member, 'at', digits(math.floor(us / 1000)))
+    redis.call('HSET', companion, 'last', minted, 'lease', member, 'first', first)
   else
-    redis.call('HSET', companion, 'v', '1', 'last', digits(base), 'lease', member,
-      'at', digits(math.floor(us / 1000)), 'label', label)
+    redis.call('HSET', companion, 'v', '1', 'last', minted, 'lease', member, 'first', first, 'label', label)
   end
   redis.call('PEXPIRE', companion, keep(lasts, base, us))
-  return {1, digits(base), ttl, contended, unsent}
+  return {1, minted, ttl, contended, unsent}
 end
 
 local ours = holder and #holder == #token and string.sub(holder, 1, #STAMP) == STAMP
@@ -115,5 +127,5 @@ if wait then
 end
 if not ours then return {0, '', -1, free, place, (holder and 1 or 0), unsent} end
 local held = -1
-if at then held = math.max(0, math.floor(us / 1000) - tonumber(at)) end
+if first then held = since(first, us) end
 return {0, owner or '', held, free, place, 0, unsent}

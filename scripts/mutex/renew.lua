@@ -7,11 +7,12 @@
 -- Reply:
 --   {1, base, ttl, contended}  renewed: the new base in µs as a string; the ttl as set, ms; 1 if others wait
 --   {0}                        not held: the lock is gone, or another's, and was not touched
+--   {2}                        revoked: the lease is still the caller's, for what it has left
 --
 -- Where a pylock's losing GETSET has overwritten the token, it is put back (see stray in shared.lua).
 --
 -- Safe to run twice: only a caller that knows the last base may shorten the lease; every other call,
--- a late copy of this one too, can only lengthen it.
+-- a late copy of this one too, can only lengthen it; and none does either once it is revoked.
 
 local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local token, ttl, known = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -29,8 +30,9 @@ if holder ~= token then
   redis.call('SET', lock, token, 'PX', digits(left))
 end
 
-local c = redis.call('HMGET', companion, 'last', 'queued')
-local last, queued = c[1], c[2]
+local c = redis.call('HMGET', companion, 'last', 'queued', 'revoked', 'first')
+local last, queued, revoked = c[1], c[2], c[3]
+if revoked and revoked == (c[4] or member) then return {2} end
 if last ~= known then ttl = math.max(ttl, redis.call('PTTL', lock)) end
 redis.call('PEXPIRE', lock, digits(ttl))
 

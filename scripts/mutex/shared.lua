@@ -5,8 +5,12 @@
 -- The companion hash holds
 --   v               the format's version, 1
 --   last            the newest fence base, µs
---   lease, at       the attempt that has (or had last) the lease; since when, ms
+--   lease           the attempt that has (or had last) the lease
 --                   its end is told by the companion's own ttl, less KEEP: see stray
+--   first           the base minted at that lease's grant, µs, which is also since when it is held: a base
+--                   from first to last is the lease's own. Negative while it is given to a waiter that has
+--                   not confirmed it
+--   revoked         the first of the lease that was revoked; of one whose first is not known, the attempt
 --   label           that holder's label
 --   queued          present while the queue may have members
 --   settled:SESSION the session's highest settled attempt (12 digits) and when (10 digits, s)
@@ -53,6 +57,11 @@ local function mint(last, us)
   local base = us
   if last and tonumber(last) >= base then base = tonumber(last) + 1 end
   return base
+end
+
+-- How long a lease has been held, ms, by its first.
+local function since(first, us)
+  return math.max(0, math.floor((us - math.abs(tonumber(first))) / 1000))
 end
 
 -- How long the companion has to stay: KEEP beyond the lease, or beyond the time that last names, if that is later.
@@ -139,7 +148,7 @@ local function give(lock, companion, queue, alive, member, polls, last, us, unse
   redis.call('ZREM', alive, member)
   redis.call('SET', lock, STAMP .. member, 'PX', digits(ms))
   redis.call('HSET', companion, 'v', '1', 'last', digits(base), 'lease', member,
-    'at', digits(math.floor(us / 1000)), 'label', '')
+    'first', digits(-base), 'label', '')
   redis.call('PEXPIRE', companion, keep(ms, base, us))
   tell(unsent, string.sub(member, 1, 20), 'g' .. lock) -- a poll-only session as well: it may just have begun to hear
   if polls then

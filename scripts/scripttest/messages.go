@@ -60,7 +60,7 @@ func (l *lock) take(s *scripts.Script, reply any) (rest any) {
 		session, ok1 := pair[0].(string)
 		message, ok2 := pair[1].(string)
 		kind, isOurs := strings.CutSuffix(message, l.keys[itself])
-		if !ok1 || !ok2 || len(session) != len(attempt(1, 1).Session()) || !isOurs || kind != "g" && kind != "w" {
+		if !ok1 || !ok2 || len(session) != len(attempt(1, 1).Session()) || !isOurs || !strings.Contains("gwr", kind) {
 			l.Fatalf("%s has %q for a message", s.Name, pair)
 		}
 		l.lines = append(l.lines, fmt.Sprintf("told %s %s", session, kind))
@@ -170,6 +170,50 @@ var messageCases = []struct {
 		l.overwritten(1)
 		l.heldBy(b, "host:1", 1)
 		holder.gets("w")
+	}},
+	{"the holder of a revoked lease hears of it, at every revoke", func(l *lock, open func(backends.Token) *inbox) {
+		a, b, base := attempt(1, 1), attempt(2, 1), ""
+		holder, waiter := open(a), open(b)
+		l.revoke("0", 0)
+		l.try(a, 5000, 1, mint(&base), 5000, 0)
+		l.revoke("1", 1)
+		holder.gets("")
+		l.revoke("0", 3)
+		l.revoke(base, 3)
+		holder.gets("rr")
+		l.heldBy(b, "host:1", 1)
+		holder.gets("w")
+		l.overwritten(1)
+		l.revoke("0", 3)
+		holder.gets("r")
+		l.end("0", 4)
+		holder.gets("r")
+		waiter.gets("g")
+		l.revoke("0", 0) // not confirmed
+		waiter.gets("")
+	}},
+	{"one that ends a lease which is then kept for a poller has three to tell", func(l *lock, open func(backends.Token) *inbox) {
+		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
+		holder, silent, next := open(a), open(b), open(c)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.poll(b, 5000, 0, "host:1", moments, ms(0, 5000), 1, 0)
+		l.heldBy(c, "host:1", 2)
+		holder.gets("ww")
+		l.aged(b)
+		l.end("0", 4)
+		holder.gets("r")
+		silent.gets("g")
+		next.gets("g")
+	}},
+	{"nobody hears of the end of another library's lock but who is given it", func(l *lock, open func(backends.Token) *inbox) {
+		a := attempt(1, 1)
+		waiter := open(a)
+		l.do("SET", l.keys[itself], uuid, "PX", "5000")
+		l.wait(a, 5000, 0, "", -1, ms(0, 5000), 1, 1)
+		l.revoke("0", 2)
+		waiter.gets("")
+		l.end("0", 4)
+		waiter.gets("g")
 	}},
 	{"one whom the reply already tells is not told again", func(l *lock, open func(backends.Token) *inbox) {
 		a, b := attempt(1, 1), attempt(2, 1)

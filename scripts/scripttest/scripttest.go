@@ -34,7 +34,7 @@ type Raw func(cmd ...string) (any, error)
 // two engines that agree return the same lines.
 func Run(t *testing.T, exec Exec, raw Raw) []string {
 	t.Helper()
-	groups := [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, overwrittenCases, keepCases}
+	groups := [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, overwrittenCases, revokeCases, keepCases}
 	var transcript []string
 	for _, push := range []string{pushed, handed} {
 		t.Run("push "+push, func(t *testing.T) {
@@ -151,9 +151,22 @@ func (l *lock) cancel(a backends.Token, fields ...any) {
 	l.call(scripts.Cancel, []string{a.Wire(), l.push}, fields)
 }
 
+// inspect is of a lease that is not revoked.
 func (l *lock) inspect(fields ...any) {
 	l.Helper()
-	l.call(scripts.Inspect, nil, fields)
+	l.call(scripts.Inspect, nil, append(fields, 0))
+}
+
+// revoke asks for the end of the lease that minted base, '0' for any, and ends
+// for it there and then; the reply has one number.
+func (l *lock) revoke(base string, found int) {
+	l.Helper()
+	l.call(scripts.Revoke, []string{base, "0", l.push}, []any{found})
+}
+
+func (l *lock) end(base string, found int) {
+	l.Helper()
+	l.call(scripts.Revoke, []string{base, "1", l.push}, []any{found})
 }
 
 func (l *lock) call(s *scripts.Script, args []string, fields []any) {
@@ -163,7 +176,7 @@ func (l *lock) call(s *scripts.Script, args []string, fields []any) {
 		l.Fatalf("%s: %v", s.Name, err)
 	}
 	rest := got
-	if l.push == handed && slices.Contains([]*scripts.Script{scripts.Acquire, scripts.Release, scripts.Cancel}, s) {
+	if l.push == handed && slices.Contains([]*scripts.Script{scripts.Acquire, scripts.Release, scripts.Cancel, scripts.Revoke}, s) {
 		rest = l.take(s, got)
 	}
 	line, err := compare(rest, fields)
