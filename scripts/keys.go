@@ -30,6 +30,18 @@ func companion(key string) string {
 	return "{" + tag + "}:turnstile:" + key
 }
 
+// Lock is the key whose companion has this name, if it is a companion's: the
+// queue of a key with braces has the name that another key's companion would
+// have, and is told from that by being no hash.
+func Lock(companion string) (key string, ok bool) {
+	tag, rest, _ := strings.Cut(companion, "}:turnstile")
+	key = strings.TrimPrefix(rest, ":")
+	if rest == "" {
+		key = strings.TrimPrefix(tag, "{")
+	}
+	return key, key != "" && Keys(key)[1] == companion
+}
+
 // hashTag is the part of a key that alone decides its slot: what stands
 // between the first { and the next }, if anything does.
 // Source: Redis Cluster specification, "Hash tags".

@@ -49,6 +49,30 @@ func randomKey(random *rand.Rand) string {
 	return string(b)
 }
 
+func TestALockIsFoundByItsCompanionsNameAlone(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	keys := []string{"a", "}:turnstile", "{}:turnstile", "{a}:turnstile", "{a}:turnstile:", "{a}:turnstile:queue", "a}:turnstile:{a}b", ":", "}"}
+	for range 1000 {
+		keys = append(keys, randomKey(random), randomKey(random)+"}:turnstile"+randomKey(random))
+	}
+	for _, key := range keys {
+		for i, name := range scripts.Keys(key) {
+			found, ok := scripts.Lock(name)
+			if i == 1 && (!ok || found != key) {
+				t.Fatalf("%q is the companion of %q, and not of %q (%v)", name, key, found, ok)
+			}
+			if ok && scripts.Keys(found)[1] != name || i > 1 && ok && !strings.ContainsAny(key, "{}") {
+				t.Fatalf("%q is taken for the companion of %q", name, found)
+			}
+		}
+	}
+	for _, name := range []string{"", "a", "turnstile", "{}:turnstile", "{a}:turnstil", "{a}:turnstile:a", "{b}:turnstile:{a}", "a}:turnstile"} {
+		if key, ok := scripts.Lock(name); ok {
+			t.Errorf("%q is taken for the companion of %q", name, key)
+		}
+	}
+}
+
 func TestTheFourKeysOfALockShareASlotAndNothingElse(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	owner := map[string]string{}

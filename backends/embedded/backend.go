@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -24,11 +25,13 @@ var (
 	_ backends.Waker     = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
+	_ backends.Revoker   = (*Backend)(nil)
+	_ backends.Lister    = (*Backend)(nil)
 )
 
 // verbs are the lock's scripts, compiled.
 type verbs struct {
-	acquire, renew, release, cancel, inspect *engine.Program
+	acquire, renew, release, cancel, inspect, revoke *engine.Program
 }
 
 // compiled compiles the scripts once a process, when the first backend opens.
@@ -46,6 +49,7 @@ var compiled = sync.OnceValue(func() *verbs {
 		release: compile(scripts.Release),
 		cancel:  compile(scripts.Cancel),
 		inspect: compile(scripts.Inspect),
+		revoke:  compile(scripts.Revoke),
 	}
 })
 
@@ -160,6 +164,37 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 		return backends.Info{}, err.cause
 	}
 	return inspected(reply)
+}
+
+// Revoke asks for the end of a key's lease, or ends it.
+func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
+	now := "0"
+	if r.Now {
+		now = "1"
+	}
+	reply, err := b.run(ctx, b.verbs.revoke, key, strconv.FormatUint(r.Base, 10), now, push)
+	if err != nil {
+		return backends.NobodyHolds, err.cause
+	}
+	return revoked(reply)
+}
+
+// List returns the keys that are held. A store has nothing but locks.
+func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
+	b.gate.RLock()
+	defer b.gate.RUnlock()
+	if b.closed {
+		return nil, backends.ErrClosed
+	}
+	var keys []string
+	for _, s := range b.store.shards {
+		if ctx.Err() != nil {
+			return nil, backends.Interrupted(ctx, backendName)
+		}
+		keys = s.list(keys, prefix)
+	}
+	slices.Sort(keys)
+	return keys, nil
 }
 
 // run runs a verb's script where the key lives, and delivers what it published.

@@ -101,6 +101,8 @@ func parseWake(payload string) (w backends.Wake, ok bool) {
 		w.Kind = backends.Given
 	case 'w':
 		w.Kind = backends.Wanted
+	case 'r':
+		w.Kind = backends.Revoking
 	default:
 		return w, false // of a version that knows more than this one
 	}

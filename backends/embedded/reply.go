@@ -113,6 +113,8 @@ func renewed(r keyspace.Reply) (backends.Reply, error) {
 		return granted(r)
 	case shaped(r, 1) && r.Array[0].Int == 0:
 		return backends.Reply{}, backends.ErrNotHeld
+	case shaped(r, 1) && r.Array[0].Int == 2:
+		return backends.Reply{}, backends.ErrRevoked
 	}
 	return backends.Reply{}, unexpected(r)
 }
@@ -128,15 +130,28 @@ func released(r keyspace.Reply) error {
 	return unexpected(r)
 }
 
+// found are the numbers of revoke.lua's reply.
+var found = [...]backends.Revoked{
+	backends.NobodyHolds, backends.Superseded, backends.Foreign, backends.Marked, backends.Deleted,
+}
+
+// revoked reads the reply of revoke.lua.
+func revoked(r keyspace.Reply) (backends.Revoked, error) {
+	if !shaped(r, 1) || r.Array[0].Int < 0 || int(r.Array[0].Int) >= len(found) {
+		return backends.NobodyHolds, unexpected(r)
+	}
+	return found[r.Array[0].Int], nil
+}
+
 // inspected reads the reply of inspect.lua: {state, label, held, ends, base,
-// waiting}.
+// waiting, revoked}.
 func inspected(r keyspace.Reply) (backends.Info, error) {
-	if !shaped(r, 6) {
+	if !shaped(r, 7) {
 		return backends.Info{}, unexpected(r)
 	}
 	a := r.Array
 	waiting := int(a[5].Int)
-	info := backends.Info{Held: a[0].Int != 0, Foreign: a[0].Int == 2, Waiting: &waiting}
+	info := backends.Info{Held: a[0].Int != 0, Foreign: a[0].Int == 2, Revoked: a[6].Int == 1, Waiting: &waiting}
 	if base, err := strconv.ParseUint(a[4].Str, 10, 64); err == nil {
 		info.Base = &base
 	}

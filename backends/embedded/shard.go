@@ -53,6 +53,17 @@ func (s *shard) run(p *engine.Program, keys, argv []string) (keyspace.Reply, []k
 	return reply, s.keys.Published(), err
 }
 
+// list adds the locks whose keys begin with prefix.
+func (s *shard) list(keys []string, prefix string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return keys
+	}
+	s.keys.Tick()
+	return s.keys.Strings(keys, prefix)
+}
+
 // armLocked sees to it that the timer fires soon after the next key expires.
 // A timer that fires a little late is left alone, since moving it costs more
 // than a look-up, and a lock's expiry moves with every call.

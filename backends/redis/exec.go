@@ -18,14 +18,8 @@ import (
 // more of it than this: either the script's reply, or a fault that says whether
 // it may have run. How requests travel together is the batcher's business.
 func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args ...string) (any, *fault) {
-	if b.closed.Load() {
-		return nil, &fault{outcome: backends.NotRun, err: errClosed}
-	}
-	if ctx.Err() != nil {
-		return nil, &fault{outcome: backends.NotRun, err: backends.Interrupted(ctx, name)}
-	}
-	if b.topology.refusal != nil {
-		return nil, &fault{outcome: backends.NotRun, err: b.topology.refusal}
+	if err := b.ready(ctx); err != nil {
+		return nil, &fault{outcome: backends.NotRun, err: err}
 	}
 	c := newCommand(ctx, s, scripts.Keys(key), args)
 	if outcome, settled := b.batcher(ctx, key).do(ctx, c); !settled {
@@ -42,6 +36,17 @@ func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args .
 		f.err = b.nameWrongType(ctx, scripts.Keys(key), f.err)
 	}
 	return nil, f
+}
+
+// ready says why nothing is to be sent at all; nil if there is no reason.
+func (b *Backend) ready(ctx context.Context) error {
+	switch {
+	case b.closed.Load():
+		return errClosed
+	case ctx.Err() != nil:
+		return backends.Interrupted(ctx, name)
+	}
+	return b.topology.refusal
 }
 
 // batcher is where the requests of a key travel.

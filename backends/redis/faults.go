@@ -204,6 +204,10 @@ var verdicts = []verdict{
 		advice: "the user may not name its connections: grant +client|setname, or leave out client_name",
 	},
 	{
+		words: []string{" run the 'scan' command"}, outcome: backends.NotRun,
+		advice: "the user may not list keys: grant +scan",
+	},
+	{
 		words: []string{"NOPERM", " ACL failure in script", " can't access at least one of the keys"}, outcome: backends.MayHaveRun,
 		advice: "the user lacks a permission: grant ~%k, ~%c* and " + grants,
 	},

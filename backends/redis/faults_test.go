@@ -98,6 +98,8 @@ func TestFaults(t *testing.T) {
 		{"a key not granted", reply("NOPERM this user has no permissions to access one of the keys used as arguments"), true, notRun, true, "~{pylock:a}:turnstile*"},
 		{"login: select not granted", reply("NOPERM this user has no permissions to run the 'select' command"), false, notRun, true, "+select"},
 		{"login: setname not granted", reply("NOPERM this user has no permissions to run the 'client|setname' command"), false, notRun, true, "+client|setname"},
+		{"scan not granted", reply("NOPERM this user has no permissions to run the 'scan' command"), true, notRun, true, "+scan"},
+		{"scan not granted in 6.2", reply("NOPERM this user has no permissions to run the 'scan' command or its subcommand"), true, notRun, true, "+scan"},
 		{"evalsha not granted", reply("NOPERM this user has no permissions to run the 'evalsha' command"), true, notRun, true, "+evalsha"},
 		{"a script's command not granted", at7("ERR The user executing the script can't run this command or subcommand"), true, mayHave, true, "+hset"},
 		{"a script's key not granted in 7.0", at7("ERR The user executing the script can't access at least one of the keys mentioned in the command arguments"), true, mayHave, true, "~pylock:a"},

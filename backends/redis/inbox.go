@@ -207,6 +207,8 @@ func (in *inbox) take(payload string) {
 		in.wake(backends.Wake{Key: rest, Kind: backends.Given})
 	case "w":
 		in.wake(backends.Wake{Key: rest, Kind: backends.Wanted})
+	case "r":
+		in.wake(backends.Wake{Key: rest, Kind: backends.Revoking})
 	case "h":
 		in.echo(rest)
 	default: // of a version that knows more than this one

@@ -41,6 +41,8 @@ var (
 	_ backends.Waker     = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
+	_ backends.Revoker   = (*Backend)(nil)
+	_ backends.Lister    = (*Backend)(nil)
 )
 
 // Options of New. The zero value is good.
@@ -202,6 +204,22 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 		return backends.Info{}, f.err
 	}
 	return readInspect(v)
+}
+
+// Revoke asks for the end of a key's lease, or ends it; see backends.Revoker.
+func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
+	now := "0"
+	if r.Now {
+		now = "1"
+	}
+	push := b.pushes.push()
+	v, f := b.run(ctx, scripts.Revoke, key, strconv.FormatUint(r.Base, 10), now, push)
+	if f != nil {
+		return backends.NobodyHolds, f.err
+	}
+	found, messages, err := readRevoke(v, push)
+	b.deliver(messages)
+	return found, err
 }
 
 // Close ends the backend. Calls after it fail with ErrClosed; with a client of

@@ -11,11 +11,12 @@ import (
 // in the year 2255.
 const maxBase = 1 << 53
 
-// The first number of a reply to acquire; the scripts' headers list them.
+// The first number of a reply to acquire or renew; the scripts' headers list them.
 const (
 	codeSettled = -1
 	codeHeld    = 0
 	codeGranted = 1
+	codeRevoked = 2
 )
 
 // readAcquire reads acquire's reply to push, and what its caller has to
@@ -44,6 +45,8 @@ func readRenew(v any) (backends.Reply, error) {
 	switch {
 	case ok && code == codeHeld && len(l) == 1:
 		return backends.Reply{}, backends.ErrNotHeld
+	case ok && code == codeRevoked && len(l) == 1:
+		return backends.Reply{}, backends.ErrRevoked
 	case ok && code == codeGranted:
 		if reply, ok := l.grant(); ok {
 			return reply, nil
@@ -72,6 +75,19 @@ func readCancel(v any, push string) ([]told, error) {
 	return messages, nil
 }
 
+// revoked are the numbers of revoke's reply.
+var revoked = [...]backends.Revoked{
+	backends.NobodyHolds, backends.Superseded, backends.Foreign, backends.Marked, backends.Deleted,
+}
+
+func readRevoke(v any, push string) (backends.Revoked, []told, error) {
+	l, messages := split(v, push)
+	if found, ok := l.number(0); ok && len(l) == 1 && found >= 0 && int(found) < len(revoked) {
+		return revoked[found], messages, nil
+	}
+	return backends.NobodyHolds, nil, malformed("revoke")
+}
+
 func readInspect(v any) (backends.Info, error) {
 	l := list(v)
 	state, ok0 := l.number(0)
@@ -80,10 +96,11 @@ func readInspect(v any) (backends.Info, error) {
 	ends, ok3 := l.number(3)
 	base, ok4 := l.text(4)
 	waiting, ok5 := l.number(5)
-	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5) || len(l) != 6 || state < 0 || state > 2 || waiting < 0 {
+	revoked, ok6 := l.number(6)
+	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6) || len(l) != 7 || state < 0 || state > 2 || waiting < 0 {
 		return backends.Info{}, malformed("inspect")
 	}
-	info := backends.Info{Held: state != 0, Foreign: state == 2, Waiting: ptr(int(waiting))}
+	info := backends.Info{Held: state != 0, Foreign: state == 2, Revoked: revoked == 1, Waiting: ptr(int(waiting))}
 	if label != "" {
 		info.Holder = &label
 	}

@@ -1,6 +1,9 @@
 package keyspace
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // kind is the type of a key's value.
 type kind uint8
@@ -80,6 +83,17 @@ func (k *Keyspace) Now() int64 { return k.now }
 // Len is the number of keys held, those included that expired and were not
 // swept yet.
 func (k *Keyspace) Len() int { return len(k.entries) }
+
+// Strings adds the keys to list that begin with prefix and hold a string, in no
+// order: what SCAN tells by MATCH and TYPE, without patterns.
+func (k *Keyspace) Strings(list []string, prefix string) []string {
+	for key, e := range k.entries {
+		if e.kind == stringKind && strings.HasPrefix(key, prefix) && !k.expired(e) {
+			list = append(list, key)
+		}
+	}
+	return list
+}
 
 // Published hands over what was published since it was last called.
 func (k *Keyspace) Published() []Message {
