@@ -2,7 +2,7 @@
 //
 // What a backend cannot do it declares in its Capabilities, and then the
 // suite asserts the inverse: a backend that does not exclude must let two hold
-// a key at once, one that sends no wakes must not offer Subscribe. Nothing is
+// a key at once, one that declares no wakes must send none. Nothing is
 // skipped silently, so a capability that is claimed or denied by mistake fails.
 // Revoking and listing are declared by the interface alone: a backend that has
 // it has to do all of it.

@@ -11,17 +11,45 @@ import (
 // them and sends none is as slow as one that polls, and nobody would notice.
 func wakeChecks() []check {
 	return []check{
-		{"a release wakes the waiter", releaseWakes, wakes, noWaker},
-		{"a waiter wakes the holder", waiterWakesHolder, wakes, noWaker},
+		{"a release wakes the waiter", releaseWakes, wakes, noWakes},
+		{"a waiter wakes the holder", waiterWakesHolder, wakes, noWakes},
 	}
 }
 
-// noWaker: what can't push must not be asked to.
-func noWaker(st *store) error {
-	if _, ok := st.bare().(backends.Waker); ok {
-		return fmt.Errorf("it implements Waker and declares no wakes")
+// noWakes: what polls may implement Waker to tell of a revocation. Nobody must
+// come to wait for anything else from it.
+func noWakes(st *store) error {
+	a, b, _, err := st.three()
+	if err != nil {
+		return err
 	}
-	return nil
+	held, _, err := a.hold(st.key("k"), long)
+	if err != nil {
+		return err
+	}
+	waiter := b.request(held.Key, long)
+	outcome := backends.Held
+	if !st.caps.Exclusive {
+		outcome = backends.Granted
+	}
+	if _, err := b.want(outcome, waiter); err != nil {
+		return err
+	}
+	if err := a.free(held); err != nil {
+		return err
+	}
+	if _, err := b.await(waiter, grace); err != nil {
+		return err
+	}
+	// A grant comes behind its wakes: those are there by now, or none will be.
+	for name, s := range map[string]*session{"the holder": a, "the waiter": b} {
+		select {
+		case w := <-s.wakes(held.Key):
+			return fmt.Errorf("%s got a wake of kind %d, and no wakes are declared", name, w.Kind)
+		default:
+		}
+	}
+	return b.free(waiter)
 }
 
 // wakeRounds: a wake may be lost, so one of these has to arrive.
