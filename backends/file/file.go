@@ -38,6 +38,7 @@ var (
 	_ backends.Canceler  = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
+	_ backends.Lister    = (*Backend)(nil)
 )
 
 type options struct{ shared bool }

@@ -232,9 +232,11 @@ func TestListNamesTheKeysThatAreHeld(t *testing.T) {
 			}
 		}
 	}
-	keys, err := b.List(t.Context())
-	if err != nil || strings.Join(keys, ",") != "a,b" {
-		t.Errorf("got %q, %v", keys, err)
+	for prefix, want := range map[string]string{"": "a,b", "b": "b", "c": ""} {
+		keys, err := b.List(t.Context(), prefix)
+		if err != nil || strings.Join(keys, ",") != want {
+			t.Errorf("with prefix %q: %q, %v", prefix, keys, err)
+		}
 	}
 }
 

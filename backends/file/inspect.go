@@ -60,8 +60,8 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	return info, nil
 }
 
-// List returns the full keys that are held at the moment, sorted.
-func (b *Backend) List(ctx context.Context) ([]string, error) {
+// List returns the full keys with that prefix that are held, sorted.
+func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
 	leave, err := b.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (b *Backend) List(ctx context.Context) ([]string, error) {
 			continue
 		}
 		// An unreadable record has no key to be listed by; a verb will tell.
-		if r, err := b.peek(file); err == nil && r != nil && b.held(r, b.clock.now()) {
+		if r, err := b.peek(file); err == nil && r != nil && strings.HasPrefix(r.key, prefix) && b.held(r, b.clock.now()) {
 			keys = append(keys, r.key)
 		}
 	}
