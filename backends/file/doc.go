@@ -5,7 +5,8 @@
 // Two kinds of files stand in the directory:
 //
 //	k-HASH    a record: who has one key, who waits for it, its last fence base
-//	s-RANDOM  a session: its process holds it under flock for as long as it lives
+//	s-RANDOM  a session: its process holds it under flock for as long as it lives,
+//	          and finds notes in it of records whose lease was revoked
 //
 // What keeps a lease exclusive:
 //
@@ -28,6 +29,16 @@
 // nobody is granted its key, each verb says so with the path, and it counts as
 // free when it was not touched for longer than the longest lease. Removing a
 // record by hand frees its key at once, whoever holds it.
+//
+// A lease is revoked by a mark in its record: from then on it is not made longer,
+// and goes to the next when its holder releases it, or its time is over. A process
+// that has leases looks into its session file every 100 ms, and so learns of the
+// mark at once; without the note it does when it renews. What is promised to a
+// waiter that has not come for it yet is nobody's, and can't be revoked.
+//
+// Records are of version 2. Those of version 1 are read and, when they change,
+// written as version 2, which a binary that knows version 1 alone refuses: end
+// its processes first.
 //
 // Lease ends are told on the clock that runs since boot (Linux), which neither
 // a step of the wall clock nor a suspend disturbs; on macOS on the wall clock.

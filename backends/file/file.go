@@ -25,6 +25,7 @@ type Backend struct {
 
 	settled settled
 	sweeper sweeper
+	watcher watcher
 
 	// life is held for reading by every verb and for writing by Close, so that
 	// no descriptor is closed, and its number given away, under a call.
@@ -39,6 +40,8 @@ var (
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
 	_ backends.Lister    = (*Backend)(nil)
+	_ backends.Revoker   = (*Backend)(nil)
+	_ backends.Waker     = (*Backend)(nil)
 )
 
 type options struct{ shared bool }
@@ -80,7 +83,8 @@ func Open(dir string, opts ...Option) (*Backend, error) {
 	return b, nil
 }
 
-// Capabilities says what a directory can do: all but push.
+// Capabilities says what a directory can do: all but push. What Subscribe is told
+// is nothing to wait for: it declares no wakes.
 func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true}
 }
@@ -101,6 +105,7 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	b.closed = true
+	b.watcher.work.Wait() // it looks at the session file, which is closed next
 	b.sweeper.close()
 	return errors.Join(b.session.end(b.dir), unix.Close(b.dir.fd))
 }

@@ -49,7 +49,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	if !b.held(r, now) {
 		return info, nil
 	}
-	info.Held = true
+	info.Held, info.Revoked = true, r.lease.revoked
 	heldFor, expires := span(max(0, now-r.lease.at)), span(r.lease.ends-now)
 	info.HeldFor, info.ExpiresIn = &heldFor, &expires
 	// The waiter that it is promised to brings its label along when it comes.

@@ -30,6 +30,10 @@ type lease struct {
 	at, ends int64
 	// promised: it was given to a waiter that has not come for it yet.
 	promised bool
+	// first is the base that was minted at its grant: it minted those from there to
+	// the record's last, and no others.
+	first   uint64
+	revoked bool // it is not made longer any more
 }
 
 // A waiter has no label: it brings it along when it comes for its lease, and
@@ -55,8 +59,11 @@ const (
 	// A slot is magic (4), version (1), 3 bytes 0, checksum of all that follows
 	// (4), length of the body (4), seq (8), body. The rest of its place is old.
 	magic      = "TSTL"
-	version    = 1
+	version    = 2
 	headerSize = 24
+	// oldest is the first version, whose leases say neither first nor revoked. Its
+	// records are still read, and written anew as this version's.
+	oldest = 1
 	// slotSize is the place of a slot. The second one stands behind a hole, so
 	// that a record takes two blocks; it holds a queue of 2 000 or so.
 	slotSize = 256 << 10
@@ -103,22 +110,32 @@ func (r *record) encode(c clock) []byte {
 	put(r.lease.label)
 	number(uint64(r.lease.at))
 	number(uint64(r.lease.ends))
-	promised := uint64(0)
-	if r.lease.promised {
-		promised = 1
+	flag := func(set bool) {
+		if set {
+			number(1)
+			return
+		}
+		number(0)
 	}
-	number(promised)
+	flag(r.lease.promised)
+	number(r.lease.first)
+	flag(r.lease.revoked)
 	number(uint64(len(r.queue)))
 	for _, w := range r.queue {
 		token(w.token)
 		put(w.session)
 		number(uint64(w.alive))
 	}
-	binary.LittleEndian.PutUint32(buf[12:], uint32(len(buf)-headerSize))
-	binary.LittleEndian.PutUint64(buf[16:], r.seq)
-	// The checksum comes last, over all that stands behind it: length, seq, body.
-	binary.LittleEndian.PutUint32(buf[8:], crc32.Checksum(buf[12:], castagnoli))
+	seal(buf, r.seq)
 	return buf
+}
+
+// seal completes the header of a slot.
+func seal(slot []byte, seq uint64) {
+	binary.LittleEndian.PutUint32(slot[12:], uint32(len(slot)-headerSize))
+	binary.LittleEndian.PutUint64(slot[16:], seq)
+	// The checksum comes last, over all that stands behind it: length, seq, body.
+	binary.LittleEndian.PutUint32(slot[8:], crc32.Checksum(slot[12:], castagnoli))
 }
 
 // bodySize is what a slot's header says of its length.
@@ -147,7 +164,7 @@ func decode(slot []byte, c clock) (*record, error) {
 		return nil, errTorn
 	}
 	// Only after the checksum: a torn slot of ours is no slot of a later version.
-	if slot[4] != version {
+	if slot[4] < oldest || slot[4] > version {
 		return nil, errVersion
 	}
 	p := parser{rest: slot[headerSize:]}
@@ -155,6 +172,12 @@ func decode(slot []byte, c clock) (*record, error) {
 	epoch, wrote, wroteWall := p.number(), int64(p.number()), int64(p.number())
 	r.last = p.number()
 	r.lease = lease{token: p.token(), session: p.text(), label: p.text(), at: int64(p.number()), ends: int64(p.number()), promised: p.number() == 1}
+	switch {
+	case slot[4] > oldest:
+		r.lease.first, r.lease.revoked = p.number(), p.number() == 1
+	case !r.lease.none():
+		r.lease.first = r.last // of its bases the newest alone is certainly its own
+	}
 	for range min(p.number(), slotSize) {
 		w := waiter{token: p.token(), session: p.text(), alive: int64(p.number())}
 		if p.bad || !isSession(w.session) {

@@ -34,7 +34,8 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "held") {
 			want.lease = lease{token: session.Token(rapid.Uint64Range(1, 99).Draw(t, "attempt")), session: someSession,
-				label: rapid.String().Draw(t, "label"), at: rapid.Int64().Draw(t, "at"), ends: rapid.Int64().Draw(t, "ends"), promised: rapid.Bool().Draw(t, "promised")}
+				label: rapid.String().Draw(t, "label"), at: rapid.Int64().Draw(t, "at"), ends: rapid.Int64().Draw(t, "ends"), promised: rapid.Bool().Draw(t, "promised"),
+				first: rapid.Uint64().Draw(t, "first"), revoked: rapid.Bool().Draw(t, "revoked")}
 		}
 		for n := range rapid.Uint64Range(0, 20).Draw(t, "waiting") {
 			want.queue = append(want.queue, waiter{session.Token(n + 1), someSession, rapid.Int64().Draw(t, "alive")})

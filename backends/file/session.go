@@ -17,7 +17,8 @@ import (
 // sessionPrefix begins the names of session files; 32 hex digits follow.
 const sessionPrefix = "s-"
 
-// A session is this process's proof of life.
+// A session is this process's proof of life. Its file holds the notes that others
+// leave for it: see tell.
 type session struct {
 	name string
 	file *os.File // under LOCK_EX until end, or until the process is gone
@@ -88,11 +89,14 @@ func (b *Backend) alive(session string) bool {
 	return true
 }
 
-// isSession checks a name that a record brought, before it is opened.
-func isSession(name string) bool {
-	if len(name) != len(sessionPrefix)+32 || name[:len(sessionPrefix)] != sessionPrefix {
+func isSession(name string) bool { return isName(name, sessionPrefix) }
+
+// isName checks a name that a record or a note brought, before it is opened: 32
+// hex digits follow the prefix.
+func isName(name, prefix string) bool {
+	if len(name) != len(prefix)+32 || name[:len(prefix)] != prefix {
 		return false
 	}
-	_, err := hex.DecodeString(name[len(sessionPrefix):])
+	_, err := hex.DecodeString(name[len(prefix):])
 	return err == nil
 }

@@ -77,18 +77,24 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 }
 
 // grant makes the lease r's, or finds that it is already: then it is only
-// ever lengthened, as this may be a copy of an older request.
+// ever lengthened, as this may be a copy of an older request; and if it was
+// revoked, not even that.
 func (b *Backend) grant(rec *record, r backends.Request, now int64) backends.Reply {
-	us := ceil(r.TTL)
-	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label), at: now, ends: now + us}
+	us, base := ceil(r.TTL), rec.mint()
+	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label), at: now, ends: now + us, first: base}
 	// Not so for a promise: its second of grace is not part of the lease.
-	if !rec.lease.none() && !rec.lease.promised {
-		l.at, l.ends = rec.lease.at, max(l.ends, rec.lease.ends)
+	if old := rec.lease; !old.none() && !old.promised {
+		l.at, l.first, l.revoked = old.at, old.first, old.revoked
+		l.ends = max(l.ends, old.ends)
+		if old.revoked {
+			l.ends, us = old.ends, old.ends-now
+		}
 	}
 	rec.lease = l
 	rec.leave(r.Token)
 	b.prune(rec, now)
-	return backends.Reply{Outcome: backends.Granted, Base: rec.mint(), TTL: span(us), Contended: len(rec.queue) > 0}
+	b.hold(r.Attempt, l.ends)
+	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: len(rec.queue) > 0}
 }
 
 // Renew makes the lease last ttl from now.
@@ -101,11 +107,15 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 	if !b.session.linked() {
 		return backends.Reply{Outcome: backends.NotRun}, b.orphaned()
 	}
-	reply := backends.Reply{Outcome: backends.NotRun}
+	reply, refusal := backends.Reply{Outcome: backends.NotRun}, backends.ErrNotHeld
 	err = b.change(ctx, a.Key, false, func(rec *record, now int64) bool {
 		// An expired lease is gone even if nobody has come for the key: its holder
 		// has been past its deadline, and may have told its callers so.
 		if rec.lease.token != a.Token || now >= rec.lease.ends {
+			return false
+		}
+		if rec.lease.revoked {
+			refusal = backends.ErrRevoked
 			return false
 		}
 		us := ceil(ttl)
@@ -115,11 +125,15 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 		}
 		rec.lease.ends, rec.lease.promised = ends, false
 		b.prune(rec, now)
+		b.hold(a, ends)
 		reply = backends.Reply{Outcome: backends.Granted, Base: rec.mint(), TTL: span(us), Contended: len(rec.queue) > 0}
 		return true
 	})
 	if err == errMissing || (err == nil && reply.Outcome != backends.Granted) {
-		err = backends.ErrNotHeld
+		err = refusal
+	}
+	if backends.IsNotHeld(err) {
+		b.watcher.drop(a)
 	}
 	if err != nil {
 		return backends.Reply{Outcome: backends.NotRun}, err
@@ -164,6 +178,8 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		b.pass(rec, now)
 		return true
 	})
+	// After the change: an acquire that was first at the record has noted its lease.
+	b.watcher.drop(a)
 	if err != nil {
 		was = false
 	}

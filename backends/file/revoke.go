@@ -1,0 +1,75 @@
+//go:build linux || darwin
+
+package file
+
+import (
+	"context"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// Revoke marks the lease of a key in its record, which a renewal finds, and tells
+// the holder by a note. With Now the key goes to its next waiter instead.
+func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
+	leave, err := b.enter(ctx)
+	if err != nil {
+		return backends.NobodyHolds, err
+	}
+	defer leave()
+	found, holder := backends.NobodyHolds, ""
+	err = b.change(ctx, key, false, func(rec *record, now int64) (write bool) {
+		holder = rec.lease.session
+		found, write = b.revoke(rec, r, now)
+		return write
+	})
+	if err == errMissing {
+		return backends.NobodyHolds, nil
+	}
+	if err != nil {
+		return backends.NobodyHolds, err
+	}
+	// After the mark, so that whoever is told finds it. Again if it was there
+	// before: the first revoker may have died between mark and note.
+	if found == backends.Marked || found == backends.Deleted {
+		b.tell(holder, recordName(key))
+	}
+	return found, nil
+}
+
+// revoke decides what becomes of the lease.
+func (b *Backend) revoke(rec *record, r backends.Revocation, now int64) (found backends.Revoked, write bool) {
+	switch {
+	// A dead holder's lease is free to the next who asks, and is not revoked for it.
+	case !b.held(rec, now) || rec.lease.promised:
+		return backends.NobodyHolds, false
+	case r.Base != 0 && (r.Base < rec.lease.first || r.Base > rec.last):
+		return backends.Superseded, false
+	case r.Now:
+		b.pass(rec, now)
+		return backends.Deleted, true
+	case rec.lease.revoked:
+		return backends.Marked, false
+	}
+	rec.lease.revoked = true
+	return backends.Marked, true
+}
+
+// tell leaves a note in a holder's session file: the name of the key's record, in
+// a line. The file is there for as long as its holder, so nothing is left over to
+// be swept. It is a hint, and a failure is none: without it the holder finds out
+// when it renews.
+func (b *Backend) tell(session, file string) {
+	fd, err := b.dir.open(session, unix.O_WRONLY|unix.O_APPEND)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	// Another file's second name would have us write there.
+	if same, err := b.dir.names(session, fd); err != nil || !same {
+		return
+	}
+	// One write: notes of two revokers don't mix.
+	_, _ = unix.Write(fd, []byte(file+"\n"))
+}
