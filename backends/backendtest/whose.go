@@ -113,8 +113,9 @@ func revokeSuperseded(st *store) error {
 	if err := b.free(waiter); err != nil {
 		return err
 	}
-	last, reply, err := a.hold(key, long)
-	if err != nil {
+	// It had left the key to another, and may stand back for a moment longer.
+	last := a.request(key, long)
+	if reply, err = a.await(last, grace); err != nil {
 		return err
 	}
 	return first(spared(a, c, last, reply, bases), a.free(last))
