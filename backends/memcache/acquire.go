@@ -1,6 +1,7 @@
 package memcache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -95,11 +96,17 @@ func (t *talk) confirm(seen sight, r backends.Request) (backends.Reply, error) {
 		return backends.Reply{}, err
 	}
 	now := t.b.clock.now()
-	l := lease{token: r.Token, granted: true, base: base, since: now, ends: now + ms(r.TTL), label: r.Label}
+	l := lease{token: r.Token, granted: true, first: base, base: base, since: now, ends: now + ms(r.TTL), label: r.Label}
 	if seen.lease.granted {
 		// An earlier copy got this far. It is only ever lengthened, as this one may
 		// have been delayed.
-		l.since, l.ends = seen.lease.since, max(l.ends, seen.lease.ends)
+		l.first, l.since, l.ends = seen.lease.first, seen.lease.since, max(l.ends, seen.lease.ends)
+	}
+	if seen.revoked() {
+		// Not even that. Past its end a swap would put it off: the attempt starts over.
+		if l.ends = seen.lease.ends; l.ends <= now {
+			return backends.Reply{}, cmp.Or(t.erase(seen.lock), gomemcache.ErrCASConflict)
+		}
 	}
 	ttl := time.Duration(l.ends-now) * time.Millisecond
 	if err := t.swap(seen, l, ttl); err != nil {
@@ -110,7 +117,10 @@ func (t *talk) confirm(seen sight, r backends.Request) (backends.Reply, error) {
 	if t.b.memory.settled(r.Attempt) {
 		return backends.Reply{}, t.takeBack()
 	}
-	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: whole(ttl), Contended: t.wanted(seen)}, nil
+	if !seen.revoked() {
+		ttl = whole(ttl)
+	}
+	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: ttl, Contended: t.wanted(seen)}, nil
 }
 
 // takeBack undoes a grant to an attempt that was settled under way.

@@ -17,6 +17,7 @@
 //	KEY                    the lock; turnstile:lock:HASH if memcached can't carry the key
 //	turnstile:fence:HASH   a counter, for 10 minutes from its seed
 //	turnstile:wait:HASH    one session that waits, for 2 s
+//	turnstile:revoke:HASH  the lease that somebody wants to end, for 25 hours
 //
 // HASH is the key's SHA-256, and a key that begins with "turnstile:" is hashed
 // too, so that no item is ever two keys'. All of a key's items are on one server.
@@ -24,19 +25,21 @@
 // # Why it excludes
 //
 // The lock's value is the attempt's token, alone when it was added, with the
-// lease's base and end when it is granted. What is done to it is one of these:
+// lease's bases and end when it is granted. What is done to it is one of these:
 //
 //  1. add: if there is none. Whoever else adds at the time, of whatever library,
 //     is told that it is there.
 //  2. cas of the own token, alone or granted, for the own token, granted: the
 //     grant and the renewal. Its number is from a gets that found the token.
-//  3. cas of the own token for nothing, which deletes: release and cancel.
+//  3. cas of the own token for nothing, which deletes: release and cancel; of
+//     whatever was seen, when a lease is revoked at once.
 //
 // So an item only ever changes hands by its absence, and one that was found to
-// be another's is not touched. A number names one state of one item of one run
-// of the server; as a restarted server counts from 1 again, a number is sent
-// over the connection that it came by, or not at all. (A proxy that outlives its
-// servers, like mcrouter, takes that away: don't put one in between.)
+// be another's is not touched unless somebody asks for just that. A number names
+// one state of one item of one run of the server; as a restarted server counts from
+// 1 again, a number is sent over the connection that it came by, or not at all. (A
+// proxy that outlives its servers, like mcrouter, takes that away: don't put one in
+// between.)
 //
 // A lease is granted by step 2 alone (S1). It lasts from before the call was
 // sent; the item lasts from the swap, rounded up, and a second more.
@@ -102,12 +105,27 @@
 // back from the key for 50 ms, or until another has taken it. That makes
 // sessions take turns, in no order.
 //
+// # Revoking
+//
+// A swap sets an item's expiry anew, and nobody but its holder knows what a lease
+// has left. So the lock itself is not marked: a revoke item beside it names the
+// lease, by the first base that it minted. Its holder reads that in the same
+// command as the lock. It learns of it when it renews, no earlier: at a third of
+// the lease, and twice a Tenure while holds are handed on. A renewal that has looked
+// before is the last. Release deletes the item; one that stays means no other lease. An
+// eviction can drop it before it is read, and then the holder isn't told; to revoke
+// the lease again writes it again.
+//
+// A lock of another library can't be revoked, other than by deleting it. And which
+// keys are held can't be listed: memcached has no command for that.
+//
 // # Other libraries
 //
 // Locks of other libraries that add a value under a key and delete it exclude
 // ours under the same full key, and ours exclude theirs: sherlock with its
 // namespace and an underscore as the prefix, DistributedLock with "lock:".
 // With several servers they would have to pick the same one. Their values are
-// never touched. Their own release is a get and then a delete, which can delete another's
-// lock, and ours; the holder learns of it when it renews.
+// not touched unless somebody asks to delete them. Their own release is a get and
+// then a delete, which can delete another's lock, and ours; the holder learns of it
+// when it renews.
 package memcache

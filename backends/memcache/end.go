@@ -50,7 +50,7 @@ func (t *talk) finish() (was bool, err error) {
 		case !seen.own(t.attempt):
 			// Gone, or another's; if we saw it before, by our own doing or by an
 			// end that came while we were at it.
-			t.unask(seen)
+			t.tidy(seen)
 			return was, nil
 		}
 		was = was || seen.lease.granted
@@ -60,7 +60,7 @@ func (t *talk) finish() (was bool, err error) {
 		err = t.erase(seen.lock)
 		switch {
 		case err == nil:
-			t.unask(seen)
+			t.tidy(seen)
 			return was, nil
 		case answered(err), again(err):
 			// It changed, by a renewal of ours or by its end; or it may have.

@@ -20,7 +20,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	var found map[string]*gomemcache.Item
 	read := func() error {
 		return t.do(func(w wire) (err error) {
-			found, err = w.get(t.items.lock, t.items.fence)
+			found, err = w.get(t.items.lock, t.items.fence, t.items.revoke)
 			return err
 		})
 	}
@@ -43,7 +43,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	}
 	info.Held = true
 	l, ours := decode(lock.Value)
-	info.Foreign = !ours
+	info.Foreign, info.Revoked = !ours, l.revokedBy(found[t.items.revoke])
 	if l.granted {
 		heldFor := b.clock.heldFor(l)
 		info.Holder, info.Base, info.HeldFor = &l.label, &l.base, &heldFor

@@ -32,6 +32,7 @@ var (
 	_ backends.Canceler  = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
+	_ backends.Revoker   = (*Backend)(nil)
 )
 
 // Open connects to the servers that u names; see the package's doc. One of

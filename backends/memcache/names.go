@@ -11,9 +11,10 @@ const (
 	// that begins so itself is hashed, so no key's lock is another's companion.
 	reserved = "turnstile:"
 
-	lockPrefix  = reserved + "lock:"
-	fencePrefix = reserved + "fence:"
-	waitPrefix  = reserved + "wait:"
+	lockPrefix   = reserved + "lock:"
+	fencePrefix  = reserved + "fence:"
+	waitPrefix   = reserved + "wait:"
+	revokePrefix = reserved + "revoke:"
 
 	// longestName is memcached's limit, in bytes.
 	longestName = 250
@@ -24,6 +25,7 @@ type items struct {
 	lock   string // the token of whoever has the key
 	fence  string // a counter: the newest base
 	wait   string // a session that waits for the key
+	revoke string // the lease that somebody wants to end
 	digest [sha256.Size]byte
 }
 
@@ -32,7 +34,7 @@ type items struct {
 func itemsOf(key string) items {
 	digest := sha256.Sum256([]byte(key))
 	hash := hex.EncodeToString(digest[:])
-	i := items{lock: key, fence: fencePrefix + hash, wait: waitPrefix + hash, digest: digest}
+	i := items{lock: key, fence: fencePrefix + hash, wait: waitPrefix + hash, revoke: revokePrefix + hash, digest: digest}
 	if !plain(key) {
 		i.lock = lockPrefix + hash
 	}

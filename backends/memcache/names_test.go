@@ -32,7 +32,7 @@ func TestPlainKeysAreTheirOwnLocks(t *testing.T) {
 		if got := i.lock == tt.key; got != tt.plain {
 			t.Errorf("%q is locked by %q", tt.key, i.lock)
 		}
-		for _, name := range []string{i.lock, i.fence, i.wait} {
+		for _, name := range []string{i.lock, i.fence, i.wait, i.revoke} {
 			if !plain(strings.TrimPrefix(name, reserved)) || len(name) > longestName {
 				t.Errorf("%q has an item %q, which memcached can't carry", tt.key, name)
 			}
@@ -43,10 +43,10 @@ func TestPlainKeysAreTheirOwnLocks(t *testing.T) {
 // TestNoKeyIsAnothersItem takes the items of keys for keys themselves, and those
 // of the result again.
 func TestNoKeyIsAnothersItem(t *testing.T) {
-	keys := []string{"a", "a b", "A", strings.Repeat("k", 300), reserved, fencePrefix, waitPrefix + "a"}
+	keys := []string{"a", "a b", "A", strings.Repeat("k", 300), reserved, fencePrefix, waitPrefix + "a", revokePrefix + "a"}
 	for n := range keys {
 		i := itemsOf(keys[n])
-		keys = append(keys, i.lock, i.fence, i.wait)
+		keys = append(keys, i.lock, i.fence, i.wait, i.revoke)
 	}
 	for n := range keys {
 		keys = append(keys, itemsOf(keys[n]).lock)
@@ -54,7 +54,7 @@ func TestNoKeyIsAnothersItem(t *testing.T) {
 	owners := map[string]string{}
 	for _, key := range keys {
 		i := itemsOf(key)
-		for kind, name := range map[string]string{"lock": i.lock, "fence": i.fence, "wait": i.wait} {
+		for kind, name := range map[string]string{"lock": i.lock, "fence": i.fence, "wait": i.wait, "revoke": i.revoke} {
 			owner := kind + " of " + key
 			if before, ok := owners[name]; ok && before != owner {
 				t.Errorf("%q is the %s and the %s", name, before, owner)
@@ -67,7 +67,7 @@ func TestNoKeyIsAnothersItem(t *testing.T) {
 func TestValuesAreReadAsTheyWereWritten(t *testing.T) {
 	token := backends.NewSession().Token(7)
 	for _, label := range []string{"", " ", "a b  c", "a\r\nEND\r\n", "\x00\xff", "日本"} {
-		want := lease{token: token, granted: true, base: 1<<53 - 1, since: 1, ends: 2, label: label}
+		want := lease{token: token, granted: true, first: 1<<53 - 2, base: 1<<53 - 1, since: 1, ends: 2, label: label}
 		if got, ok := decode(want.encode()); !ok || got != want {
 			t.Errorf("label %q: %+v, %v", label, got, ok)
 		}
@@ -85,7 +85,7 @@ func TestValuesAreReadAsTheyWereWritten(t *testing.T) {
 // FuzzDecode: whatever others write is theirs, unless it is what we would write.
 func FuzzDecode(f *testing.F) {
 	token := backends.NewSession().Token(1)
-	whole := lease{token: token, granted: true, base: 5, since: 6, ends: 7, label: "me"}.encode()
+	whole := lease{token: token, granted: true, first: 4, base: 5, since: 6, ends: 7, label: "me"}.encode()
 	for _, value := range [][]byte{nil, []byte("1"), []byte("locked"), whole, whole[:44], whole[:45], whole[:50], append(whole[:44:44], "x 1 2 3 l"...)} {
 		f.Add(value)
 	}

@@ -21,6 +21,9 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 		if err == nil && !(seen.own(a) && seen.lease.granted && seen.lease.base >= known) {
 			err = backends.ErrNotHeld
 		}
+		if err == nil && seen.revoked() {
+			err = backends.ErrRevoked
+		}
 		var reply backends.Reply
 		if err == nil {
 			if reply, err = t.prolong(seen, ttl, known); err == nil {

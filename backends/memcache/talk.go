@@ -114,6 +114,7 @@ type sight struct {
 	lease   lease
 	foreign bool // somebody else's client has it
 	wait    *gomemcache.Item
+	revoke  *gomemcache.Item
 }
 
 // own reports whether the key has this attempt's token.
@@ -121,17 +122,20 @@ func (s *sight) own(a backends.Attempt) bool {
 	return s.lock != nil && !s.foreign && s.lease.token == a.Token
 }
 
-// look reads the key's lock and wait item in one command.
+// revoked reports whether somebody wants the lease that was seen to end.
+func (s *sight) revoked() bool { return s.lease.revokedBy(s.revoke) }
+
+// look reads the key's lock, wait and revoke items in one command.
 func (t *talk) look() (s sight, err error) {
 	var found map[string]*gomemcache.Item
 	err = t.do(func(w wire) (err error) {
-		found, err = w.get(t.items.lock, t.items.wait)
+		found, err = w.get(t.items.lock, t.items.wait, t.items.revoke)
 		return err
 	})
 	if err != nil {
 		return s, err
 	}
-	s.lock, s.wait = found[t.items.lock], found[t.items.wait]
+	s.lock, s.wait, s.revoke = found[t.items.lock], found[t.items.wait], found[t.items.revoke]
 	if s.lock != nil {
 		if s.lock.CasID == 0 { // no number is: without them, swaps prove nothing
 			return s, &fault{backends.Refused(name, "start the server without -C", errNoNumbers), true}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	gomemcache "github.com/bradfitz/gomemcache/memcache"
+
 	"github.com/turnstile-go/turnstile/backends"
 )
 
@@ -15,15 +17,17 @@ const maxLabel = 256
 
 // A lease is what a lock item says:
 //
-//	TOKEN                          added, and not yet anybody's lease
-//	TOKEN BASE SINCE ENDS LABEL    granted
+//	TOKEN                                added, and not yet anybody's lease
+//	TOKEN FIRST BASE SINCE ENDS LABEL    granted
 //
 // The token comes first and at its full length. Whatever else is there belongs
-// to another library, and is never touched.
+// to another library, and is not touched unless that is asked for.
 type lease struct {
 	token   backends.Token
 	granted bool
-	base    uint64
+	// first was minted for the grant, base is the newest; the lease has minted no
+	// others than from first to base.
+	first, base uint64
 	// Times are ms on the clock of the process that has the lease: see clock.
 	since, ends int64
 	label       string
@@ -34,7 +38,7 @@ func (l lease) encode() []byte {
 	if !l.granted {
 		return value
 	}
-	for _, n := range []int64{int64(l.base), l.since, l.ends} {
+	for _, n := range []int64{int64(l.first), int64(l.base), l.since, l.ends} {
 		value = strconv.AppendInt(append(value, ' '), n, 10)
 	}
 	return append(append(value, ' '), cut(l.label)...)
@@ -47,11 +51,11 @@ func decode(value []byte) (l lease, ok bool) {
 		return l, ok
 	}
 	// The label is last, so it may have spaces of its own.
-	fields := bytes.SplitN(rest, []byte{' '}, 4)
-	if len(fields) != 4 {
+	var numbers [4]int64
+	fields := bytes.SplitN(rest, []byte{' '}, len(numbers)+1)
+	if len(fields) != len(numbers)+1 {
 		return lease{}, false
 	}
-	var numbers [3]int64
 	for i := range numbers {
 		n, err := strconv.ParseInt(string(fields[i]), 10, 64)
 		if err != nil || n < 0 {
@@ -59,9 +63,22 @@ func decode(value []byte) (l lease, ok bool) {
 		}
 		numbers[i] = n
 	}
-	l.granted, l.base, l.since, l.ends = true, uint64(numbers[0]), numbers[1], numbers[2]
-	l.label = string(fields[3])
+	if numbers[0] > numbers[1] { // also the form without FIRST, of earlier binaries
+		return lease{}, false
+	}
+	l.granted, l.first, l.base, l.since, l.ends = true, uint64(numbers[0]), uint64(numbers[1]), numbers[2], numbers[3]
+	l.label = string(fields[len(numbers)])
 	return l, true
+}
+
+// name is what a revoke item calls a lease: its first base, which no other lease of
+// the key has, and which proves nothing.
+func (l lease) name() []byte { return strconv.AppendUint(nil, l.first, 10) }
+
+// revokedBy reports whether a revoke item is about this lease, and not about an
+// earlier one.
+func (l lease) revokedBy(item *gomemcache.Item) bool {
+	return l.granted && item != nil && bytes.Equal(item.Value, l.name())
 }
 
 // cut shortens a label that is too long, between two characters.

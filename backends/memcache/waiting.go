@@ -62,15 +62,25 @@ func (t *talk) ask(s sight) {
 	}
 }
 
-// unask takes back what this session has written, so that the next holder doesn't
-// give way to a session that has left. It is a hint as well.
+// tidy takes back what is beside a key that this session has left or freed: hints,
+// all of them, so that the answer of the verb stands whatever becomes of it.
+func (t *talk) tidy(s sight) {
+	if s.lock != nil && !s.own(t.attempt) {
+		return
+	}
+	t.unask(s)
+	t.unmark(s)
+}
+
+// unask takes back a wait item, so that the next holder doesn't give way to a session
+// that has left.
 //
 // While another has the key it stays and goes stale: there is room for one name,
 // and whoever waits beside us has relied on ours. The holder would be told that
 // nobody waits, and its Tenure would start anew, each time a waiter gives up. Instead
 // it may hand over once in vain. A key that is free has no Tenure to lose.
 func (t *talk) unask(s sight) {
-	if s.wait != nil && (s.lock == nil || s.own(t.attempt)) && t.mark().wrote(s.wait.Value) {
+	if s.wait != nil && t.mark().wrote(s.wait.Value) {
 		_ = t.erase(s.wait)
 	}
 }
