@@ -212,6 +212,9 @@ func (a *keyActor) nextOwned(now instant) *call {
 // a renewal is due before its time: because a hold can't be granted, or soon
 // won't be, because the fence's numbers run out, or because the lease is in doubt.
 func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
+	if a.lease.revoked {
+		return 0, false
+	}
 	left := a.lease.deadline.sub(now)
 	expires := time.Duration(0)
 	for h := a.holders.first; h != nil; h = h.next {

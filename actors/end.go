@@ -17,12 +17,17 @@ func (a *keyActor) release(h *Hold, now instant) {
 		h.reply <- backends.ErrNotHeld
 		return
 	}
+	if h.revoked {
+		// Its caller was told that it is over, and waits here for the key to be free
+		// all the same: answerRelease finds the word for that.
+		a.lingerUntil = 0
+	}
 	a.holders.remove(h)
 	a.cancelExtends(h)
 	h.end(context.Canceled)
 	a.lingerUntil = now.add(a.linger())
 	if a.holders.len > 0 || a.queue.len == 0 && a.lingers(now) {
-		h.reply <- nil
+		h.reply <- ended(h, nil)
 		return
 	}
 	// Until when the caller waits at the most; the release itself goes on. There
@@ -34,9 +39,21 @@ func (a *keyActor) release(h *Hold, now instant) {
 // answerRelease tells the caller who released what became of the key.
 func (a *keyActor) answerRelease(err error) {
 	if a.released != nil {
-		a.released.reply <- err
+		a.released.reply <- ended(a.released, err)
 		a.released = nil
 	}
+}
+
+// ended is the answer to a release: a hold that was revoked had ended before,
+// whatever became of its lease.
+func ended(h *Hold, err error) error {
+	switch {
+	case !h.revoked || backends.IsNotHeld(err):
+		return err
+	case err == nil:
+		return backends.ErrNotHeld
+	}
+	return fmt.Errorf("%w: %w", backends.ErrNotHeld, err)
 }
 
 // timeoutRelease answers the caller of a Release that has waited long enough.
@@ -62,7 +79,7 @@ var errNoAnswer = errors.New("no answer in time")
 func (a *keyActor) extend(x *extension, now instant) {
 	h := x.hold
 	a.expire(now)
-	if h.listed != inHolders {
+	if h.listed != inHolders || h.revoked {
 		x.done <- backends.ErrNotHeld
 		return
 	}
@@ -188,9 +205,10 @@ func (a *keyActor) unproved() error {
 
 // lostAt is when a hold has to be taken for lost: at its deadline, less what
 // it takes to say so in time, if that is there because no renewal has come. A hold
-// that was to end then expires instead.
+// that was to end then expires instead; one that was revoked has been told, and
+// its time is its own to the end.
 func (a *keyActor) lostAt(h *Hold) instant {
-	if h.deadline == h.bound || !h.spec.Renew && !a.lease.unproved {
+	if h.revoked || h.deadline == h.bound || !h.spec.Renew && !a.lease.unproved {
 		return h.deadline.add(time.Hour)
 	}
 	return h.deadline.add(-min(25*time.Millisecond, h.spec.Expires/20))
@@ -201,11 +219,30 @@ func (a *keyActor) drop(h *Hold, cause error) {
 	a.holders.remove(h)
 	a.lingerUntil = 0 // what ended badly does not linger
 	a.cancelExtends(h)
-	if cause != backends.ErrExpired {
+	if cause != backends.ErrExpired && !h.revoked {
 		a.c.counters.losses.Add(1)
 		defer a.c.warn("hold lost", "key", a.entry.key, "fence", h.fence, "cause", cause)
 	}
 	h.end(cause)
+}
+
+// revoke tells the holders of a lease that was revoked to stop. They are lost by
+// their own count, but stay holders until they release: nobody else gets the key
+// while they may still be at work, up to their deadlines, which no renewal moves
+// any more. Those who wait here ask for a lease of their own then.
+func (a *keyActor) revoke(why error) {
+	a.lease.revoked, a.lastErr = true, nil
+	a.lingerUntil = 0
+	for h := a.holders.first; h != nil; h = h.next {
+		if h.revoked {
+			continue
+		}
+		h.revoked = true
+		a.cancelExtends(h)
+		a.c.counters.losses.Add(1)
+		a.c.warn("hold revoked", "key", a.entry.key, "fence", h.fence)
+		h.end(fmt.Errorf("%w: %w", backends.ErrLost, why))
+	}
 }
 
 // lose ends everything that stood on a lease that is gone.

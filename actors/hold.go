@@ -54,6 +54,7 @@ type Hold struct {
 	until      instant // when it has waited long enough
 	prev, next *Hold   // in the queue, or among the holders
 	listed     list    // which of the two
+	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
 	bound      instant // what deadline may not pass (MaxHold); 0: none
 	patience   instant // once released: when its caller stops waiting
 

@@ -187,10 +187,13 @@ func (a *keyActor) advance(now instant) {
 
 // yields reports whether the lease has to go back before the next local grant:
 // because another process waits and the budget of handoffs or time is used up,
-// or because handoff is turned off, or because pollers get their gap.
+// or because handoff is turned off, or because pollers get their gap; or because
+// it was revoked.
 func (a *keyActor) yields(now instant) bool {
 	l := &a.lease
 	switch {
+	case l.revoked:
+		return true
 	case l.holds == 0 || !a.c.can.Exclusive:
 		return false // what was just acquired is used at least once
 	case a.c.cfg.NoHandoff:
@@ -221,6 +224,11 @@ func (a *keyActor) wake(kind backends.WakeKind, now instant) {
 	case backends.Doubted:
 		// Also for a call in flight: what answers it may be the server from before.
 		a.doubted, a.renewRetry = now, 0
+	case backends.Revoking:
+		// The word may be of an earlier lease, or anybody's who may publish: it takes a
+		// renewal to know. Nothing is granted before that; what lingers just goes.
+		a.doubted, a.renewRetry = now, 0
+		a.lingerUntil = 0
 	}
 }
 

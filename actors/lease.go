@@ -53,7 +53,7 @@ type lease struct {
 	base     uint64
 	n        uint64 // the next hold's number under base
 
-	revoked  bool // it goes back as soon as its holders have stopped
+	revoked  bool // it is not renewed, and goes back as soon as its holders have stopped
 	unproved bool // the last renewal failed: the deadline may be final
 
 	holds     int     // granted under this lease

@@ -89,6 +89,9 @@ func (a *keyActor) renewed(c *call, now instant) {
 	case backends.IsNotHeld(c.err):
 		a.answered = now
 		a.lose(now, c.err)
+	case backends.IsRevoked(c.err):
+		a.answered, a.failures, a.renewRetry = now, 0, 0
+		a.revoke(c.err)
 	default:
 		a.failures++
 		a.lease.unproved = true

@@ -30,7 +30,7 @@ func (a *keyActor) due(now instant) instant {
 	}
 	for h := a.holders.first; h != nil; h = h.next {
 		sooner(min(h.deadline, a.lostAt(h)))
-		if h.spec.Renew && a.call == nil {
+		if h.spec.Renew && a.call == nil && !a.lease.revoked {
 			sooner(max(h.renewAt(), a.renewRetry, now))
 		}
 	}

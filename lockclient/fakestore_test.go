@@ -20,9 +20,10 @@ type store struct {
 }
 
 type storedLease struct {
-	token backends.Token
-	ends  time.Time
-	base  uint64
+	token       backends.Token
+	ends        time.Time
+	first, base uint64 // the bases it began with, and has by now
+	revoked     bool
 }
 
 func newStore() *store {
@@ -70,7 +71,7 @@ func (s *store) acquire(r backends.Request) (backends.Reply, error) {
 		l = &storedLease{token: r.Token, ends: ends}
 		s.leases[r.Key] = l
 	case l.token == r.Token:
-		if ends.After(l.ends) {
+		if ends.After(l.ends) && !l.revoked {
 			l.ends = ends
 		}
 	default:
@@ -80,7 +81,27 @@ func (s *store) acquire(r backends.Request) (backends.Reply, error) {
 		}, nil
 	}
 	l.base = s.mintLocked(r.Key)
-	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: r.TTL}, nil
+	if l.first == 0 {
+		l.first = l.base
+	}
+	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: time.Until(l.ends)}, nil
+}
+
+func (s *store) revoke(key string, r backends.Revocation) backends.Revoked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.leaseLocked(key)
+	switch {
+	case l == nil:
+		return backends.NobodyHolds
+	case r.Base != 0 && (r.Base < l.first || r.Base > l.base):
+		return backends.Superseded
+	case r.Now:
+		delete(s.leases, key)
+		return backends.Deleted
+	}
+	l.revoked = true
+	return backends.Marked
 }
 
 func (s *store) renew(a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
@@ -89,6 +110,9 @@ func (s *store) renew(a backends.Attempt, ttl time.Duration, known uint64) (back
 	l := s.leaseLocked(a.Key)
 	if l == nil || l.token != a.Token {
 		return backends.Reply{}, backends.ErrNotHeld
+	}
+	if l.revoked {
+		return backends.Reply{}, backends.ErrRevoked
 	}
 	if ends := time.Now().Add(ttl); ends.After(l.ends) || known == l.base {
 		l.ends = ends
@@ -251,6 +275,11 @@ func (f *fakeBackend) Release(ctx context.Context, a backends.Attempt) error {
 		return fault
 	}
 	return err
+}
+
+// Revoke is not spoilt by faults: what is tested is how its holder takes it.
+func (f *fakeBackend) Revoke(_ context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
+	return f.store.revoke(key, r), nil
 }
 
 func (f *fakeBackend) Close() error { return nil }

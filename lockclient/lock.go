@@ -27,7 +27,9 @@ func (l *Lock) Deadline() time.Time { return l.hold.Deadline() }
 
 // Context is the acquire's ctx without its cancellation. It ends when the hold
 // does; context.Cause then is ErrExpired, ErrLost, ErrClosed (the client was
-// closed), or plain context.Canceled after a release.
+// closed), or plain context.Canceled after a release. A hold that was revoked ends
+// by ErrLost as well, but nobody else gets its key before its deadline or Release:
+// stop, and release.
 func (l *Lock) Context() context.Context { return l.hold.Context(l.parent) }
 
 // Extend makes the deadline now + d, but never earlier than it was; d is 10 ms
@@ -46,5 +48,6 @@ func (l *Lock) Extend(d time.Duration) error {
 // holder, or lingers; ErrNotHeld if the hold had ended before, by expiry, loss or an
 // earlier Release; ErrUnavailable if the backend did not answer within 2 s or the
 // rest of the lease: the release is then retried in the background until the lease
-// ends, so the key is not stuck.
+// ends, so the key is not stuck. A hold that was revoked had ended before: it
+// matches ErrNotHeld, and ErrUnavailable too if its lease could not be given back.
 func (l *Lock) Release() error { return l.hold.Release() }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/turnstile-go/turnstile/backends"
 )
 
 // An op is one caller of a random script: it arrives, acquires, perhaps gives
@@ -26,6 +28,13 @@ type op struct {
 	extend  time.Duration // by how much, half way through; 0: not
 	renew   bool
 	release bool
+	wind    time.Duration // what it takes to stop, once told that its hold is revoked
+}
+
+// A revocation is somebody's, of whoever has the key then.
+type revocation struct {
+	at  time.Duration
+	key string
 }
 
 // A run is what became of an op.
@@ -46,7 +55,7 @@ type run struct {
 // that loses requests and replies, and delivers some after their caller gave up.
 func TestRandomScripts(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		ops := drawOps(rt)
+		ops, revocations := drawOps(rt), drawRevocations(rt)
 		seed := rapid.Uint64().Draw(rt, "seed")
 		f := faults{
 			notRun:  rapid.IntRange(0, 15).Draw(rt, "notRun"),
@@ -62,7 +71,7 @@ func TestRandomScripts(t *testing.T) {
 			cfg.Linger = 100 * time.Millisecond
 		}
 		var failures []error
-		synctest.Test(t, func(t *testing.T) { failures = runScript(t, ops, seed, f, cfg) })
+		synctest.Test(t, func(t *testing.T) { failures = runScript(t, ops, revocations, seed, f, cfg) })
 		for _, err := range failures {
 			rt.Errorf("%v", err)
 		}
@@ -83,6 +92,7 @@ func drawOps(rt *rapid.T) []op {
 			expires: ms("expires", 10, 600), hold: ms("hold", 0, 700),
 			release: rapid.IntRange(0, 9).Draw(rt, "release") > 0,
 			renew:   rapid.IntRange(0, 3).Draw(rt, "renew") == 0,
+			wind:    ms("wind", 0, 100),
 		}
 		if o.release && rapid.IntRange(0, 3).Draw(rt, "long") == 0 {
 			// Long leases that are released soon: whatever is left of one by a
@@ -103,7 +113,18 @@ func drawOps(rt *rapid.T) []op {
 	return ops
 }
 
-func runScript(t *testing.T, ops []op, seed uint64, f faults, cfg Config) []error {
+func drawRevocations(rt *rapid.T) []revocation {
+	all := make([]revocation, rapid.IntRange(0, 3).Draw(rt, "revocations"))
+	for i := range all {
+		all[i] = revocation{
+			at:  time.Duration(rapid.IntRange(1, 2000).Draw(rt, "revoke at")) * time.Millisecond,
+			key: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "revoked key"),
+		}
+	}
+	return all
+}
+
+func runScript(t *testing.T, ops []op, revocations []revocation, seed uint64, f faults, cfg Config) []error {
 	s := newStore()
 	var clients [2]*Client
 	for i := range clients {
@@ -119,6 +140,14 @@ func runScript(t *testing.T, ops []op, seed uint64, f faults, cfg Config) []erro
 		wg.Go(func() {
 			time.Sleep(ops[i].at) // virtual: the script's own clock
 			runs[i] = runOp(clients[ops[i].client], s, ops[i])
+		})
+	}
+	for _, r := range revocations {
+		wg.Go(func() {
+			time.Sleep(r.at) // virtual
+			if _, err := clients[0].Revoke(context.Background(), r.key, Revocation{}); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 	wg.Wait()
@@ -179,6 +208,10 @@ func runOp(c *Client, s *store, o op) run {
 	ended = !sleep(held, o.hold-o.hold/2) || ended
 	if !o.release && !o.renew {
 		<-held.Done()
+	}
+	if errors.Is(context.Cause(held), backends.ErrRevoked) {
+		// It takes time to stop, and nobody may have the key meanwhile.
+		sleep(context.Background(), o.wind)
 	}
 	r.end = time.Now() // what the holder claims ends when it learns of a loss, or here
 	if deadline := lock.Deadline(); deadline.Before(r.end) {
