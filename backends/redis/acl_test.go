@@ -28,6 +28,20 @@ func aclRule(t testing.TB, which string) []any {
 	return anys(strings.Fields(strings.NewReplacer("\\\n", " ", "'", "").Replace(string(block[1]))))
 }
 
+// listingRule is what the README tells to grant beside that, for lists.
+func listingRule(t testing.TB) []string {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := regexp.MustCompile("for `turnstile ls` add `([^`]*)`").FindSubmatch(readme)
+	if said == nil {
+		t.Fatal("the README has no rule for lists")
+	}
+	return strings.Fields(string(said[1]))
+}
+
 // exercise does all that a session does with a lock, beside another session, and
 // wants pushes to arrive. Each key is that of a user's.
 func exercise(t testing.TB, a, b *session, keys ...string) {
@@ -51,7 +65,12 @@ func exercise(t testing.TB, a, b *session, keys ...string) {
 		if err := a.Cancel(bounded(t), third.Attempt); err != nil {
 			t.Fatalf("cancel: %v", err)
 		}
+		mustRevoke(t, a.Backend, key, backends.Revocation{}, backends.Marked)
+		b.woken(t, backends.Wake{Key: key, Kind: backends.Revoking})
 		b.release(t, second)
+		fourth := a.request(key)
+		mustGrant(t, a, fourth)
+		mustRevoke(t, b.Backend, key, backends.Revocation{Now: true}, backends.Deleted)
 	}
 }
 
@@ -69,6 +88,18 @@ func TestTheRuleInTheREADMEIsEnough(t *testing.T) {
 	}
 	as := "redis://turnstile:PASSWORD@" + server.Addr
 	exercise(t, newSession(t, as), newSession(t, as), userKeys(t)...)
+	listing := newSession(t, as)
+	if _, err := listing.List(bounded(t), "pylock:"); !backends.IsRefused(err) {
+		t.Errorf("list: %v, want refused: the README says that it takes more", err)
+	}
+	if err := inside.Do(bounded(t), append(anys([]string{"ACL", "SETUSER", "turnstile"}), anys(listingRule(t))...)...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	held := listing.request(newKey(t))
+	mustGrant(t, listing, held)
+	if keys, err := listing.List(bounded(t), held.Key); err != nil || len(keys) != 1 || keys[0] != held.Key {
+		t.Errorf("list: %q, %v; want %q", keys, err, held.Key)
+	}
 	// And it is not more than it says: neither others' keys nor others' commands.
 	user := server.RedisClient(t, &goredis.Options{Username: "turnstile", Password: "PASSWORD"})
 	if err := user.Set(bounded(t), "theirs", "x", 0).Err(); err == nil || !goredis.HasErrorPrefix(err, "NOPERM") {

@@ -25,8 +25,8 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		if reply, _, err := readAcquire(v, pushByScript, pacing{}); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
 			t.Errorf("acquire %v: %+v, %v", v, reply, err)
 		}
-		if l, ok := v.([]any); ok && len(l) == 1 && l[0] == int64(0) {
-			continue // renew's "not held"
+		if l, ok := v.([]any); ok && len(l) == 1 && (l[0] == int64(0) || l[0] == int64(2)) {
+			continue // renew's "not held" and "revoked"
 		}
 		if reply, err := readRenew(v); !errors.Is(err, backends.ErrUnavailable) || reply != (backends.Reply{}) {
 			t.Errorf("renew %v: %+v, %v", v, reply, err)
@@ -43,6 +43,19 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 			t.Errorf("cancel %v: %v", v, err)
 		}
 	}
+	for _, v := range []any{nil, "OK", int64(1), []any{}, []any{int64(-1)}, []any{int64(5)}, []any{"1"}, []any{int64(4), int64(1)}} {
+		if found, _, err := readRevoke(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) || found != backends.NobodyHolds {
+			t.Errorf("revoke %v: %v, %v", v, found, err)
+		}
+	}
+	for _, v := range [][]any{
+		{int64(1), "x", int64(1), int64(1), base, int64(0)}, {int64(1), "x", int64(1), int64(1), base, int64(0), nil},
+		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), int64(0)},
+	} {
+		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("inspect %v: %v", v, err)
+		}
+	}
 }
 
 // Each reply is right in one of the two modes: with the messages at its end if
@@ -56,6 +69,10 @@ func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
 		},
 		"release": readRelease,
 		"cancel":  readCancel,
+		"revoke": func(v any, push string) ([]told, error) {
+			_, messages, err := readRevoke(v, push)
+			return messages, err
+		},
 	}
 	for _, row := range []struct {
 		verb  string
@@ -68,6 +85,7 @@ func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
 		{"release", []any{int64(1), int64(1)}, nil},
 		{"release", []any{int64(0)}, backends.ErrNotHeld},
 		{"cancel", []any{int64(1)}, nil},
+		{"revoke", []any{int64(3)}, nil},
 	} {
 		isMalformed := func(reply []any, push string) bool {
 			messages, err := read[row.verb](reply, push)

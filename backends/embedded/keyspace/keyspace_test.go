@@ -246,3 +246,24 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// A list is of live strings alone, by a prefix that is no pattern.
+func TestStringsAreListedByTheirPrefix(t *testing.T) {
+	c := newClock()
+	k := c.keys()
+	for _, line := range []string{"SET a* v PX 1000", "SET ab v PX 5000", "SET b v", "HSET a:h f v", "ZADD a:z 1 m"} {
+		run(k, line)
+	}
+	for _, row := range []struct{ prefix, want string }{{"", "a* ab b"}, {"a", "a* ab"}, {"a*", "a*"}, {"ab", "ab"}, {"abc", ""}} {
+		found := k.Strings(nil, row.prefix)
+		slices.Sort(found)
+		if got := strings.Join(found, " "); got != row.want {
+			t.Errorf("prefix %q: %q, want %q", row.prefix, got, row.want)
+		}
+	}
+	c.advance(2 * time.Second)
+	k.Tick()
+	if found := k.Strings([]string{"x"}, "a"); !slices.Equal(found, []string{"x", "ab"}) {
+		t.Errorf("after the first has expired: %q", found)
+	}
+}
