@@ -169,7 +169,7 @@ func listOdd(st *store) error {
 	}
 	var all, prefixed []string
 	for _, key := range odd(st) {
-		if _, _, err := a.hold(key, long); err != nil {
+		if _, _, err := a.hold(key, 10*long); err != nil { // it takes as many lists as keys
 			return fmt.Errorf("key %q: %w", key, err)
 		}
 		all = append(all, key)
