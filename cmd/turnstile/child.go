@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/turnstile-go/turnstile/cmd/turnstile/internal/guard"
 )
 
 // A child is the command: the leader of a process group of its own. It is a job.
@@ -75,7 +77,7 @@ func (c *child) watch() {
 func (c *child) Signal(sig syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.reaped || groupRuns(c.pid) {
+	if !c.reaped || guard.Running(c.pid) {
 		_ = syscall.Kill(-c.pid, sig) // the group may be gone, or be another user's by now (setuid)
 	}
 }
@@ -87,7 +89,7 @@ func (c *child) Ended() <-chan struct{} { return c.ended }
 func (c *child) Stopped() <-chan syscall.Signal { return c.stopped }
 
 // Running reports whether any process of the group still runs.
-func (c *child) Running() bool { return groupRuns(c.pid) }
+func (c *child) Running() bool { return guard.Running(c.pid) }
 
 // reap takes the command's exit status, after it has ended.
 func (c *child) reap() syscall.WaitStatus {
@@ -119,10 +121,11 @@ func childEnv(h hold) []string {
 			env = append(env, v)
 		}
 	}
-	return append(env, marks(h)...)
+	marks := marks(h)
+	return append(env, marks[:]...)
 }
 
 // marks are what tells a command's environment from every other one's.
-func marks(h hold) []string {
-	return []string{"TURNSTILE_KEY=" + h.Key(), "TURNSTILE_FENCE=" + strconv.FormatUint(h.Fence(), 10)}
+func marks(h hold) [2]string {
+	return [2]string{"TURNSTILE_KEY=" + h.Key(), "TURNSTILE_FENCE=" + strconv.FormatUint(h.Fence(), 10)}
 }

@@ -20,12 +20,3 @@ func await(pid int) (status syscall.WaitStatus, reaped bool, err error) {
 		}
 	}
 }
-
-// groupRuns reports whether a process of the group runs: a group of zombies alone
-// is answered with EPERM.
-func groupRuns(group int) bool { return syscall.Kill(-group, 0) == nil }
-
-// groupMarked finds nothing: another process's environment is not to be read
-// here without cgo. A turnstile that is killed in the moment between the start of
-// its command and its word to the guard leaves the command running.
-func groupMarked([]string) int { return 0 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/turnstile-go/turnstile/cmd/turnstile/internal/guard"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -151,12 +152,12 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	// The guard comes before the command, so that there is no moment without one. A
 	// machine that has no process left for it may still run the command.
-	g, err := startGuard(a.session)
+	g, err := guard.Start(a.session)
 	if err != nil {
 		p.log.Warn("the command would survive a SIGKILL of turnstile", "cause", err)
 	}
-	defer g.wait()
-	g.cover(a.hold)
+	defer g.Wait()
+	g.Cover(marks(a.hold))
 	t := findTTY()
 	signal.Notify(signals, syscall.SIGCONT)
 	if !t.lends {
@@ -164,11 +165,11 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	}
 	c, err := startChild(p.path, p.argv, childEnv(a.hold), t.lends)
 	if err != nil {
-		g.dismiss()
+		g.Dismiss()
 		p.release(a.hold)
 		return startError(p.argv[0], err)
 	}
-	g.watch(c.pid)
+	g.Watch(c.pid)
 	t.command = c.pid
 	s := &supervisor{
 		hold: a.hold, job: c, grace: p.grace, margin: marginFor(p.expires),
@@ -177,7 +178,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	lost := s.run()
 	// The order matters: the guard must not kill a number that is somebody else's once
 	// the command is reaped, and nobody may get the key while a group still ends.
-	g.dismiss()
+	g.Dismiss()
 	status := c.reap()
 	t.takeBack()
 	if gone := p.release(a.hold); lost == nil && gone {

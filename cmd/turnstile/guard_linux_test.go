@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/turnstile-go/turnstile/cmd/turnstile/internal/guard"
 )
 
 // The moment between the start of a command and the guard's learning its group,
@@ -13,10 +15,11 @@ import (
 func TestAGuardFindsACommandThatItWasNotToldOf(t *testing.T) {
 	t.Parallel()
 	h := &fakeHold{}
-	mine, other := startMarked(t, marks(h)), startMarked(t, []string{"TURNSTILE_KEY=k", "TURNSTILE_FENCE=11"})
-	guard := exec.Command("turnstile", guardArg)
-	guard.Stdin = strings.NewReader(strings.Join(marks(h), "\x00") + "\x00")
-	if out, err := guard.CombinedOutput(); err != nil {
+	known := marks(h)
+	mine, other := startMarked(t, known[:]), startMarked(t, []string{"TURNSTILE_KEY=k", "TURNSTILE_FENCE=11"})
+	cmd := exec.Command("turnstile", guard.Arg)
+	cmd.Stdin = strings.NewReader(strings.Join(known[:], "\x00") + "\x00")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if runs(mine) {

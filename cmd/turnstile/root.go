@@ -42,10 +42,6 @@ where ps does not show it; turnstile never prints it.`
 
 // start runs the command line args and returns the exit code.
 func start(args []string, stdout, stderr io.Writer) int {
-	// Before any flag is parsed: a guard has to be there soon, and takes none.
-	if len(args) > 1 && args[1] == guardArg {
-		return runGuard()
-	}
 	var o options
 	root := newRoot(&o)
 	root.SetArgs(args[1:])
