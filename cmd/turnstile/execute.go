@@ -132,6 +132,10 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 		return acquisition{err: err}
 	}
 	a := acquisition{client: client, session: session}
+	told := func() {}
+	if p.verbose && !p.try {
+		told = (&waiting{key: p.key, inspect: client.Inspect, log: p.log}).start(ctx)
+	}
 	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(p.timeout)}
 	// A nil *Lock in the interface would not be nil: it is set only when there is one.
 	var l *lockclient.Lock
@@ -140,6 +144,7 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	} else {
 		l, a.err = client.Acquire(ctx, p.key, opts...)
 	}
+	told()
 	if a.err == nil {
 		a.hold = l
 		p.log.Info("acquired", "key", p.key, "fence", l.Fence(), "waited", time.Since(begin).Round(time.Microsecond))

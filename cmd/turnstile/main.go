@@ -3,6 +3,7 @@
 //	main.go       where it starts; root.go the flags of all commands, version.go
 //	run.go        `turnstile run`: its flags, and the plan that comes of them
 //	execute.go    acquire, start, supervise, release
+//	waiting.go    what -v tells of a wait
 //	supervise.go  the state machine that ends a command whose hold is going
 //	child.go      the command's process group; terminal.go who has the terminal
 //	internal/     guard, the process that ends the group if turnstile is killed
