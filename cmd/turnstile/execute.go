@@ -163,11 +163,8 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	}
 	defer g.Wait()
 	g.Cover(marks(a.hold))
-	t := findTTY()
+	t := findTTY(signals)
 	signal.Notify(signals, syscall.SIGCONT)
-	if !t.lends {
-		signal.Notify(signals, syscall.SIGTSTP) // Ctrl-Z is for us, and the command's group is another
-	}
 	c, err := startChild(p.path, p.argv, childEnv(a.hold), t.lends)
 	if err != nil {
 		g.Dismiss()
@@ -186,6 +183,9 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	g.Dismiss()
 	status := c.reap()
 	t.takeBack()
+	if lost != nil || status.Signaled() {
+		t.mend()
+	}
 	if gone := p.release(a.hold); lost == nil && gone {
 		lost = lockclient.ErrNotHeld
 	}

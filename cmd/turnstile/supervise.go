@@ -26,9 +26,10 @@ var _ hold = (*lockclient.Lock)(nil)
 
 // A terminal is what the command may be lent.
 type terminal interface {
-	// Lend gives the command's group the foreground, if turnstile has it to give.
-	Lend()
-	// Lends reports whether the command had the terminal from its start.
+	// Lend gives the command's group the foreground, if turnstile has it to give, and
+	// reports whether the command has it.
+	Lend() bool
+	// Lends reports whether the command may have the terminal.
 	Lends() bool
 	// StopSelf takes the terminal back and stops turnstile as the shell expects of a
 	// stopped job; it returns when turnstile was continued.
@@ -117,6 +118,7 @@ func (s *supervisor) run() error {
 		case sig := <-s.job.Stopped():
 			s.stopped(sig)
 		case <-timer.C:
+			s.tty.Lend() // a shell's fg comes without a word where the job was running
 		}
 		s.look()
 		if ended == nil && s.done() {
@@ -233,11 +235,19 @@ func (s *supervisor) pass(sig syscall.Signal) {
 // from the background: the shell should see a stopped job. A command that somebody
 // stopped by hand stays stopped, under a hold that is renewed.
 func (s *supervisor) stopped(sig syscall.Signal) {
-	if !s.pausing && !s.tty.Lends() {
-		if sig == syscall.SIGTTIN || sig == syscall.SIGTTOU {
+	wants := sig == syscall.SIGTTIN || sig == syscall.SIGTTOU
+	switch {
+	case s.pausing:
+	case !s.tty.Lends():
+		if wants {
 			s.starved = true
 			s.log.Warn("the command was stopped: it wants the terminal, and gets it only if turnstile leads the foreground job with both stdin and stdout on the terminal")
 		}
+		return
+	case wants && s.tty.Lend(): // the shell's fg has just given it to us
+		s.job.Signal(syscall.SIGCONT)
+		return
+	case sig == syscall.SIGSTOP && !s.tty.Lend(): // by hand, in the background
 		return
 	}
 	s.pausing = false

@@ -106,11 +106,16 @@ func (j *fakeJob) endLocked() {
 // A fakeTTY counts, and runs what the test does while turnstile is stopped.
 type fakeTTY struct {
 	lends     bool
+	has       bool // the command has it
 	lent      int
 	meanwhile func()
 }
 
-func (f *fakeTTY) Lend()       { f.lent++ }
+func (f *fakeTTY) Lend() bool {
+	f.lent++
+	return f.has
+}
+
 func (f *fakeTTY) Lends() bool { return f.lends }
 func (f *fakeTTY) StopSelf() {
 	if f.meanwhile != nil {
@@ -320,8 +325,8 @@ func TestCtrlZStopsBothAndFgContinuesTheCommand(t *testing.T) {
 		s.after(time.Second, func() { s.job.stopped <- syscall.SIGTSTP })
 		s.after(12*time.Second, s.job.end)
 		s.check(t, nil, 12*time.Second, event{11 * time.Second, syscall.SIGCONT})
-		if s.tty.lent != 1 {
-			t.Errorf("the terminal was lent %d times, want once", s.tty.lent)
+		if s.tty.lent == 0 {
+			t.Error("the command did not get the terminal back")
 		}
 	})
 }
@@ -339,12 +344,27 @@ func TestAHoldThatEndedMeanwhileIsNoticedBeforeTheCommandGoesOn(t *testing.T) {
 }
 
 func TestACommandThatSomebodyElseStoppedStaysStopped(t *testing.T) {
+	for _, lends := range []bool{false, true} { // no terminal, or one that it could have
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene()
+			s.tty.lends = lends
+			s.job.stopped <- syscall.SIGSTOP
+			s.tty.meanwhile = func() { t.Error("turnstile stopped itself") }
+			s.after(time.Second, s.job.end)
+			s.check(t, nil, time.Second)
+		})
+	}
+}
+
+// A shell's fg of a job that runs moves the foreground and sends no signal.
+func TestACommandThatIsStoppedForTheTerminalGetsItAfterFg(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene()
-		s.job.stopped <- syscall.SIGSTOP
+		s.tty.lends, s.tty.has = true, true
 		s.tty.meanwhile = func() { t.Error("turnstile stopped itself") }
+		s.job.stopped <- syscall.SIGTTIN
 		s.after(time.Second, s.job.end)
-		s.check(t, nil, time.Second)
+		s.check(t, nil, time.Second, event{0, syscall.SIGCONT})
 	})
 }
 
