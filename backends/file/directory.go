@@ -40,6 +40,10 @@ func openDirectory(path string, shared bool) (directory, error) {
 	// opening, somebody could put a link there.
 	fd, err := openAt(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
+		// The kernel says of a link that it is no directory, which it seems to be.
+		if info, e := os.Lstat(path); e == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return directory{}, backends.Refused(name, path+" is a symbolic link: name the directory itself", err)
+		}
 		return directory{}, failed("open directory", path, err)
 	}
 	d := directory{path: path, fd: fd, shared: shared}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
@@ -13,16 +14,42 @@ import (
 	"go.uber.org/goleak"
 )
 
+// long is for a machine that has nothing else to do.
+var long = flag.Bool("long", false, "run as many rounds as are promised of a release")
+
 // TestMain makes the test binary a turnstile when it is called by that name; the
 // scripts and tests start it from the PATH as a user would.
 //
 // Built with -race, every process sleeps for a second before it exits, unless told
 // not to; these tests start a thousand.
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "turnstile" { // the flags are not ours
+		testscript.Main(leakChecked{m}, commands)
+	}
+	flag.Parse()
 	if os.Getenv("GORACE") == "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
-	testscript.Main(leakChecked{m}, map[string]func(){"turnstile": main})
+	// Most of a test's time is waiting for processes, so more of them may run than
+	// there are cores; a -parallel of the caller's wins.
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", "6") // the flag exists, and it is a number
+	}
+	testscript.Main(leakChecked{m}, commands)
+}
+
+var commands = map[string]func(){"turnstile": mainOfTests}
+
+// stateParentEnv names the directory that takes /var/tmp's place in a test.
+const stateParentEnv = "TURNSTILE_TEST_STATE_PARENT"
+
+func mainOfTests() {
+	if dir, ok := os.LookupEnv(stateParentEnv); ok {
+		stateParent = dir
+	}
+	main()
 }
 
 // leakChecked is goleak.VerifyTestMain for a runner that exits by itself.

@@ -109,12 +109,16 @@ func (o *options) resolve(cmd *cobra.Command) (settings, error) {
 	return s, nil
 }
 
+// stateParent is where the default directory is: a place that outlives a reboot and
+// that everybody may write to. The tests have one of their own.
+var stateParent = "/var/tmp"
+
 // defaultBackend excludes the processes of one user on one machine. It is the
 // same directory whatever the environment says: under cron and sudo there is no
 // XDG_RUNTIME_DIR, TMPDIR differs, and two directories would exclude nobody. The
 // file backend checks whose it is.
 func defaultBackend() string {
-	return "file:///var/tmp/turnstile-" + strconv.Itoa(os.Getuid())
+	return "file://" + stateParent + "/turnstile-" + strconv.Itoa(os.Getuid())
 }
 
 // checkBackend catches what is no URL at all before anything is opened. The
