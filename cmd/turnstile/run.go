@@ -57,6 +57,9 @@ TURNSTILE_FENCE in its environment: a resource that remembers the highest fence 
 refuse what comes late. When COMMAND ends, the key is free: what it left running in the
 background goes on without the lock.
 
+On a terminal, Ctrl-C and Ctrl-\ go to COMMAND as without turnstile, and Ctrl-Z and fg stop and
+continue both; a COMMAND that ignores Ctrl-C is killed by Ctrl-Z and two of the shell's kill %1.
+
 When the hold can't be renewed, the group gets TERM in time, and KILL before the hold is over.
 
 Exit codes: COMMAND's own, 128+n if it ended by signal n; 75 (or -E) not acquired in time;

@@ -24,11 +24,15 @@ const section = `
 	rmdir "$0/inside"`
 
 func TestCommandsOfManyProcessesNeverMeet(t *testing.T) {
+	t.Parallel()
 	const processes = 4
 	onEach(t, func(t *testing.T, backend string) {
-		rounds := 200
+		rounds := 100
+		if *long {
+			rounds = 1000
+		}
 		if strings.HasPrefix(backend, "memcache:") {
-			rounds = 60 // each takes as long, and the way through the command is the same
+			rounds = 40 // each takes as long, and the way through the command is the same
 		}
 		dir := t.TempDir()
 		counter := filepath.Join(dir, "counter")

@@ -62,6 +62,7 @@ func TestACommandIsGoneBeforeTheDeadlineOfItsHold(t *testing.T) {
 // Nobody can keep a stopped process from losing its hold. It has to find out
 // before its command does anything else.
 func TestAStoppedTurnstileEndsItsCommandWhenItGoesOn(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, backend string) {
 		r := launch(t, backend, "run", "--expires", "1s", "k", "--", "sh", "-c", stubborn)
 		grandchild, child := r.number(t), r.number(t)

@@ -247,10 +247,10 @@ func exitCodeOf(err error) int {
 	return 0
 }
 
-// A start costs what a shell script does not notice. The bound is for a machine that
-// runs other tests beside; alone, the difference is under 25 ms.
+// A start costs what a shell script does not notice. The number is in the log; the
+// bound is for a machine that runs the tests of other packages beside, where the
+// bare command, too, takes many times as long.
 func TestARunStartsInNoTimeAndTheBinaryIsSmall(t *testing.T) {
-	t.Parallel()
 	name := filepath.Join(t.TempDir(), "turnstile")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -277,7 +277,7 @@ func TestARunStartsInNoTimeAndTheBinaryIsSmall(t *testing.T) {
 	}
 	bare, locked := median("true"), median(name, "--backend", backend, "run", "k", "--", "true")
 	t.Logf("true: %v; under turnstile: %v", bare, locked)
-	if more := locked - bare; more > 250*time.Millisecond {
+	if more := locked - bare; more > max(250*time.Millisecond, 15*bare) {
 		t.Errorf("turnstile adds %v to a command, median", more)
 	}
 }

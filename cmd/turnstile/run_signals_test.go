@@ -18,6 +18,7 @@ func TestSignalsReachTheWholeGroup(t *testing.T) {
 		syscall.SIGQUIT: "QUIT", syscall.SIGUSR1: "USR1", syscall.SIGUSR2: "USR2",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			// A shell runs a trap when the command it waits for has ended, so that outer
 			// comes second.
 			script := `trap 'echo outer; exit 5' ` + name + `
@@ -58,8 +59,10 @@ func TestASecondSignalKillsACommandThatIgnoresTheFirst(t *testing.T) {
 }
 
 func TestASignalEndsTheWait(t *testing.T) {
+	t.Parallel()
 	for sig, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
 		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
 			onEach(t, func(t *testing.T, backend string) {
 				holder := launch(t, backend, "run", "k", "--", "sh", "-c", "echo held; exec sleep 600")
 				holder.line(t)
