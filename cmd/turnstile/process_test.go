@@ -51,11 +51,17 @@ func (b *transcript) String() string {
 // launch starts turnstile with a backend.
 func launch(t *testing.T, backend string, args ...string) *running {
 	t.Helper()
+	return launchFile(t, "turnstile", backend, args...)
+}
+
+// launchFile is launch for a turnstile of its own.
+func launchFile(t *testing.T, file, backend string, args ...string) *running {
+	t.Helper()
 	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{cmd: exec.Command("turnstile", args...), out: out, lines: bufio.NewReader(out), waited: make(chan struct{})}
+	r := &running{cmd: exec.Command(file, args...), out: out, lines: bufio.NewReader(out), waited: make(chan struct{})}
 	r.stderr = new(transcript)
 	r.cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+backend)
 	r.cmd.Stdout, r.cmd.Stderr = in, r.stderr

@@ -3,6 +3,9 @@
 package main
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,5 +65,35 @@ func TestAKilledHolderFreesAMemcachedKeyWhenItsLeaseEnds(t *testing.T) {
 	const most = 2*time.Second + 2500*time.Millisecond
 	if took := killHolder(t, servers.Memcached(t).URL()); took > most {
 		t.Errorf("the key was free after %v, want at most %v", took, most)
+	}
+}
+
+// An upgrade may replace the binary while it waits.
+func TestATurnstileWhoseFileIsGoneStillHasAGuard(t *testing.T) {
+	t.Parallel()
+	backend := fileBackend(t)
+	path, err := exec.LookPath("turnstile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(t.TempDir(), "turnstile")
+	if err := os.WriteFile(own, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	holder := launch(t, backend, "run", "k", "--", "sh", "-c", "echo held; exec sleep 600")
+	holder.line(t)
+	next := launchFile(t, own, backend, "run", "-v", "k", "--", "echo", "next")
+	eventually(t, "it waits", func() bool { return strings.Contains(next.stderr.String(), "held by") })
+	if err := os.Remove(own); err != nil {
+		t.Fatal(err)
+	}
+	holder.signal(t, syscall.SIGTERM)
+	next.exit(t, 0)
+	if said := next.stderr.String(); strings.Contains(said, "warning") {
+		t.Error(said)
 	}
 }
