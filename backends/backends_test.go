@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ func TestErrorsMatchWhatTheyWrap(t *testing.T) {
 	}{
 		{"unavailable", backends.Unavailable("redis", io.EOF), []error{backends.ErrUnavailable, io.EOF}, []error{backends.ErrRefused}},
 		{"refused", backends.Refused("redis", "check the password", io.EOF), []error{backends.ErrUnavailable, backends.ErrRefused, io.EOF}, []error{backends.ErrNotHeld}},
+		{"wrapped", backends.Wrap(backends.ErrLost, "no renewal", backends.Unavailable("redis", io.EOF)), []error{backends.ErrLost, backends.ErrUnavailable, io.EOF}, []error{backends.ErrRefused}},
 		{"cancelled", backends.Interrupted(ctx, "redis"), []error{backends.ErrUnavailable, context.Canceled}, []error{context.DeadlineExceeded}},
 		{"too late", backends.Interrupted(late, "redis"), []error{backends.ErrUnavailable, context.DeadlineExceeded}, []error{context.Canceled}},
 	} {
@@ -42,6 +44,25 @@ func TestErrorsMatchWhatTheyWrap(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// However often an error was wrapped, a log shows the module's name once, in front.
+func TestErrorsSayTheModulesNameOnce(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(backends.ErrExpired)
+	for _, err := range []error{
+		backends.Unavailable("redis", io.EOF),
+		backends.Unavailable("redis", backends.ErrClosed),
+		backends.Refused("redis", "check the password", io.EOF),
+		backends.Refused("redis", "check the password", backends.Unavailable("redis", io.EOF)),
+		backends.Interrupted(ctx, "redis"),
+		backends.Wrap(backends.ErrLost, "", backends.Refused("redis", "check the password", io.EOF)),
+		backends.Wrap(backends.ErrUnavailable, "not extended", backends.ErrLost),
+	} {
+		if s := err.Error(); strings.Count(s, "turnstile:") != 1 || !strings.HasPrefix(s, "turnstile: ") {
+			t.Errorf("%q, want the name once, in front", s)
+		}
 	}
 }
 

@@ -3,7 +3,7 @@ package backends
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 )
 
 // The sentinels of the whole module; lockclient re-exports those a caller can
@@ -39,25 +39,49 @@ func IsRefused(err error) bool { return errors.Is(err, ErrRefused) }
 
 // Unavailable wraps what a backend's driver reported so that it matches
 // ErrUnavailable; cause stays visible to errors.Is.
-func Unavailable(backend string, cause error) error {
-	return fmt.Errorf("%w: %s: %w", ErrUnavailable, backend, cause)
-}
+func Unavailable(backend string, cause error) error { return Wrap(ErrUnavailable, backend, cause) }
 
 // Refused wraps an answer that waiting can't mend; what says what to do
 // about it. It matches ErrRefused and ErrUnavailable.
 func Refused(backend, what string, cause error) error {
-	return fmt.Errorf("%w: %w: %s: %s: %w", ErrUnavailable, ErrRefused, backend, what, cause)
+	return Wrap(refusal, backend+": "+what, cause)
 }
+
+// refusal reads as ErrRefused: that the backend is of no use, either, goes without saying.
+var refusal error = &wrapped{ErrRefused.Error(), []error{ErrRefused, ErrUnavailable}}
 
 // Interrupted is the error of a call that ended with its context: it matches
 // ErrUnavailable, ctx.Err(), and the cause of a context that has one of its own.
 func Interrupted(ctx context.Context, backend string) error {
-	err := ctx.Err()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, err) {
-		err = fmt.Errorf("%w: %w", err, cause)
+	err := Unavailable(backend, ctx.Err())
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = Wrap(err, "", cause)
 	}
-	return Unavailable(backend, err)
+	return err
 }
+
+// Wrap is an error that matches err and cause, and reads `err: what: cause`, or
+// `err: cause` where there is nothing to add. fmt.Errorf would do the same, but the
+// module's name would stand in front of both.
+func Wrap(err error, what string, cause error) error {
+	if what != "" {
+		what += ": "
+	}
+	return &wrapped{err.Error() + ": " + what + Bare(cause), []error{err, cause}}
+}
+
+type wrapped struct {
+	text    string
+	matches []error
+}
+
+func (w *wrapped) Error() string { return w.text }
+
+func (w *wrapped) Unwrap() []error { return w.matches }
+
+// Bare is an error's text without the module's name in front, for one that is
+// quoted in another of the module's.
+func Bare(err error) string { return strings.TrimPrefix(err.Error(), "turnstile: ") }
 
 // ErrSettled is what Acquire says, with outcome NotRun, of an attempt that was
 // released or cancelled before. The key actor never repeats such an attempt, so

@@ -201,7 +201,7 @@ func TestATimeoutSaysWhy(t *testing.T) {
 	if why.Key != "k" || why.Holder != "the holder" || why.Place != 1 || why.Queue != 1 || why.Local || why.Waited < 60*time.Millisecond {
 		t.Errorf("%+v", *why)
 	}
-	for _, part := range []string{`"k"`, "place 1 of 1 in this process", "number 1 in line", "held by the holder", "turnstile: timeout"} {
+	for _, part := range []string{`"k"`, "place 1 of 1 in this process", "process 1 in line", "held by the holder", "turnstile: timeout"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not say %q", err, part)
 		}

@@ -21,6 +21,9 @@ var (
 	ErrOverloaded = backends.ErrOverloaded
 	// ErrUnavailable: the backend did not answer, or refused to work.
 	ErrUnavailable = backends.ErrUnavailable
+	// ErrRefused: an ErrUnavailable that waiting can't mend: a login or a permission is
+	// missing, or the key holds something that is no lock.
+	ErrRefused = backends.ErrRefused
 	// ErrInvalid: an argument is out of its limits.
 	ErrInvalid = backends.ErrInvalid
 )

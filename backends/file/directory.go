@@ -39,6 +39,9 @@ func openDirectory(path string, shared bool) (directory, error) {
 	// Opened first and looked at afterwards: between a look at the path and its
 	// opening, somebody could put a link there.
 	fd, err := openAt(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err == unix.ENOTDIR || err == unix.ELOOP { // Linux and macOS say a link differently
+		return directory{}, backends.Refused(name, obstacle(path), err)
+	}
 	if err != nil {
 		// The kernel says of a link that it is no directory, which it seems to be.
 		if info, e := os.Lstat(path); e == nil && info.Mode()&fs.ModeSymlink != 0 {
@@ -54,6 +57,15 @@ func openDirectory(path string, shared bool) (directory, error) {
 	return d, nil
 }
 
+// obstacle says what is where the directory should be. It is for the message only:
+// whatever it is was refused already.
+func obstacle(path string) string {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return path + " is a link, which could be made to point elsewhere: name the directory itself"
+	}
+	return path + " is no directory"
+}
+
 // verify looks at what was opened, and not at the path, which may by now name
 // something else. uid is the caller's.
 func (d *directory) verify(uid int) error {
@@ -62,7 +74,7 @@ func (d *directory) verify(uid int) error {
 		return failed("stat", d.path, err)
 	}
 	if fault := unfit(int(st.Uid), uid, uint32(st.Mode), d.shared); fault != "" {
-		return backends.Refused(name, fmt.Sprintf("%s %s", d.path, fault), fs.ErrPermission)
+		return backends.Refused(name, fmt.Sprintf("%s %s: name a directory of your own", d.path, fault), fs.ErrPermission)
 	}
 	// Private files by default. In a shared directory whoever may work there may
 	// also change records: it takes both to hand a key over.

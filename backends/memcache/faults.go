@@ -6,13 +6,14 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
 
 // errClosed is what calls get after Close.
-var errClosed = fmt.Errorf("%w: %s: %w", backends.ErrUnavailable, name, backends.ErrClosed)
+var errClosed = backends.Unavailable(name, backends.ErrClosed)
 
 var (
 	errMalformed = errors.New("the server's answer makes no sense")
@@ -26,6 +27,10 @@ var complaint = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?:SERVER_ERROR|CLIENT_ERROR|client error:) ?([ -~]{1,100}?)(?:\\r|"|$)`)
 })
 
+// resp finds the beginning of an error as Redis answers what it does not understand.
+// It is no word of memcached's, and no item begins a line.
+var resp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"-(?:ERR|NOAUTH|DENIED) `) })
+
 // judge words a failure. What the driver says of an answer that it can't read
 // may quote an item, and so a token: it is not passed on.
 func (t *talk) judge(err error) error {
@@ -37,7 +42,14 @@ func (t *talk) judge(err error) error {
 	}
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
-		return backends.Unavailable(name, fmt.Errorf("%s: %w", t.server.addr, err))
+		if !strings.Contains(err.Error(), t.server.addr) { // a dial names it
+			err = fmt.Errorf("%s: %w", t.server.addr, err)
+		}
+		return backends.Unavailable(name, err)
+	}
+	if resp().MatchString(err.Error()) {
+		return backends.Refused(name, "a Redis server answers there: use redis:// in place of memcache://, or another port",
+			fmt.Errorf("%s: %w", t.server.addr, errMalformed))
 	}
 	said := complaint().FindStringSubmatch(err.Error())
 	if said == nil {

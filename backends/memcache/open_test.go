@@ -106,6 +106,19 @@ func TestOpenLooksForItsServers(t *testing.T) {
 	}
 }
 
+// A Redis server that is given as memcached answers in words of its own, for good.
+func TestARedisServerIsToldFromMemcached(t *testing.T) {
+	for _, args := range [][]string{nil, {"--requirepass", "hunter2"}} {
+		b, err := Open(t.Context(), &url.URL{Scheme: "memcache", Host: servers.Redis(t, args...).Addr})
+		if err == nil {
+			_ = b.Close()
+		}
+		if !backends.IsRefused(err) || !strings.Contains(err.Error(), "redis://") {
+			t.Errorf("%q: %v, want a refusal that says which scheme to use", args, err)
+		}
+	}
+}
+
 // deadAddr is an address where nobody listens.
 func deadAddr(t *testing.T) string {
 	t.Helper()

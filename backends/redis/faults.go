@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"regexp"
 	"strings"
@@ -24,7 +23,7 @@ type fault struct {
 }
 
 // errClosed is what calls get after Close.
-var errClosed = fmt.Errorf("%w: %s: %w", backends.ErrUnavailable, name, backends.ErrClosed)
+var errClosed = backends.Unavailable(name, backends.ErrClosed)
 
 // driverError and serverError carry the words of the driver or the server, and
 // nothing else of them: their own types stay in here.
@@ -69,11 +68,21 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 	if advice := tlsAdvice(err); advice != "" {
 		return &fault{outcome: outcome, err: backends.Refused(name, advice, driverError(err.Error()))}
 	}
+	if !written && strings.Contains(err.Error(), garbled) {
+		return &fault{outcome: outcome, err: backends.Refused(name, strangerAdvice, driverError(err.Error()))}
+	}
 	if ended := ctxError(ctx, err); ended != nil {
 		return &fault{outcome: outcome, err: interrupted(ctx, ended, err)}
 	}
 	return &fault{outcome: outcome, err: backends.Unavailable(name, driverError(err.Error()))}
 }
+
+// garbled is what the driver says of an answer that is not in Redis's protocol. It
+// has no error of its own for that. As the answer to a login, the first thing on any
+// connection, it means that another kind of server is there.
+const garbled = "redis: can't parse"
+
+const strangerAdvice = "what answers there is no Redis server: check the port, and the scheme of the URL (memcached is memcache://)"
 
 // judgeSentinels tells what the errors of all Sentinels mean, one of which would
 // have been enough to find the master. Waiting can mend it if it can mend one.
@@ -103,6 +112,8 @@ func (b *Backend) judgeSentinel(ctx context.Context, s *scripts.Script, err erro
 		what = "the Sentinels' user lacks a permission: grant " + sentinelGrants
 	case goredis.HasErrorPrefix(err, "NOAUTH"), goredis.HasErrorPrefix(err, "WRONGPASS"), goredis.HasErrorPrefix(err, "AUTH"):
 		what = "the Sentinels refuse the login: check sentinel_username and sentinel_password"
+	case goredis.HasErrorPrefix(err, "unknown command"):
+		what = "the server is no Sentinel: check the port, or use redis:// in place of redis+sentinel://"
 	default:
 		return b.judge(ctx, s, "", err, false)
 	}
@@ -137,10 +148,10 @@ const timerSlack = 50 * time.Millisecond
 func interrupted(ctx context.Context, ended, driver error) error {
 	err := backends.Unavailable(name, ended)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", err, cause)
+		err = backends.Wrap(err, "", cause)
 	}
 	if !errors.Is(driver, ended) {
-		err = fmt.Errorf("%w: %w", err, driverError(driver.Error()))
+		err = backends.Wrap(err, "", driverError(driver.Error()))
 	}
 	return err
 }

@@ -56,6 +56,7 @@ func TestFaults(t *testing.T) {
 		{"login: wrong password", reply("WRONGPASS invalid username-password pair or user is disabled."), false, notRun, true, "user and password"},
 		{"login: no such database", reply("ERR DB index is out of range"), false, notRun, true, "database"},
 		{"login: still loading", reply("LOADING Redis is loading the dataset in memory"), false, notRun, false, "LOADING"},
+		{"login: another kind of server", errors.New(`redis: can't parse map reply: "ERROR"`), false, notRun, true, "memcache://"},
 		{"login: a proxy's words", reply("ERR no upstream"), false, notRun, false, "no upstream"},
 		{"client closed", goredis.ErrClosed, false, notRun, false, "closed"},
 

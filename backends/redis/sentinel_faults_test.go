@@ -33,6 +33,7 @@ func TestWhatSeveralSentinelsSay(t *testing.T) {
 		{"all know nothing", []error{goredis.Nil, goredis.Nil}, true, "master_name"},
 		{"all deny the login", []error{reply("NOAUTH no"), reply("WRONGPASS no")}, true, "sentinel_password"},
 		{"all lack a permission", []error{reply("NOPERM no")}, true, "+sentinel|get-master-addr-by-name"},
+		{"they are no Sentinels", []error{reply("ERR unknown command 'sentinel', with args beginning with: 'x'")}, true, "no Sentinel"},
 		{"one is still loading", []error{reply("LOADING"), goredis.Nil}, false, "LOADING"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

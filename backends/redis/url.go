@@ -257,6 +257,9 @@ func takeBool(query url.Values, name string) (bool, error) {
 // as addr=, in the order in which they stand.
 func hostsOf(u *url.URL, query url.Values) ([]string, error) {
 	f := forms[u.Scheme]
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) && !strings.Contains(u.Host, ",") {
+		return nil, invalid("the port is no number from 1 to 65535")
+	}
 	names := append(strings.Split(u.Host, ","), query["addr"]...)
 	query.Del("addr")
 	if u.Scheme == "unix" || f.form == single && len(names) == 1 {

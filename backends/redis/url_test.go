@@ -129,6 +129,9 @@ func TestWhatAURLMustNotSay(t *testing.T) {
 		// Hosts.
 		{"redis://a,b", "more than one host"},
 		{"redis://a?addr=b:1", "more than one host"},
+		{"redis://a:99999", "1 to 65535"},
+		{"rediss://u:hunter2@a:0/1", "1 to 65535"},
+		{"redis://[::1]:65536", "1 to 65535"},
 		{"redis+cluster://a,,b", "host:port"},
 		{"redis+cluster://", "host:port"},
 		{"redis+cluster://a?addr=:1", "host:port"},
