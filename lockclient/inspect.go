@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/turnstile-go/turnstile/actors"
 	"github.com/turnstile-go/turnstile/backends"
@@ -29,10 +30,12 @@ type Info struct {
 }
 
 // MarshalJSON writes durations in seconds, and the fence as a string: it is
-// greater than what a JSON reader may keep exactly.
+// greater than what a JSON reader may keep exactly. A key that is no UTF-8 has its
+// bytes in key_base64 as well, since JSON has no way to write them in key.
 func (i Info) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Key       string   `json:"key"`
+		Bytes     []byte   `json:"key_base64,omitempty"`
 		Held      bool     `json:"held"`
 		Holder    *string  `json:"holder,omitempty"`
 		Fence     string   `json:"fence,omitempty"`
@@ -40,13 +43,16 @@ func (i Info) MarshalJSON() ([]byte, error) {
 		ExpiresIn *float64 `json:"expires_in_seconds,omitempty"`
 		Revoked   bool     `json:"revoked,omitempty"`
 		Foreign   bool     `json:"foreign,omitempty"`
-		Waiters   int      `json:"waiters"`
+		Waiters   int      `json:"waiters,omitempty"`
 		Place     *int     `json:"place,omitempty"`
 		Processes *int     `json:"waiting_processes,omitempty"`
 	}{Key: i.Key, Held: i.Held, Holder: i.Holder, Revoked: i.Revoked, Foreign: i.Foreign,
 		Waiters: i.Waiters, Place: i.Place, Processes: i.Processes}
 	if i.Fence != nil {
 		out.Fence = strconv.FormatUint(*i.Fence, 10)
+	}
+	if !utf8.ValidString(i.Key) {
+		out.Bytes = []byte(i.Key)
 	}
 	out.HeldFor, out.ExpiresIn = seconds(i.HeldFor), seconds(i.ExpiresIn)
 	return json.Marshal(out)
@@ -56,7 +62,7 @@ func seconds(d *time.Duration) *float64 {
 	if d == nil {
 		return nil
 	}
-	s := d.Seconds()
+	s := float64(d.Milliseconds()) / 1000 // in µs it would be 29.721921000000002
 	return &s
 }
 

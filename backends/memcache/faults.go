@@ -27,9 +27,16 @@ var complaint = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?:SERVER_ERROR|CLIENT_ERROR|client error:) ?([ -~]{1,100}?)(?:\\r|"|$)`)
 })
 
-// resp finds the beginning of an error as Redis answers what it does not understand.
-// It is no word of memcached's, and no item begins a line.
-var resp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"-(?:ERR|NOAUTH|DENIED) `) })
+// byRedis reports whether an answer is an error of Redis's: it answers so what it
+// does not understand, and no answer of memcached's begins like it.
+func byRedis(err error) bool {
+	for _, begin := range []string{`"-ERR `, `"-NOAUTH `, `"-DENIED `} { // as the driver quotes it
+		if strings.Contains(err.Error(), begin) {
+			return true
+		}
+	}
+	return false
+}
 
 // judge words a failure. What the driver says of an answer that it can't read
 // may quote an item, and so a token: it is not passed on.
@@ -47,7 +54,7 @@ func (t *talk) judge(err error) error {
 		}
 		return backends.Unavailable(name, err)
 	}
-	if resp().MatchString(err.Error()) {
+	if byRedis(err) {
 		return backends.Refused(name, "a Redis server answers there: use redis:// in place of memcache://, or another port",
 			fmt.Errorf("%s: %w", t.server.addr, errMalformed))
 	}

@@ -1,14 +1,16 @@
-//go:build linux || darwin
-
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -16,27 +18,27 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// open opens the backend. One of files is opened here and not by lockclient, for
-// the descriptor that its session is locked through: the guard has to hold it.
-func (p *plan) open() (*lockclient.Client, *os.File, error) {
-	goredis.SetLogger(driverLog{p.log})
-	cfg := lockclient.Config{Backend: p.backend, KeyPrefix: p.prefix, Expires: p.expires, Logger: p.log}
-	u, err := url.Parse(p.backend)
-	if err != nil || u.Scheme != "file" {
+// connect opens the backend for every command. One of files is opened here and not
+// by lockclient, for the descriptor that its session is locked through: the guard
+// of a run has to hold it.
+func (s settings) connect(expires time.Duration) (*lockclient.Client, *os.File, error) {
+	goredis.SetLogger(driverLog{s.log})
+	cfg := lockclient.Config{Backend: s.backend, KeyPrefix: s.prefix, Expires: expires, Logger: s.log}
+	dir, ok, err := fileDir(s.backend)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok {
 		client, err := lockclient.Open(cfg)
 		return client, nil, err
-	}
-	local := u.Host == "" || u.Host == "localhost"
-	if !local || strings.Trim(u.Path, "/") == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, nil, fmt.Errorf("%w: backend %q: write file:///DIR, with an absolute path and no parameters", lockclient.ErrInvalid, p.backend)
 	}
 	// A directory that was named may be one that several users share. The default
 	// one has a name that anybody could have taken first.
 	var opts []file.Option
-	if p.backend != defaultBackend() {
+	if s.backend != defaultBackend() {
 		opts = append(opts, file.Shared())
 	}
-	b, err := file.Open(u.Path, opts...)
+	b, err := file.Open(dir, opts...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -45,6 +47,44 @@ func (p *plan) open() (*lockclient.Client, *os.File, error) {
 		return nil, nil, err
 	}
 	return client, b.SessionFile(), nil
+}
+
+// open opens the backend for a run.
+func (p *plan) open() (*lockclient.Client, *os.File, error) { return p.connect(p.expires) }
+
+// look opens the backend for a command that acquires nothing. It makes no
+// directory: where there is none, nobody holds anything.
+func (s settings) look() (*lockclient.Client, error) {
+	if dir, ok, err := fileDir(s.backend); ok && err == nil && missing(dir) {
+		s.log.Debug("the directory does not exist, so nothing is held", "backend", s.backend)
+		return lockclient.New(vacant{}, lockclient.Config{KeyPrefix: s.prefix, Logger: s.log})
+	}
+	client, _, err := s.connect(0)
+	return client, err
+}
+
+// fileDir is the directory of a backend of files; ok says whether it is one.
+func fileDir(backend string) (dir string, ok bool, err error) {
+	u, err := url.Parse(backend)
+	if err != nil || u.Scheme != "file" {
+		return "", false, nil
+	}
+	local := u.Host == "" || u.Host == "localhost"
+	if !local || strings.Trim(u.Path, "/") == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", true, fmt.Errorf("%w: backend %q: write file:///DIR, with an absolute path and no parameters", lockclient.ErrInvalid, backend)
+	}
+	return u.Path, true, nil
+}
+
+// missing reports whether a directory is not there and could be made. Anything
+// else that is wrong with it is for the backend to tell.
+func missing(dir string) bool {
+	_, err := os.Lstat(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	_, err = os.Stat(filepath.Dir(dir))
+	return err == nil
 }
 
 // A driverLog is the Redis driver's own log, which would go to stderr otherwise:

@@ -88,7 +88,7 @@ func (p *plan) wait(signals <-chan os.Signal) (acquisition, error) {
 	case a := <-got:
 		if a.err != nil {
 			a.give()
-			return a, acquireError(a.err, p.conflict)
+			return a, p.notAcquired(a.err)
 		}
 		// Select is free to choose when both are ready: a signal that came with the grant
 		// must not start a command.

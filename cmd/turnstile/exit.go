@@ -41,18 +41,28 @@ func usage(format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// acquireError gives an error of opening or acquiring its exit code. The order
-// counts: a wait in which the backend never answered matches ErrTimeout as well.
-func acquireError(err error, conflict int) error {
-	switch {
-	case errors.Is(err, lockclient.ErrInvalid):
-		return &exitError{code: exitUsage, err: err}
-	case errors.Is(err, lockclient.ErrUnavailable):
-		return &exitError{code: exitUnavailable, err: err}
-	case errors.Is(err, lockclient.ErrTimeout), errors.Is(err, lockclient.ErrOverloaded):
-		return &exitError{code: conflict, err: err, quiet: true}
+// failed gives an error of the backend, or of opening it, its exit code and the
+// words of the command line.
+func (s settings) failed(err error) error {
+	if errors.Is(err, lockclient.ErrInvalid) {
+		return &exitError{code: exitUsage, err: reword(err, essence(err))}
 	}
-	return &exitError{code: exitUnavailable, err: err}
+	return &exitError{code: exitUnavailable, err: reword(err, unavailable(s.backend, essence(err)))}
+}
+
+// notAcquired does the same for an error of acquiring the key. The order counts: a
+// wait in which the backend never answered matches ErrTimeout as well.
+func (p *plan) notAcquired(err error) error {
+	var why *lockclient.WaitError
+	switch {
+	case errors.Is(err, lockclient.ErrUnavailable) && errors.As(err, &why):
+		return &exitError{code: exitUnavailable, err: reword(err, silence(p.backend, why))}
+	case errors.Is(err, lockclient.ErrTimeout) && errors.As(err, &why):
+		return &exitError{code: p.conflict, err: reword(err, timeout(p.backend, why)), quiet: true}
+	case errors.Is(err, lockclient.ErrOverloaded):
+		return &exitError{code: p.conflict, err: err, quiet: true}
+	}
+	return p.failed(err)
 }
 
 // codeOf is the exit code of an error. One without a code comes from the parsing

@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
 // long is for a machine that has nothing else to do.
@@ -67,15 +70,44 @@ func (l leakChecked) Run() int {
 // Each script has a file:// backend of its own. `exits CODE COMMAND…` runs a
 // command and checks its exit code.
 func TestScripts(t *testing.T) {
+	runScripts(t, "testdata", func(env *testscript.Env) string { return "file://" + filepath.Join(env.WorkDir, "locks") })
+}
+
+// The scripts of testdata/script look at what is held, so they are run over each
+// backend that can list.
+func TestScriptsOnEachBackend(t *testing.T) {
+	t.Run("file", func(t *testing.T) {
+		runScripts(t, "testdata/script", func(env *testscript.Env) string { return "file://" + filepath.Join(env.WorkDir, "locks") })
+	})
+	t.Run("redis", func(t *testing.T) {
+		runScripts(t, "testdata/script", func(env *testscript.Env) string {
+			return servers.Redis(env.T().(testing.TB)).URL()
+		})
+	})
+}
+
+func runScripts(t *testing.T, dir string, backend func(*testscript.Env) string) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", os.Getenv("GORACE"))
-			env.Setenv("TURNSTILE_BACKEND", "file://"+filepath.Join(env.WorkDir, "locks"))
+			env.Setenv("TURNSTILE_BACKEND", backend(env))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": awaitFile},
 	})
+}
+
+// awaitFile waits for a file that a command of the script makes.
+func awaitFile(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s never came", args[0])
+		}
+	}
 }
 
 func exits(ts *testscript.TestScript, _ bool, args []string) {

@@ -24,6 +24,7 @@ type settings struct {
 	format  string // table or json
 	log     *slog.Logger
 	stdout  io.Writer
+	stderr  io.Writer
 }
 
 // options is where cobra puts the flags of all commands, before the environment
@@ -47,7 +48,7 @@ func start(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args[1:])
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	err := unknownCommand(root, root.Execute())
 	var e *exitError
 	switch {
 	case err == nil:
@@ -65,9 +66,10 @@ func newRoot(o *options) *cobra.Command {
 		Long:  about,
 		// Errors are printed once, on one line, by start; what a command does wrong
 		// at run time is no reason to explain the flags.
-		SilenceErrors:      true,
-		SilenceUsage:       true,
-		DisableSuggestions: true, // they take a second line
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		DisableSuggestions:         true, // cobra's take several lines; ours are added by start
+		SuggestionsMinimumDistance: 2,
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file:///DIR, redis://HOST:PORT/DB, redis+sentinel://…, redis+cluster://…, memcache://HOST:PORT (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
@@ -75,14 +77,19 @@ func newRoot(o *options) *cobra.Command {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no warnings, and no message when the key is not acquired in time")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
 	f.StringVarP(&o.format, "output", "o", "table", "`FORMAT` of what is listed: table or json")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
-	root.AddCommand(newRun(o), newVersion(o))
+	root.SetFlagErrorFunc(unknownFlag)
+	root.AddCommand(newRun(o), newLs(o), newShow(o), newRelease(o), newVersion(o), newCompletion(o))
+	completeFlags(root, map[string][]cobra.Completion{
+		"backend": {"file:///", "redis://", "rediss://", "redis+sentinel://", "redis+cluster://", "unix:///", "memcache://"},
+		"output":  {"table", "json"},
+		"prefix":  nil,
+	})
 	return root
 }
 
 // resolve completes the flags of all commands by the environment and the defaults.
 func (o *options) resolve(cmd *cobra.Command) (settings, error) {
-	s := settings{quiet: o.quiet, verbose: o.verbose, format: o.format, stdout: cmd.OutOrStdout()}
+	s := settings{quiet: o.quiet, verbose: o.verbose, format: o.format, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
 	if o.quiet && o.verbose {
 		return s, usage("-q and -v together: choose one")
 	}

@@ -79,6 +79,7 @@ func newRun(o *options) *cobra.Command {
 		Example: runExamples,
 		// The rest of the line is the command's; plan looks at it.
 		Args:                  cobra.ArbitraryArgs,
+		ValidArgsFunction:     heldKeys(o),
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := o.resolve(cmd)
@@ -100,6 +101,7 @@ func newRun(o *options) *cobra.Command {
 	f.StringVarP(&r.conflict, "conflict-exit-code", "E", "75", "exit with `N` when KEY is not acquired in time")
 	f.StringVar(&r.grace, "kill-after", "", "KILL comes this `LONG` after TERM; at most a third of --expires (default 5s, or that third)")
 	f.BoolVarP(&r.shell, "command", "c", false, "COMMAND is one string for /bin/sh -c")
+	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil})
 	return cmd
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -20,14 +19,10 @@ type build struct {
 
 func newVersion(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("version takes no arguments")
-			}
-			return nil
-		},
+		Use:               "version",
+		Short:             "Print the version",
+		Args:              none("version"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := o.resolve(cmd)
 			if err != nil {
@@ -35,7 +30,7 @@ func newVersion(o *options) *cobra.Command {
 			}
 			b := readBuild()
 			if s.format == "json" {
-				return json.NewEncoder(s.stdout).Encode(b)
+				return writeJSON(s.stdout, b)
 			}
 			_, err = fmt.Fprintln(s.stdout, b)
 			return err

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+const aboutRelease = `Release frees KEY, which somebody else holds. It asks the holder to stop: the command that it
+runs is ended, or its Context, and then KEY is free. Release waits for that, and says how long
+it took. Nobody gets KEY while its holder still works.
+
+A holder that does not answer, or that is another library's client, can't be asked: its key is
+free when its lease ends. --now does not wait for that and deletes the key outright; its holder
+may go on working beside the next one.
+
+On a terminal release shows who holds KEY and asks first. With --fence it does nothing unless
+that holder still has it: the number is FENCE of ls or show, or TURNSTILE_FENCE of a command.
+
+Exit codes: 0 KEY is free, or its next holder has it; 75 it is not: another has it than the
+fence's, its holder did not let go in time, or the answer was no; 64, 69 as ever; 130 interrupted
+(TERM: 143): then the holder was told to stop all the same.`
+
+// releaseFlags is where cobra puts the flags of release.
+type releaseFlags struct {
+	fence           string
+	force, now, yes bool
+}
+
+// A release is what a command line of release asks for.
+type release struct {
+	settings
+	key   string
+	fence uint64 // of the hold that is meant; 0: whoever has it
+	now   bool
+	yes   bool
+}
+
+func newRelease(o *options) *cobra.Command {
+	var f releaseFlags
+	cmd := &cobra.Command{
+		Use:   "release KEY --force",
+		Short: "Free a key that somebody else holds",
+		Long:  aboutRelease,
+		Example: `  turnstile release nightly --force
+  turnstile release nightly --force --yes --fence "$fence"   # in a script: that holder, or nobody
+  turnstile release nightly --force --now                    # its holder is gone, and won't answer`,
+		Args:              oneKey("release"),
+		ValidArgsFunction: heldKeys(o),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := o.resolve(cmd)
+			if err != nil {
+				return err
+			}
+			r, err := f.release(s, args[0])
+			if err != nil {
+				return err
+			}
+			return r.execute(cmd.Context())
+		},
+	}
+	fs := cmd.Flags()
+	fs.BoolVar(&f.force, "force", false, "say that you mean it: whoever holds KEY is told to stop")
+	fs.StringVar(&f.fence, "fence", "", "only if the hold with fence `N` still has KEY")
+	fs.BoolVar(&f.now, "now", false, "delete KEY outright; its holder may go on beside the next one")
+	fs.BoolVarP(&f.yes, "yes", "y", false, "don't ask")
+	completeFlags(cmd, map[string][]cobra.Completion{"fence": nil})
+	return cmd
+}
+
+// release checks all that can be checked before anything is opened.
+func (f releaseFlags) release(s settings, key string) (*release, error) {
+	r := &release{settings: s, key: key, now: f.now, yes: f.yes}
+	if !f.force {
+		return nil, usage("release takes a key away from its holder, whose command is ended: add --force if you mean it (turnstile show %s tells who it is)", printable(key))
+	}
+	if f.fence != "" {
+		var err error
+		if r.fence, err = strconv.ParseUint(f.fence, 10, 64); err != nil || r.fence == 0 {
+			return nil, usage("--fence %q: a number, as ls and show print it", f.fence)
+		}
+	}
+	if !r.yes && !(isTerminal(os.Stdin) && isTerminal(os.Stderr)) {
+		return nil, usage("there is no terminal to ask on: add --yes to release %s", printable(key))
+	}
+	return r, nil
+}
+
+func isTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) }
+
+// A revoker is the client, as far as release needs one.
+type revoker interface {
+	Inspect(ctx context.Context, key string) (lockclient.Info, error)
+	Revoke(ctx context.Context, key string, r lockclient.Revocation) (lockclient.Revoked, error)
+}
+
+var _ revoker = (*lockclient.Client)(nil)
+
+// execute carries the release out. A signal ends it at once, wherever it is.
+func (r *release) execute(ctx context.Context) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	v := &revocation{release: r, in: os.Stdin}
+	client, err := r.lookWithin(ctx)
+	if err != nil {
+		return v.broken(ctx, err)
+	}
+	defer client.Close()
+	v.client = client
+	return v.run(ctx)
+}
+
+const (
+	// lookEvery is how often the key is looked at while its holder stops.
+	lookEvery = 50 * time.Millisecond
+	// patience of a person: after that, what goes on is said.
+	holderPatience = 2 * time.Second
+	// past is how long after the end of a lease its key may still seem held: the
+	// server has to be asked, and its clock is another.
+	past = time.Second
+	// unknownRest bounds the wait where a backend can't tell when a lease ends.
+	unknownRest = time.Minute
+)
+
+// A revocation is a release under way.
+type revocation struct {
+	*release
+	client revoker
+	in     io.Reader // where the answer comes from
+
+	done string // what an interrupt does not take back
+}
+
+// run takes the steps: look, ask, revoke, wait.
+func (v *revocation) run(ctx context.Context) error {
+	before, err := v.client.Inspect(ctx, v.key)
+	switch {
+	case err != nil:
+		return v.broken(ctx, err)
+	case !before.Held:
+		return v.free()
+	}
+	fence := v.fence
+	if !v.yes {
+		yes, err := v.ask(ctx, before)
+		if err != nil || !yes {
+			return v.refused(ctx, err)
+		}
+		// Whoever was shown is meant, and nobody who came while the question stood.
+		if fence == 0 && before.Fence != nil && !before.Foreign {
+			fence = *before.Fence
+		}
+	}
+	v.done = "its holder may have been told to stop"
+	found, err := v.client.Revoke(ctx, v.key, lockclient.Revocation{Fence: fence, Now: v.now})
+	if errors.Is(err, lockclient.ErrInvalid) {
+		v.done = "" // it was refused before it was sent
+	}
+	if err != nil {
+		return v.broken(ctx, err)
+	}
+	v.done = ""
+	switch found {
+	case lockclient.Marked:
+		v.done = "it stays revoked, its holder was told to stop"
+	case lockclient.NobodyHolds:
+		return v.free()
+	case lockclient.Superseded:
+		return v.superseded(ctx, fence)
+	case lockclient.Deleted:
+		return v.say("%s was deleted; it was held by %s, which may go on until it notices", v.name(), sketch(before))
+	}
+	return v.wait(ctx, before)
+}
+
+// wait looks at the key until its holder has let go. It is bounded: a lease that was
+// revoked is not renewed, so that after its end nobody is left to wait for.
+func (v *revocation) wait(ctx context.Context, before lockclient.Info) error {
+	begin := time.Now()
+	now, err := v.client.Inspect(ctx, v.key)
+	if err != nil {
+		return v.broken(ctx, err)
+	}
+	rest := unknownRest
+	switch {
+	case now.ExpiresIn != nil:
+		rest = *now.ExpiresIn
+	case now.Foreign:
+		return v.still("held by %s, which can't be told to stop, and whose key has no end: --now deletes it", sketch(now))
+	}
+	if now.Foreign {
+		v.mention("held by %s, which can't be told to stop: its key ends in %s; --now deletes it", sketch(now), ago(now.ExpiresIn))
+	}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for mentioned := now.Foreign; ; {
+		if gone(before, now) {
+			return v.say("%s was let go by %s after %s", v.name(), owner(before), readable(time.Since(begin)))
+		}
+		waited := time.Since(begin)
+		switch {
+		case waited > rest+past:
+			return v.still("held by %s, which did not let go in %s: --now deletes it", sketch(now), readable(waited))
+		case waited > holderPatience && !mentioned:
+			mentioned = true
+			v.mention("%s was told to stop, and has not let go yet: its lease ends in %s; --now deletes it", owner(before), ago(now.ExpiresIn))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return v.broken(ctx, ctx.Err())
+		}
+		if now, err = v.client.Inspect(ctx, v.key); err != nil {
+			return v.broken(ctx, err)
+		}
+	}
+}
+
+// gone reports whether the hold that was there before no longer is. The next holder's
+// is not revoked. Of two foreign ones nothing tells one from the other, so that the
+// second is waited for like the first, within the bound.
+func gone(before, now lockclient.Info) bool {
+	switch {
+	case !now.Held:
+		return true
+	case before.Foreign || now.Foreign:
+		return before.Foreign != now.Foreign
+	}
+	return !now.Revoked
+}
