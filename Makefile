@@ -5,7 +5,7 @@ BIN         := bin/turnstile
 PACKAGES    := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test race lint faults bench bench-peers clean
+.PHONY: help setup build man run test race lint faults bench bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,10 @@ setup: ## install what the tests need: redis-server, memcached, redis-py, less, 
 
 build: ## build the command into bin/
 	$(GO) build -o $(BIN) ./cmd/turnstile
+
+man: build ## write the man pages into bin/man/
+	mkdir -p bin/man
+	$(BIN) man bin/man
 
 run: build ## take a first lock and see it
 	$(BIN) -v run first_lock -- sh -c 'echo "inside: key $$TURNSTILE_KEY, fence $$TURNSTILE_FENCE"'
