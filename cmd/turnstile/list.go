@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -61,6 +62,9 @@ func (s settings) list(ctx context.Context) error {
 	}
 	defer client.Close()
 	infos, err := client.List(ctx)
+	if errors.Is(err, lockclient.ErrInvalid) { // memcached
+		return usage("%s; ask for one: turnstile show KEY", essence(err))
+	}
 	if err != nil {
 		return s.failed(err)
 	}
