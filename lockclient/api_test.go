@@ -286,3 +286,19 @@ func TestInspect(t *testing.T) {
 		t.Errorf("an empty key: %v", err)
 	}
 }
+
+// What is not known is absent, and a key that is no UTF-8 can still be told.
+func TestAnInfoAsJSON(t *testing.T) {
+	fence, holder := uint64(1)<<62+1, "a:1"
+	held, none := 29721921*time.Microsecond, 0
+	for want, info := range map[string]Info{
+		`{"key":"k","held":false}`: {Key: "k"},
+		`{"key":"k","held":true,"holder":"a:1","fence":"4611686018427387905","held_for_seconds":29.721,"waiters":2,"waiting_processes":0}`: {
+			Key: "k", Held: true, Holder: &holder, Fence: &fence, HeldFor: &held, Waiters: 2, Processes: &none},
+		`{"key":"\ufffdx","key_base64":"/3g=","held":true,"revoked":true,"foreign":true}`: {Key: "\xffx", Held: true, Revoked: true, Foreign: true},
+	} {
+		if got, err := json.Marshal(info); err != nil || string(got) != want {
+			t.Errorf("%s, %v; want %s", got, err, want)
+		}
+	}
+}
