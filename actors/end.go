@@ -53,14 +53,14 @@ func ended(h *Hold, err error) error {
 	case err == nil:
 		return backends.ErrNotHeld
 	}
-	return fmt.Errorf("%w: %w", backends.ErrNotHeld, err)
+	return backends.Wrap(backends.ErrNotHeld, "", err)
 }
 
 // timeoutRelease answers the caller of a Release that has waited long enough.
 func (a *keyActor) timeoutRelease(now instant) {
 	if a.released != nil && now >= a.released.patience {
-		a.answerRelease(fmt.Errorf("%w: release of %q goes on in the background: %w",
-			backends.ErrUnavailable, a.entry.key, a.why()))
+		a.answerRelease(backends.Wrap(backends.ErrUnavailable,
+			fmt.Sprintf("release of %q goes on in the background", a.entry.key), a.why()))
 	}
 }
 
@@ -124,7 +124,7 @@ func (a *keyActor) timeoutExtends(now instant) {
 			kept = append(kept, x)
 			continue
 		}
-		x.done <- fmt.Errorf("%w: %q was not extended: %w", backends.ErrUnavailable, a.entry.key, a.why())
+		x.done <- backends.Wrap(backends.ErrUnavailable, fmt.Sprintf("%q was not extended", a.entry.key), a.why())
 	}
 	a.extends = kept
 }
@@ -200,7 +200,7 @@ func (a *keyActor) timeoutWaiters(now instant) {
 
 // unproved is the cause of a hold that is lost for want of a renewal.
 func (a *keyActor) unproved() error {
-	return fmt.Errorf("%w: no renewal got through: %w", backends.ErrLost, a.why())
+	return backends.Wrap(backends.ErrLost, "no renewal got through", a.why())
 }
 
 // lostAt is when a hold has to be taken for lost: at its deadline, less what
@@ -241,7 +241,7 @@ func (a *keyActor) revoke(why error) {
 		a.cancelExtends(h)
 		a.c.counters.losses.Add(1)
 		a.c.warn("hold revoked", "key", a.entry.key, "fence", h.fence)
-		h.end(fmt.Errorf("%w: %w", backends.ErrLost, why))
+		h.end(backends.Wrap(backends.ErrLost, "", why))
 	}
 }
 
@@ -249,7 +249,7 @@ func (a *keyActor) revoke(why error) {
 func (a *keyActor) lose(now instant, why error) {
 	a.lastErr = why
 	for h := a.holders.first; h != nil; h = a.holders.first {
-		a.drop(h, fmt.Errorf("%w: %w", backends.ErrLost, why))
+		a.drop(h, backends.Wrap(backends.ErrLost, "", why))
 	}
 	a.dropLease(now)
 }
@@ -269,7 +269,7 @@ func (a *keyActor) collapse(err error) {
 	}
 	a.lastErr = err
 	for h := a.holders.first; h != nil; h = a.holders.first {
-		a.drop(h, fmt.Errorf("%w: %w", backends.ErrLost, err))
+		a.drop(h, backends.Wrap(backends.ErrLost, "", err))
 	}
 	a.answerRelease(err)
 	a.failExtends(err)

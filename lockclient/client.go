@@ -144,7 +144,7 @@ func tooLate(ctx context.Context, key string) error {
 func interrupted(ctx context.Context, why actors.WaitError) error {
 	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
 		if cause := context.Cause(ctx); !errors.Is(cause, err) {
-			return fmt.Errorf("turnstile: acquire cancelled: %w: %w", err, cause)
+			err = backends.Wrap(err, "", cause)
 		}
 		return fmt.Errorf("turnstile: acquire cancelled: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/turnstile-go/turnstile/backends"
 )
 
 // Do runs f under a hold of key. The ctx that f gets is ctx, and also ends when
@@ -20,8 +22,8 @@ func (c *Client) Do(ctx context.Context, key string, f func(context.Context) err
 	held := lock.Context()
 	defer func() {
 		released := lock.Release()
-		if errors.Is(released, ErrNotHeld) {
-			released = fmt.Errorf("%w: %w", released, context.Cause(held)) // how it ended says more
+		if how := context.Cause(held); errors.Is(released, ErrNotHeld) && how != nil {
+			released = backends.Wrap(released, "", how) // it says more
 		}
 		switch {
 		case err == nil:
