@@ -1,6 +1,10 @@
-// Package main is the turnstile command: it runs other commands under a lock.
+// Package main is the turnstile command: it runs other commands under a lock,
+// tells who holds which, and frees one by force.
 //
 //	main.go       where it starts; root.go the flags of all commands, version.go
+//	backend.go    how all commands open the backend; words.go, exit.go what went wrong
+//	list.go       `turnstile ls`; show.go, release.go what their names say
+//	completion.go, man.go  what a shell and man(1) are told of all this
 //	run.go        `turnstile run`: its flags, and the plan that comes of them
 //	execute.go    acquire, start, supervise, release
 //	waiting.go    what -v tells of a wait

@@ -72,28 +72,26 @@ func TestReleaseWaitsForAHolderThatDoesNotAnswer(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		key   heldKey
+		left  time.Duration // of its lease
 		lasts time.Duration
 		code  int
 		says  string // the end
 		tells string // meanwhile
 	}{
-		{"silent", heldKey{holder: "a:1", ends: time.Now().Add(24 * time.Second)}, 24 * time.Second, 0,
+		{"silent", heldKey{holder: "a:1"}, 24 * time.Second, 24 * time.Second, 0,
 			"k was let go by a:1 after 24", "a:1 was told to stop, and has not let go yet: its lease ends in 2"},
-		{"silent, and gone before anybody asks", heldKey{holder: "a:1", ends: time.Now().Add(time.Second)}, time.Second, 0, "k was let go by a:1 after 1s", ""},
-		{"it stays beyond its lease", heldKey{holder: "a:1", ends: time.Now().Add(9 * time.Second), stays: true}, 10 * time.Second, exitConflict,
+		{"silent, and gone before anybody asks", heldKey{holder: "a:1"}, time.Second, time.Second, 0, "k was let go by a:1 after 1s", ""},
+		{"it stays beyond its lease", heldKey{holder: "a:1", stays: true}, 9 * time.Second, 10 * time.Second, exitConflict,
 			"k is still held by a:1", "a:1 was told to stop"},
-		{"nobody can tell when its lease ends", heldKey{holder: "a:1", endless: true}, time.Minute + past, exitConflict, "k is still held by a:1", "ends in -"},
-		{"another library's", heldKey{ends: time.Now().Add(5 * time.Second)}, 5 * time.Second, 0,
+		{"nobody can tell when its lease ends", heldKey{holder: "a:1", endless: true}, 0, time.Minute + past, exitConflict, "k is still held by a:1", "ends in -"},
+		{"another library's", heldKey{}, 5 * time.Second, 5 * time.Second, 0,
 			"k was let go by another library's client after 5s", "can't be told to stop: its key ends in 5s; --now deletes it"},
-		{"another library's, for good", heldKey{endless: true}, 0, exitConflict, "whose key has no end: --now deletes it", ""},
+		{"another library's, for good", heldKey{endless: true}, 0, 0, exitConflict, "whose key has no end: --now deletes it", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			ends := time.Until(row.key.ends)
 			synctest.Test(t, func(t *testing.T) {
 				k := row.key
-				if !k.ends.IsZero() {
-					k.ends = time.Now().Add(ends.Round(time.Second)) // by the bubble's clock
-				}
+				k.ends = time.Now().Add(row.left)
 				v, stdout, stderr := releaseOf(&k, "")
 				begin := time.Now()
 				err := v.run(t.Context())
