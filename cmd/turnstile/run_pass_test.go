@@ -50,6 +50,25 @@ var severances = map[string]severance{
 		},
 		code: -1,
 	},
+	"redis revoked": {
+		setUp: func(t *testing.T) (string, string, func(*testing.T, *running, string)) {
+			url := servers.Redis(t).URL()
+			return url, url, revokeOn(url)
+		},
+		code: exitLost,
+	},
+	"file revoked": {
+		setUp: func(t *testing.T) (string, string, func(*testing.T, *running, string)) {
+			backend := fileBackend(t)
+			return backend, backend, revokeOn(backend)
+		},
+		code: exitLost,
+	},
+}
+
+// revokeOn frees keys by force, and does not wait for them to be free.
+func revokeOn(backend string) func(*testing.T, *running, string) {
+	return func(t *testing.T, _ *running, key string) { launch(t, backend, "release", "--force", "--yes", key) }
 }
 
 // The commands ignore what can be ignored, and have children that do. A second
