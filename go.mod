@@ -3,6 +3,7 @@ module github.com/turnstile-go/turnstile
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/Shopify/toxiproxy/v2 v2.12.0
 	github.com/asynkron/protoactor-go v0.0.0-20240822202345-3c0e61ca19c9
 	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c

@@ -16,7 +16,13 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is a worker as well: the workers of a test are the test's binary.
+func TestMain(m *testing.M) {
+	if RunWorker(Among(testStrategies())) {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A locker is what every strategy is measured as: take a key, give it back.
 type locker interface {

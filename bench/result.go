@@ -16,6 +16,8 @@ type Report struct {
 	Runs        []Run       `json:"runs"`
 	// Failures stand first on the page: a run with an overlap proves nothing else.
 	Failures []Failure `json:"failures,omitempty"`
+	// Cut says that the report was broken off: runs that were planned are missing.
+	Cut bool `json:"cut,omitempty"`
 }
 
 // An Environment is what figures depend on beside the code.
@@ -75,8 +77,17 @@ type Run struct {
 
 	Recovery []float64 `json:"recovery,omitempty"` // from a holder's SIGKILL to the next grant
 
+	// NoneFree is how many planned starts of an open loop found all goroutines busy.
+	// Their waits count all the same.
+	NoneFree uint64 `json:"none_free,omitempty"`
+	// Delay is what the proxy really added to a round trip.
+	Delay float64 `json:"delay,omitempty"`
+
 	Stranded int `json:"stranded,omitempty"` // waiters that were forgotten at the end
 	Overlaps int `json:"overlaps,omitempty"` // holds that met another one
+
+	// Cut says that the run was broken off: it measured less than its duration.
+	Cut bool `json:"cut,omitempty"`
 }
 
 // A Distribution is a histogram's summary, in seconds.

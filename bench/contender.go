@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+)
+
+// A contender is owned by its goroutine until that has ended; warm alone is read
+// before.
+type contender struct {
+	chooser
+	me    int // its number, over all processes
+	meter *meter
+
+	warm     atomic.Uint64 // holds of the warm-up
+	holds    uint64        // while measuring
+	overlaps int
+	unfenced int
+	breaches []*breach // the first of each kind
+	unserved bool      // it still waited when waiting was ended
+	err      error
+}
+
+// yields is how many of the timed holds yield inside the section, one in 2^yields,
+// so that a second holder has time to show up there: an empty section alone
+// would hide it.
+const yields = 3
+
+// closed is one contender's loop: the next acquire follows the last release.
+func (l *load) closed(ctx context.Context, c *contender) error {
+	for l.phases.now() != stopped {
+		began := int64(0)
+		if c.one(l.shift.Load()) {
+			began = l.clock.now()
+		}
+		if done, err := l.hold(ctx, c, began); done || err != nil {
+			return err
+		}
+		pause(l.clock, l.spec.Workload.Think)
+	}
+	return nil
+}
+
+// hold takes a key and gives it back. began is when its wait began, 0 for one
+// that is not timed. done says that the run is over for this contender.
+//
+// A wait under way at the end is seen through and counts among the waits; its
+// hold does not count, as it came too late.
+func (l *load) hold(ctx context.Context, c *contender, began int64) (done bool, err error) {
+	k := c.key()
+	held, err := l.locker.Lock(ctx, l.names[k])
+	if err != nil {
+		if l.phases.now() != stopped || ctx.Err() == nil {
+			return true, fmt.Errorf("acquire: %w", err)
+		}
+		c.unserved = true
+		if began != 0 {
+			c.meter.record(l.clock.now()-began, -1)
+		}
+		return true, nil
+	}
+	wait, handed := l.granted(c, k, began)
+	l.section(c, k, held.Fence(), began != 0)
+	// The phase is read before the release: a hold belongs to the phase in which
+	// it was had.
+	phase := l.phases.now()
+	if err := held.Unlock(); err != nil {
+		return true, fmt.Errorf("release: %w", err)
+	}
+	switch phase {
+	case warming:
+		c.warm.Store(c.warm.Load() + 1)
+		return false, nil
+	case measuring:
+		c.holds++
+	default:
+		l.late.Add(1)
+	}
+	if began != 0 {
+		c.meter.record(wait, handed)
+	}
+	return false, nil
+}
+
+// granted tells the times of a grant, -1 for none. Only who was waiting when the
+// key was released tells of the way from release to grant.
+func (l *load) granted(c *contender, k int, began int64) (wait, handed int64) {
+	if began == 0 {
+		return -1, -1
+	}
+	now := l.clock.now()
+	if released, ok := l.record.handed(k, c.me); ok && released > began {
+		return now - began, now - released
+	}
+	return now - began, -1
+}
+
+// section is what the lock protects.
+func (l *load) section(c *contender, k int, fence uint64, timed bool) {
+	if b := l.record.enter(k, c.me, fence); b != nil {
+		c.broken(b)
+	}
+	pause(l.clock, l.spec.Workload.Hold)
+	released := int64(0)
+	if timed {
+		if c.one(yields) {
+			runtime.Gosched()
+		}
+		// Before the call, so that the way to the server is part of the time.
+		released = l.clock.now()
+	}
+	l.record.leave(k, c.me, released)
+}
+
+// broken counts breaches and keeps the first of each kind. The run goes on: how
+// often it happens is worth knowing.
+func (c *contender) broken(b *breach) {
+	count := &c.overlaps
+	if b.kind == kindFence {
+		count = &c.unfenced
+	}
+	if *count == 0 {
+		c.breaches = append(c.breaches, b)
+	}
+	*count++
+}

@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// delayed puts a proxy before the site's server that adds d to each request and
+// its reply: half on the way there, half on the way back, so that a message which
+// the server pushes takes half. What is in a pipeline is delayed together.
+//
+// The proxy is told by the millisecond, and its sleeps are good to the tick. What
+// it adds in truth is measured and kept in the site.
+func (s *site) delayed(kind string, d time.Duration) error {
+	stop, err := startTick() // it serves the proxy, which sleeps in this process
+	if err != nil {
+		return err
+	}
+	s.defers(func() error { stop(); return nil })
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(server, s.place.Run, "127.0.0.1:0", s.place.Addr)
+	if err := proxy.Start(); err != nil {
+		return fmt.Errorf("bench: proxy: %w", err)
+	}
+	s.defers(func() error { proxy.Stop(); return nil })
+	there := d.Milliseconds() / 2
+	for stream, ms := range map[string]int64{"upstream": there, "downstream": d.Milliseconds() - there} {
+		toxic := fmt.Sprintf(`{"type": "latency", "stream": %q, "attributes": {"latency": %d}}`, stream, ms)
+		if _, err := proxy.Toxics.AddToxicJson(bytes.NewBufferString(toxic)); err != nil {
+			return fmt.Errorf("bench: proxy: %w", err)
+		}
+	}
+	direct := s.meter
+	slowed, err := newMeter(context.Background(), kind, proxy.Listen)
+	if err != nil {
+		return err
+	}
+	without, err := roundTrip(direct)
+	with, other := roundTrip(slowed)
+	if err := errors.Join(err, other, slowed.close()); err != nil {
+		return fmt.Errorf("bench: proxy: %w", err)
+	}
+	s.delay = with - without
+	s.place.Addr = proxy.Listen
+	return nil
+}
+
+const pings = 15
+
+// roundTrip is the median of some.
+func roundTrip(m commandMeter) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), meterTimeout)
+	defer cancel()
+	var times []time.Duration
+	for range pings {
+		began := time.Now()
+		if err := m.ping(ctx); err != nil {
+			return 0, err
+		}
+		times = append(times, time.Since(began))
+	}
+	slices.Sort(times)
+	return times[len(times)/2], nil
+}

@@ -1,0 +1,200 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// A load is one process's part of a run: contenders that take keys and give
+// them back.
+type load struct {
+	spec   spec
+	locker Locker
+	record *record
+	clock  clock
+	names  []string // of the keys, by their number in the record
+	phases *phases
+
+	contenders []*contender
+	meters     []*meter
+	// shift is how many holds are timed: one in 2^shift. See choose.
+	shift atomic.Uint32
+	// late counts the holds that came after the end, so that the conductor sees
+	// whether those who still wait are being served.
+	late    atomic.Int64
+	tickets tickets // of the open loop
+
+	cancel context.CancelFunc // ends the waits that outlast the run
+}
+
+// An outcome is what a load saw. It travels from worker processes.
+type outcome struct {
+	Elapsed  time.Duration
+	Holds    []uint64               // by contender
+	Waits    *hdrhistogram.Snapshot // ns
+	Grants   *hdrhistogram.Snapshot // ns
+	Order    []int
+	Stranded int // contenders that never got the hold they waited for at the end, while nobody did
+	NoneFree uint64
+	Overlaps int
+	Unfenced int               // fences that were not above the last one
+	Breaches map[string]string // by kind: the first one, in words
+	Err      string            // "" for none
+}
+
+func newLoad(l Locker, rec *record, sp spec) *load {
+	n := sp.Workload.Goroutines
+	load := &load{
+		spec: sp, locker: l, record: rec, clock: newClock(),
+		phases: newPhases(), names: keyNames(sp.Place.Run, sp.Workload.Keys), meters: newMeters(n),
+	}
+	load.shift.Store(warmupShift)
+	for i := range n {
+		me := sp.Process*n + i
+		load.contenders = append(load.contenders, &contender{
+			chooser: newChooser(sp.Workload, me), me: me, meter: load.meters[i%len(load.meters)],
+		})
+	}
+	return load
+}
+
+const (
+	warmupShift = 4
+	// What timing a hold costs, and how much of a hold's time that may be.
+	timingCost, timingShare = 120 * time.Nanosecond, 0.03
+	maxShift                = 8
+)
+
+// measure begins the measured part. How many holds are timed is decided by what
+// one took in the warm-up: two looks at the clock would slow a sync.Mutex down by
+// half. At 10 µs a hold and above, all are.
+func (l *load) measure() {
+	warm := l.phases.measure()
+	var holds uint64
+	for _, c := range l.contenders {
+		holds += c.warm.Load()
+	}
+	l.shift.Store(shiftFor(warm, holds))
+	l.record.strip.start()
+}
+
+func shiftFor(warm time.Duration, holds uint64) uint32 {
+	if holds == 0 {
+		return 0
+	}
+	each := float64(warm) / float64(holds)
+	shift := uint32(0)
+	for shift < maxShift && float64(timingCost)/float64(int(1)<<shift) > timingShare*each {
+		shift++
+	}
+	return shift
+}
+
+// run drives all contenders to the end of the phases.
+func (l *load) run(ctx context.Context) outcome {
+	ctx, l.cancel = context.WithCancel(ctx)
+	defer l.cancel()
+	drive := l.closed
+	if l.spec.Workload.Rate > 0 {
+		l.tickets.issue(l.spec, l.clock.now())
+		drive = l.open
+	}
+	stopWatch := l.watchDrain()
+	var wg sync.WaitGroup
+	for _, c := range l.contenders {
+		wg.Go(func() { // ends with the phases, or with ctx, or at a fault
+			if c.err = drive(ctx, c); c.err != nil {
+				l.phases.stop() // the others need not go on
+			}
+		})
+	}
+	wg.Wait()
+	stuck := stopWatch()
+	return l.outcome(stuck)
+}
+
+// outcome sums up, when all contenders have ended.
+func (l *load) outcome(stuck bool) outcome {
+	o := outcome{Breaches: map[string]string{}, Order: l.record.strip.order(), Elapsed: l.phases.elapsed()}
+	if l.spec.Workload.Rate > 0 && o.Elapsed > 0 {
+		o.NoneFree = l.tickets.settle(l.meters[0], l.clock.of(l.phases.end()))
+	}
+	for _, c := range l.contenders {
+		o.Holds = append(o.Holds, c.holds)
+		o.Overlaps += c.overlaps
+		o.Unfenced += c.unfenced
+		if c.unserved && stuck {
+			o.Stranded++
+		}
+		for _, b := range c.breaches {
+			if o.Breaches[b.kind] == "" {
+				o.Breaches[b.kind] = b.what
+			}
+		}
+		if c.err != nil && o.Err == "" {
+			o.Err = c.err.Error()
+		}
+	}
+	waits, grants := merged(l.meters)
+	o.Waits, o.Grants = waits.Export(), grants.Export()
+	return o
+}
+
+const (
+	// Who waits when the time is over is served, or the longest waits would be left
+	// out. When nobody was for quiet, several times the longest pause of any strategy
+	// between its tries, those who still wait are stranded. A queue that is longer
+	// than drainTime is broken off: its waits count as long as they were.
+	quiet, drainTime = 3 * time.Second, 5 * time.Second
+	drainPoll        = 100 * time.Millisecond
+)
+
+// watchDrain ends the waits at the end of the run that take too long. The stop it
+// returns says whether it was because nobody was served any more.
+func (l *load) watchDrain() (stop func() (stuck bool)) {
+	quit, result := make(chan struct{}), make(chan bool, 1)
+	go func() { // ends by stop
+		result <- l.drain(quit)
+	}()
+	return func() bool { close(quit); return <-result }
+}
+
+func (l *load) drain(quit <-chan struct{}) (stuck bool) {
+	poll := time.NewTicker(drainPoll)
+	defer poll.Stop()
+	var ended, served time.Time
+	var seen int64
+	for {
+		select {
+		case <-quit:
+			return stuck
+		case now := <-poll.C:
+			if l.phases.now() != stopped {
+				continue
+			}
+			if n := l.late.Load(); ended.IsZero() || n != seen {
+				seen, served = n, now
+			}
+			if ended.IsZero() {
+				ended = now
+			}
+			if stuck = now.Sub(served) >= quiet; stuck || now.Sub(ended) >= drainTime {
+				l.cancel()
+				<-quit
+				return stuck
+			}
+		}
+	}
+}
+
+func (l *load) close() error {
+	if err := l.locker.Close(); err != nil {
+		return fmt.Errorf("close: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// oneKey is 16 contenders on one key, for a short while.
+func oneKey() Workload {
+	return Workload{Name: "one key", Goroutines: 16, Keys: 1, Warmup: 20 * time.Millisecond, Duration: 150 * time.Millisecond}
+}
+
+func measure(t *testing.T, strategy string, w Workload) Measured {
+	t.Helper()
+	m := New(Setup{}).Measure(t.Context(), Case{Strategy: strategyNamed(strategy), Experiment: Custom, Workload: w})
+	t.Logf("%s: %d holds in %.3f s, wait p50 %.9f max %.6f, Jain %.3f, %d overlaps, failures %v",
+		strategy, m.Run.Holds, m.Run.Elapsed, m.Run.Wait.At(0.5), m.Run.Wait.Max, m.Run.Jain, m.Run.Overlaps, m.Failures)
+	return m
+}
+
+func kinds(m Measured) []string {
+	var kinds []string
+	for _, f := range m.Failures {
+		kinds = append(kinds, f.Kind)
+	}
+	return kinds
+}
+
+func TestARightStrategyPasses(t *testing.T) {
+	for _, name := range []string{"channel", "file", "fences"} {
+		m := measure(t, name, oneKey())
+		if len(m.Failures) > 0 {
+			t.Errorf("%s: %v", name, m.Failures)
+		}
+		if m.Run.Holds == 0 || m.Run.Rate == 0 || m.Run.Wait.Count == 0 || len(m.Run.PerContender) != 16 {
+			t.Errorf("%s: nothing was measured: %+v", name, m.Run)
+		}
+	}
+}
+
+func TestALockThatDoesNotExcludeIsFoundOut(t *testing.T) {
+	m := measure(t, "nothing", oneKey())
+	if m.Run.Overlaps == 0 || !slices.Contains(kinds(m), kindOverlap) {
+		t.Errorf("%d overlaps, failures %v", m.Run.Overlaps, m.Failures)
+	}
+	w := oneKey()
+	w.Goroutines, w.Processes = 1, 2
+	m = measure(t, "nothing, processes", w)
+	if m.Run.Overlaps == 0 || !slices.Contains(kinds(m), kindOverlap) {
+		t.Errorf("across processes: %d overlaps, failures %v", m.Run.Overlaps, m.Failures)
+	}
+	m = measure(t, "file", w)
+	if len(m.Failures) > 0 || m.Run.JainProcesses < 0.5 {
+		t.Errorf("file across processes: Jain %v, failures %v", m.Run.JainProcesses, m.Failures)
+	}
+}
+
+func TestFencesOutOfOrderAreFoundOut(t *testing.T) {
+	m := measure(t, "backwards", oneKey())
+	if !slices.Equal(kinds(m), []string{kindFence}) {
+		t.Errorf("failures %v", m.Failures)
+	}
+}
+
+func TestAnErrorEndsTheRunAndIsTold(t *testing.T) {
+	m := measure(t, "failing", oneKey())
+	if !slices.Equal(kinds(m), []string{kindError}) || !strings.Contains(m.Failures[0].What, "it broke") {
+		t.Errorf("failures %v", m.Failures)
+	}
+}
