@@ -95,17 +95,17 @@ var strategies = []struct {
 }{
 	{"mutex", func(*testing.B) locker { return &mutexTable{locks: map[string]*sync.Mutex{}} }},
 	{"channel", func(*testing.B) locker { return &channelTable{locks: map[string]chan struct{}{}} }},
-	{"embedded", func(b *testing.B) locker { return open(b, lockclient.Config{Backend: "embedded://" + b.Name()}) }},
+	{"embedded", func(b *testing.B) locker { return openClient(b, lockclient.Config{Backend: "embedded://" + b.Name()}) }},
 	{"file", func(b *testing.B) locker {
-		return open(b, lockclient.Config{Backend: "file://" + b.TempDir() + "/locks"})
+		return openClient(b, lockclient.Config{Backend: "file://" + b.TempDir() + "/locks"})
 	}},
-	{"redis", func(b *testing.B) locker { return open(b, lockclient.Config{Backend: servers.Redis(b).URL()}) }},
+	{"redis", func(b *testing.B) locker { return openClient(b, lockclient.Config{Backend: servers.Redis(b).URL()}) }},
 	{"redis-linger", func(b *testing.B) locker {
-		return open(b, lockclient.Config{Backend: servers.Redis(b).URL(), Linger: time.Second})
+		return openClient(b, lockclient.Config{Backend: servers.Redis(b).URL(), Linger: time.Second})
 	}},
 }
 
-func open(b testing.TB, cfg lockclient.Config) client {
+func openClient(b testing.TB, cfg lockclient.Config) client {
 	c, err := lockclient.Open(cfg)
 	if err != nil {
 		b.Fatal(err)
@@ -186,7 +186,7 @@ func BenchmarkManyKeys(b *testing.B) {
 func BenchmarkLiveKeys(b *testing.B) {
 	for _, backend := range []string{"open://", "embedded://live"} {
 		b.Run(backend[:4], func(b *testing.B) {
-			c := open(b, lockclient.Config{Backend: backend, Expires: time.Hour})
+			c := openClient(b, lockclient.Config{Backend: backend, Expires: time.Hour})
 			locks := make([]*lockclient.Lock, b.N)
 			before := heap()
 			b.ResetTimer()
@@ -207,7 +207,7 @@ func BenchmarkLiveKeys(b *testing.B) {
 // BenchmarkWaiters reports what b.N waiters on one key cost, and how long they
 // take to be served one after another.
 func BenchmarkWaiters(b *testing.B) {
-	c := open(b, lockclient.Config{Backend: "embedded://waiters", MaxWaiters: lockclient.MaxMaxWaiters, Timeout: time.Hour})
+	c := openClient(b, lockclient.Config{Backend: "embedded://waiters", MaxWaiters: lockclient.MaxMaxWaiters, Timeout: time.Hour})
 	holder, err := c.Acquire(context.Background(), "k", lockclient.Renew())
 	if err != nil {
 		b.Fatal(err)

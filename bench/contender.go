@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // A contender is owned by its goroutine until that has ended; warm alone is read
@@ -21,12 +22,15 @@ type contender struct {
 	breaches []*breach // the first of each kind
 	unserved bool      // it still waited when waiting was ended
 	err      error
+
+	_ [128]byte // neighbours count on other CPUs: their lines must not meet
 }
 
-// yields is how many of the timed holds yield inside the section, one in 2^yields,
-// so that a second holder has time to show up there: an empty section alone
-// would hide it.
-const yields = 3
+// yieldEvery is how often a holder yields inside its section while measuring, so
+// that a second holder has time to show up there: an empty section alone would
+// hide it. In the warm-up all that are timed do; each time costs a lock like
+// sync.Mutex the parking of all its waiters, 60 µs for 64.
+const yieldEvery = 10 * time.Millisecond
 
 // closed is one contender's loop: the next acquire follows the last release.
 func (l *load) closed(ctx context.Context, c *contender) error {
@@ -105,13 +109,21 @@ func (l *load) section(c *contender, k int, fence uint64, timed bool) {
 	pause(l.clock, l.spec.Workload.Hold)
 	released := int64(0)
 	if timed {
-		if c.one(yields) {
-			runtime.Gosched()
-		}
+		l.yield()
 		// Before the call, so that the way to the server is part of the time.
 		released = l.clock.now()
 	}
 	l.record.leave(k, c.me, released)
+}
+
+func (l *load) yield() {
+	if l.phases.now() != warming {
+		now, due := l.clock.now(), l.yieldDue.Load()
+		if now < due || !l.yieldDue.CompareAndSwap(due, now+int64(yieldEvery)) {
+			return
+		}
+	}
+	runtime.Gosched()
 }
 
 // broken counts breaches and keeps the first of each kind. The run goes on: how

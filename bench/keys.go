@@ -27,6 +27,7 @@ type chooser struct {
 	rng  *rand.Rand
 	zipf *rand.Zipf // nil: uniform
 	keys int
+	skip uint32 // calls of one that are false yet
 }
 
 // newChooser is seeded by the contender's number: the strategies that are
@@ -50,8 +51,16 @@ func (c *chooser) key() int {
 	}
 }
 
-// one is true once in every 2^shift calls, at random: every so many would keep in
-// step with whatever repeats itself in a strategy.
+// one is true once in 2^shift calls on average, at random: every so many would
+// keep in step with whatever repeats itself in a strategy.
 func (c *chooser) one(shift uint32) bool {
-	return shift == 0 || c.rng.Uint64()>>(64-shift) == 0
+	if shift == 0 {
+		return true
+	}
+	if c.skip > 0 {
+		c.skip--
+		return false
+	}
+	c.skip = c.rng.Uint32N(2<<shift - 1) // 2^shift - 1 on average
+	return true
 }

@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+var long = flag.Bool("long", false, "compare with plain Go benchmarks for long enough to hold the harness to 15 percent")
+
+// An adapted is one of the lockers of the plain benchmarks as a strategy.
+type adapted struct{ locker }
+
+func (a adapted) Lock(_ context.Context, key string) (Held, error) {
+	unlock, err := a.lock(key)
+	return hold{unlock: func() error { unlock(); return nil }}, err
+}
+
+func (a adapted) Close() error {
+	if c, ok := a.locker.(client); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// plainHolds is the hot key by a plain Go benchmark, which shares nothing with the
+// driver: no record, no histogram, no phases. It returns holds a second.
+func plainHolds(l Locker, goroutines int) float64 {
+	ctx := context.Background()
+	r := testing.Benchmark(func(b *testing.B) {
+		b.SetParallelism(goroutines / runtime.GOMAXPROCS(0))
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				held, err := l.Lock(ctx, "hot")
+				if err == nil {
+					err = held.Unlock()
+				}
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+	return float64(r.N) / r.T.Seconds()
+}
+
+// TestFiguresAgreeWithPlainBenchmarks runs both in turn, each first in half of the
+// rounds, and compares the median of the rounds' ratios. A shared machine allows
+// only a lax bound in the short form; with -long it is the 15 percent that the
+// report claims.
+func TestFiguresAgreeWithPlainBenchmarks(t *testing.T) {
+	rounds, each, bound := 3, 150*time.Millisecond, 2.0
+	if *long {
+		rounds, each, bound = 15, 500*time.Millisecond, 1.15
+	}
+	if err := flag.Set("test.benchtime", each.String()); err != nil {
+		t.Fatal(err)
+	}
+	redis := servers.Redis(t)
+	w := Workload{Goroutines: 64, Keys: 1, Warmup: each / 5, Duration: each}
+	open := func(url string) func() locker {
+		return func() locker { return openClient(t, lockclient.Config{Backend: url}) }
+	}
+	for i, c := range []struct {
+		name string
+		open func() locker
+	}{
+		{"mutex", func() locker { return &mutexTable{locks: map[string]*sync.Mutex{}} }},
+		{"channel", func() locker { return &channelTable{locks: map[string]chan struct{}{}} }},
+		{"embedded", open("embedded://check")},
+		{"redis", open(redis.URL())},
+	} {
+		var ratios, plain, driven []float64
+		one := func() { plain = append(plain, plainHolds(adapted{c.open()}, w.Goroutines)) }
+		other := func() {
+			s := testStrategy{c.name, PlaceProcess, func(Place) Locker { return adapted{c.open()} }}
+			m := New(Setup{}).Measure(t.Context(), Case{Strategy: s, Workload: w})
+			if len(m.Failures) > 0 {
+				t.Fatal(m.Failures)
+			}
+			driven = append(driven, m.Run.Rate)
+		}
+		for round := range rounds {
+			if (round+i)%2 == 0 {
+				one()
+				other()
+			} else {
+				other()
+				one()
+			}
+			ratios = append(ratios, driven[round]/plain[round])
+		}
+		s := SpreadOf(ratios)
+		t.Logf("%s: driver %s holds/s, plain benchmark %s, ratio %.3f (%.3f to %.3f)",
+			c.name, number(SpreadOf(driven).Median), number(SpreadOf(plain).Median), s.Median, s.Min, s.Max)
+		if s.Median > bound || s.Median < 1/bound {
+			t.Errorf("%s: the ratio is %.3f, want it within %s", c.name, s.Median, fmt.Sprintf("1/%v and %v", bound, bound))
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package bench
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// A Plan is what a report measures: every strategy in every point of every
+// experiment that it can take part in, in rounds.
+type Plan struct {
+	Strategies  []Strategy
+	Experiments []Experiment
+	Rounds      int
+}
+
+// An Experiment varies one thing.
+type Experiment struct {
+	Name   string // Contenders, Keys, …
+	Points []Point
+}
+
+// A Point is a place on an experiment's x axis.
+type Point struct {
+	X        float64
+	Workload Workload
+	Lease    time.Duration // see Case
+}
+
+// Cases are the plan's runs in their order. Within a round the strategies of one
+// point follow each other, so that what disturbs the machine meets them alike,
+// and each round begins with another one: who runs first meets a machine that has
+// just been idle. All rounds of all points come before the next round, so that a
+// plan that is broken off has something of everything.
+func (p Plan) Cases() []Case {
+	var cases []Case
+	for round := range p.Rounds {
+		for _, e := range p.Experiments {
+			for _, at := range e.Points {
+				able := slices.DeleteFunc(slices.Clone(p.Strategies), func(s Strategy) bool { return !takesPart(s, at) })
+				for i := range able {
+					cases = append(cases, Case{
+						Strategy: able[(i+round)%len(able)], Experiment: e.Name, X: at.X, Round: round + 1,
+						Workload: at.Workload, Lease: at.Lease,
+					})
+				}
+			}
+		}
+	}
+	return cases
+}
+
+// takesPart says whether the point means anything to the strategy.
+func takesPart(s Strategy, at Point) bool {
+	place := s.Describe().Place
+	_, leased := s.(Leased)
+	switch {
+	case local(place) && (at.Workload.Processes > 1 || at.Lease > 0):
+		return false
+	case at.Lease > 0 && !leased:
+		return false
+	case at.Workload.RoundTrip > 0 && !served(place):
+		return false
+	}
+	return true
+}
+
+const (
+	// runCost is what a run takes beside its phases: a server's start and end, the
+	// last waits. processCost is a worker's start. Both are measured.
+	runCost, processCost = 100 * time.Millisecond, 40 * time.Millisecond
+)
+
+// cost is how long a case takes, about.
+func (c Case) cost() time.Duration {
+	d := runCost + processCost*time.Duration(c.Workload.Processes)
+	if c.Lease > 0 {
+		return d + kills*(c.Lease+4*processCost)
+	}
+	return d + c.Workload.Warmup + c.Workload.Duration
+}
+
+// Estimate is how long the plan takes, about. A strategy that is slow to drain its
+// waiters at the end takes up to 5 s more a run.
+func (p Plan) Estimate() time.Duration { return estimate(p.Cases()) }
+
+func estimate(cases []Case) (d time.Duration) {
+	for _, c := range cases {
+		d += c.cost()
+	}
+	return d
+}
+
+// shortest is what Within cuts a measurement to at most.
+const shortest = 100 * time.Millisecond
+
+// Within is the plan with its durations and warm-ups cut, all by the same factor,
+// so that its Estimate is at most d, if that can be done by it.
+func (p Plan) Within(d time.Duration) Plan {
+	cases := p.Cases()
+	total, phases := estimate(cases), time.Duration(0)
+	for _, c := range cases {
+		if c.Lease == 0 {
+			phases += c.Workload.Warmup + c.Workload.Duration
+		}
+	}
+	if total <= d || phases == 0 {
+		return p
+	}
+	factor := max(0, float64(d-(total-phases))/float64(phases))
+	cut := Plan{Strategies: p.Strategies, Rounds: p.Rounds}
+	for _, e := range p.Experiments {
+		points := slices.Clone(e.Points)
+		for i := range points {
+			if w := &points[i].Workload; points[i].Lease == 0 {
+				w.Warmup = time.Duration(factor * float64(w.Warmup))
+				w.Duration = max(min(shortest, w.Duration), time.Duration(factor*float64(w.Duration)))
+			}
+		}
+		cut.Experiments = append(cut.Experiments, Experiment{e.Name, points})
+	}
+	return cut
+}
+
+// A Step is how far a plan has come. It is told before each run, and once at the end.
+type Step struct {
+	Done, Total int
+	Next        Case          // the run that begins; the zero Case at the end
+	Last        *Measured     // the run that has ended; nil at the beginning
+	Remaining   time.Duration // about
+}
+
+// MeasurePlan makes the plan's runs and reports what came of them; step, if it is not
+// nil, is called in between by the same goroutine. When ctx ends, the report has
+// what was measured until then and says that it was cut.
+func (b *Bench) MeasurePlan(ctx context.Context, p Plan, step func(Step)) *Report {
+	if step == nil {
+		step = func(Step) {}
+	}
+	r := newReport(p)
+	cases := p.Cases()
+	planned := estimate(cases)
+	left := planned
+	var last *Measured
+	for i, c := range cases {
+		step(Step{Done: i, Total: len(cases), Next: c, Last: last, Remaining: scaled(left, planned-left, time.Since(r.Started))})
+		m := b.Measure(ctx, c)
+		if ctx.Err() != nil && m.Run.Holds == 0 && len(m.Run.Recovery) == 0 {
+			// It had hardly begun: its failures are those of being broken off.
+			r.Cut = true
+			break
+		}
+		r.add(m)
+		last = &m
+		left -= c.cost()
+		if r.Cut = ctx.Err() != nil; r.Cut {
+			break
+		}
+	}
+	r.end()
+	step(Step{Done: len(r.Runs), Total: len(cases), Last: last})
+	return r
+}
+
+// scaled is the estimate as the pace until now corrects it.
+func scaled(left, done, took time.Duration) time.Duration {
+	if done <= 0 {
+		return left
+	}
+	return time.Duration(float64(left) * float64(took) / float64(done))
+}

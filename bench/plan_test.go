@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func twoPoints() Plan {
+	w := Workload{Goroutines: 4, Keys: 1, Warmup: 5 * time.Millisecond, Duration: 20 * time.Millisecond}
+	apart := w
+	apart.Goroutines, apart.Processes = 2, 2
+	return Plan{
+		Strategies:  []Strategy{strategyNamed("channel"), strategyNamed("file"), strategyNamed("fences")},
+		Experiments: []Experiment{{Contenders, []Point{{X: 4, Workload: w}}}, {Processes, []Point{{X: 2, Workload: apart}}}},
+		Rounds:      2,
+	}
+}
+
+func TestRoundsBeginWithAnotherStrategyAndLeaveOutWhoCantTakePart(t *testing.T) {
+	var got []string
+	for _, c := range twoPoints().Cases() {
+		got = append(got, c.Experiment+" "+c.Strategy.Name())
+	}
+	want := []string{
+		"contenders channel", "contenders file", "contenders fences", "processes file",
+		"contenders file", "contenders fences", "contenders channel", "processes file",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAPlanIsCutToItsTime(t *testing.T) {
+	p := Plan{Strategies: testStrategies()[:3], Experiments: Experiments(Scale{Warmup: time.Second, Duration: 4 * time.Second, Few: true}), Rounds: 3}
+	whole := p.Estimate()
+	half := p.Within(whole / 2)
+	if got := half.Estimate(); got > whole/2 || got < whole/2-time.Second {
+		t.Errorf("%v of %v", got, whole)
+	}
+	if got := p.Estimate(); got != whole {
+		t.Errorf("the plan itself was cut: %v of %v", got, whole)
+	}
+	if got := p.Within(2 * whole).Estimate(); got != whole {
+		t.Errorf("a plan that has the time takes %v instead of %v", got, whole)
+	}
+}
+
+func TestExperimentsAreAllValid(t *testing.T) {
+	seen := map[string]bool{}
+	for _, few := range []bool{true, false} {
+		for _, e := range Experiments(Scale{Duration: time.Second, Few: few}) {
+			seen[e.Name] = true
+			for _, p := range e.Points {
+				if err := p.Workload.check(); err != nil {
+					t.Errorf("%s %v: %v", e.Name, p.X, err)
+				}
+			}
+		}
+	}
+	for _, name := range []string{Contenders, Keys, Processes, RoundTrips, Recovery, OpenLoop} {
+		if !seen[name] {
+			t.Errorf("no %s", name)
+		}
+	}
+}
+
+func TestAPlanIsMeasuredAndItsReportReadAgain(t *testing.T) {
+	var steps []Step
+	r := New(Setup{}).MeasurePlan(t.Context(), twoPoints(), func(s Step) { steps = append(steps, s) })
+	if err := r.Err(); err != nil || len(r.Runs) != 8 {
+		t.Fatalf("%d runs, %v", len(r.Runs), err)
+	}
+	for i, s := range steps {
+		if s.Done != i || s.Total != 8 || (s.Next.Strategy == nil) != (i == 8) || (s.Last == nil) != (i == 0) {
+			t.Errorf("step %d: %+v", i, s)
+		}
+	}
+	if len(steps) != 9 {
+		t.Errorf("%d steps", len(steps))
+	}
+	if r.Environment.CPUs == 0 || r.Environment.Go == "" || r.Took <= 0 || len(r.Strategies) != 3 {
+		t.Errorf("%+v", r.Environment)
+	}
+	var text bytes.Buffer
+	if err := r.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadReport(&text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Started, r.Started = again.Started.Local(), r.Started.Round(0) // JSON has no monotonic part
+	if !reflect.DeepEqual(again.Runs, r.Runs) || !reflect.DeepEqual(again.Environment, r.Environment) || !again.Started.Equal(r.Started) {
+		t.Errorf("read again: %+v\nwas: %+v", again, r)
+	}
+	if _, err := ReadReport(strings.NewReader(`{"version": 99}`)); err == nil {
+		t.Error("another version was taken")
+	}
+}
+
+func TestABrokenOffPlanReportsWhatItHas(t *testing.T) {
+	p := twoPoints()
+	p.Rounds = 1000
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := New(Setup{}).MeasurePlan(ctx, p, func(s Step) {
+		if s.Done == 3 {
+			cancel()
+		}
+	})
+	if !r.Cut || len(r.Runs) < 3 || len(r.Runs) > 4 || len(r.Failures) > 0 {
+		t.Errorf("cut %v, %d runs, failures %v", r.Cut, len(r.Runs), r.Failures)
+	}
+	if err := r.Err(); err != errCut {
+		t.Errorf("err %v", err)
+	}
+}
+
+func TestARunIsBrokenOffInItsMidst(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	w := oneKey()
+	w.Duration = time.Minute
+	m := New(Setup{}).Measure(ctx, Case{Strategy: strategyNamed("channel"), Workload: w})
+	if !m.Run.Cut || m.Run.Holds == 0 || m.Run.Elapsed > 30 || len(m.Failures) > 0 {
+		t.Errorf("cut %v, %d holds in %v s, failures %v", m.Run.Cut, m.Run.Holds, m.Run.Elapsed, m.Failures)
+	}
+}
