@@ -65,7 +65,9 @@ func TestFencesOutOfOrderAreFoundOut(t *testing.T) {
 }
 
 func TestAnErrorEndsTheRunAndIsTold(t *testing.T) {
-	m := measure(t, "failing", oneKey())
+	w := oneKey()
+	w.Duration = time.Minute // which it doesn't take
+	m := measure(t, "failing", w)
 	if !slices.Equal(kinds(m), []string{kindError}) || !strings.Contains(m.Failures[0].What, "it broke") {
 		t.Errorf("failures %v", m.Failures)
 	}

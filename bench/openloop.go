@@ -42,16 +42,27 @@ func (t *tickets) settle(m *meter, ended int64) uint64 {
 	}
 }
 
+// ahead is how much earlier than planned a contender wakes, to spin for the rest: a
+// timer is late by the tick and more, which would be most of a wait of some µs. At
+// 1 ms and more between starts that takes a tenth of a CPU at most; where they
+// follow each other faster, a start is late by 0.1 ms, and that counts as waiting.
+func (t *tickets) ahead() time.Duration {
+	if t.every < 1e6 {
+		return 0
+	}
+	return tickEvery
+}
+
 // open is one contender's loop: it starts when the plan says so.
 func (l *load) open(ctx context.Context, c *contender) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for l.phases.now() != stopped {
 		planned := l.tickets.take()
-		early := planned - l.clock.now()
+		early := time.Duration(planned - l.clock.now())
 		switch {
 		case early > 0:
-			timer.Reset(time.Duration(early))
+			timer.Reset(early - l.tickets.ahead())
 			select {
 			case <-timer.C:
 			case <-l.phases.over:
@@ -59,6 +70,7 @@ func (l *load) open(ctx context.Context, c *contender) error {
 					return nil
 				}
 			}
+			spin(l.clock, planned)
 		case l.phases.now() == measuring:
 			l.tickets.noneFree.Add(1)
 		}

@@ -96,10 +96,10 @@ func (s *soloist) dismiss() error {
 func conduct(ctx context.Context, all []performer, w Workload, before, after func() error) ([]outcome, error) {
 	steps := []func() error{
 		func() error { return each(all, performer.begin) },
-		func() error { return wait(ctx, w.Warmup) },
+		func() error { return wait(ctx, all, w.Warmup) },
 		before,
 		func() error { return each(all, performer.measure) },
-		func() error { return wait(ctx, w.Duration) },
+		func() error { return wait(ctx, all, w.Duration) },
 		after,
 		func() error { return each(all, performer.stop) },
 	}
@@ -122,13 +122,22 @@ func conduct(ctx context.Context, all []performer, w Workload, before, after fun
 	return outcomes, err
 }
 
-// wait is no error when ctx ends it: the phases that follow are short then.
-func wait(ctx context.Context, d time.Duration) error {
+// wait is no error when ctx ends it: the phases that follow are short then. So
+// they are when a performer in this process has stopped at a fault; a worker's
+// waits for the end.
+func wait(ctx context.Context, all []performer, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
+	var over chan struct{}
+	if len(all) == 1 {
+		if s, ok := all[0].(*soloist); ok {
+			over = s.load.phases.over
+		}
+	}
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+	case <-over:
 	}
 	return nil
 }

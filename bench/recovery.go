@@ -60,7 +60,7 @@ func recoverOnce(ctx context.Context, sp spec) (seconds float64, err error) {
 	if err := waiter.begin(); err != nil {
 		return 0, err
 	}
-	if err := wait(ctx, sp.Workload.Warmup); err != nil {
+	if err := wait(ctx, nil, sp.Workload.Warmup); err != nil {
 		return 0, err
 	}
 	killed := systemNow()

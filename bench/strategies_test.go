@@ -25,7 +25,7 @@ func (s testStrategy) Describe() Description                           { return 
 func (s testStrategy) Open(_ context.Context, p Place) (Locker, error) { return s.open(p), nil }
 
 func testStrategies() []Strategy {
-	return []Strategy{
+	return append(serverStrategies(), []Strategy{
 		testStrategy{"channel", PlaceProcess, func(Place) Locker { return newChannels() }},
 		testStrategy{"file", PlaceFile, func(p Place) Locker { return files{p.Dir} }},
 		testStrategy{"nothing", PlaceProcess, func(Place) Locker { return nothing{} }},
@@ -36,7 +36,7 @@ func testStrategies() []Strategy {
 		testStrategy{"backwards", PlaceProcess, func(Place) Locker { return &fences{channels: newChannels(), backwards: true} }},
 		testStrategy{"forgetful", PlaceProcess, func(Place) Locker { return new(forgetful) }},
 		testStrategy{"failing", PlaceProcess, func(Place) Locker { return new(failing) }},
-	}
+	}...)
 }
 
 func strategyNamed(name string) Strategy {
