@@ -5,7 +5,7 @@ BIN         := bin/turnstile
 PACKAGES    := ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build man run test race lint faults bench bench-peers clean
+.PHONY: help setup build man run test race lint faults bench bench-check bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ lint: ## gofmt, vet (Linux, macOS, Windows), staticcheck, the import rules
 
 bench: ## Go benchmarks: in process, embedded, file, Redis
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+
+bench-check: ## hold bench to 15 % of plain Go benchmarks of the same locks (2 minutes, on an idle machine)
+	$(GO) test -count=1 -timeout 10m -run TestFiguresAgree -v ./bench -long
 
 bench-peers: ## beside redsync, redislock and rueidislock on Redis (about 8 minutes)
 	cd bench/peers && $(GO) run .

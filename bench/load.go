@@ -24,11 +24,12 @@ type load struct {
 	meters     []*meter
 	// shift is how many holds are timed: one in 2^shift. See choose.
 	shift atomic.Uint32
-	// late counts the holds that came after the end, so that the conductor sees
-	// whether those who still wait are being served.
-	late     atomic.Int64
-	yieldDue atomic.Int64 // on the clock; see yieldEvery
-	tickets  tickets      // of the open loop
+	pace  pace // of the warm-up
+	// late counts the holds that came after the end, and gone the contenders that
+	// have ended: so one sees whether those who still wait are being served.
+	late, gone atomic.Int64
+	yieldDue   atomic.Int64 // on the clock; see yieldEvery
+	tickets    tickets      // of the open loop
 
 	cancel context.CancelFunc // ends the waits that outlast the run
 }
@@ -72,27 +73,20 @@ const (
 )
 
 // measure begins the measured part. How many holds are timed is decided by the
-// rate of the warm-up: to time each of a sync.Mutex's would halve it. Below 20 000
-// holds a second, as most locks on a server are, each is.
+// rate that the warm-up came to: to time each of a sync.Mutex's would halve it.
+// Below 20 000 holds a second, as most locks on a server are, each is.
 func (l *load) measure() {
 	warm := l.phases.measure()
-	var holds uint64
-	for _, c := range l.contenders {
-		holds += c.warm.Load()
-	}
-	l.shift.Store(shiftFor(warm, holds))
+	earlier, holds := l.pace.earlier(), l.warmHolds()
+	l.shift.Store(shiftFor(warm-earlier.after, holds-earlier.holds))
 	l.record.strip.start()
 }
 
-func shiftFor(warm time.Duration, holds uint64) uint32 {
-	if warm <= 0 {
-		return warmupShift
+func (l *load) warmHolds() (holds uint64) {
+	for _, c := range l.contenders {
+		holds += c.warm.Load()
 	}
-	shift := uint32(0)
-	for rate := float64(holds) / warm.Seconds(); rate > maxTimed; rate /= 2 {
-		shift++
-	}
-	return shift
+	return holds
 }
 
 // run drives all contenders to the end of the phases.
@@ -104,13 +98,14 @@ func (l *load) run(ctx context.Context) outcome {
 		l.tickets.issue(l.spec, l.clock.now())
 		drive = l.open
 	}
-	stopWatch := l.watchDrain()
+	stopWatch := l.watch()
 	var wg sync.WaitGroup
 	for _, c := range l.contenders {
 		wg.Go(func() { // ends with the phases, or with ctx, or at a fault
 			if c.err = drive(ctx, c); c.err != nil {
 				l.phases.stop() // the others need not go on
 			}
+			l.gone.Add(1)
 		})
 	}
 	wg.Wait()
@@ -143,53 +138,6 @@ func (l *load) outcome(stuck bool) outcome {
 	waits, grants := merged(l.meters)
 	o.Waits, o.Grants = waits.Export(), grants.Export()
 	return o
-}
-
-const (
-	// Who waits when the time is over is served, or the longest waits would be left
-	// out. When nobody was for quiet, several times the longest pause of any strategy
-	// between its tries, those who still wait are stranded. A queue that is longer
-	// than drainTime is broken off: its waits count as long as they were.
-	quiet, drainTime = 3 * time.Second, 5 * time.Second
-	drainPoll        = 100 * time.Millisecond
-)
-
-// watchDrain ends the waits at the end of the run that take too long. The stop it
-// returns says whether it was because nobody was served any more.
-func (l *load) watchDrain() (stop func() (stuck bool)) {
-	quit, result := make(chan struct{}), make(chan bool, 1)
-	go func() { // ends by stop
-		result <- l.drain(quit)
-	}()
-	return func() bool { close(quit); return <-result }
-}
-
-func (l *load) drain(quit <-chan struct{}) (stuck bool) {
-	poll := time.NewTicker(drainPoll)
-	defer poll.Stop()
-	var ended, served time.Time
-	var seen int64
-	for {
-		select {
-		case <-quit:
-			return stuck
-		case now := <-poll.C:
-			if l.phases.now() != stopped {
-				continue
-			}
-			if n := l.late.Load(); ended.IsZero() || n != seen {
-				seen, served = n, now
-			}
-			if ended.IsZero() {
-				ended = now
-			}
-			if stuck = now.Sub(served) >= quiet; stuck || now.Sub(ended) >= drainTime {
-				l.cancel()
-				<-quit
-				return stuck
-			}
-		}
-	}
 }
 
 func (l *load) close() error {

@@ -44,6 +44,13 @@ func (p *phases) measure() time.Duration {
 	return p.began.Sub(p.start)
 }
 
+// warmed is how long the warm-up has been.
+func (p *phases) warmed() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.start)
+}
+
 // stop is called again where a fault ended the run early.
 func (p *phases) stop() {
 	p.mu.Lock()

@@ -42,18 +42,21 @@ type sighting struct {
 
 func recoverOnce(ctx context.Context, sp spec) (seconds float64, err error) {
 	sp.Part = partHolder
-	holder, err := newWorker(sp)
+	holder, err := startWorker(sp)
 	if err != nil {
 		return 0, err
 	}
 	// It is killed: that is no failure, and neither is what Wait says of it.
 	defer func() { holder.cancel(); _ = holder.dismiss() }()
 	sp.Part = partWaiter
-	waiter, err := newWorker(sp)
+	waiter, err := startWorker(sp)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, waiter.dismiss()) }()
+	if err := errors.Join(holder.ready(), waiter.ready()); err != nil {
+		return 0, err
+	}
 	if _, err := holder.take(); err != nil {
 		return 0, err
 	}

@@ -83,6 +83,32 @@ func TestForgottenWaitersAreStranded(t *testing.T) {
 	}
 }
 
+// A drain is over when nobody is served, when it lasts too long, or when it is
+// clear that it will.
+func TestADrainEnds(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		rate, waiting   int64 // served a second; at the beginning
+		after           time.Duration
+		stuck, finished bool
+	}{
+		{"nobody is served", 0, 3, 3 * time.Second, true, false},
+		{"it will take 100 s", 10, 1000, time.Second, false, false},
+		{"it takes 3 s", 100, 300, 3 * time.Second, false, true},
+	} {
+		var d drain
+		begin, after, waiting := time.Now(), time.Duration(0), c.waiting
+		for ; !d.over && waiting > 0; after += 100 * time.Millisecond {
+			served := c.rate * int64(after/time.Millisecond) / 1000
+			waiting = c.waiting - served
+			d.look(begin.Add(after), served, waiting)
+		}
+		if after -= 100 * time.Millisecond; after != c.after || d.stuck != c.stuck || (waiting == 0) != c.finished {
+			t.Errorf("%s: over after %v, stuck %v, %d wait", c.name, after, d.stuck, waiting)
+		}
+	}
+}
+
 // With a hold of 1 ms and two contenders each wait is about a hold, and the way
 // from release to grant far below.
 func TestTimesAreWhatTheyAre(t *testing.T) {

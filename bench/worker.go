@@ -36,9 +36,9 @@ type worker struct {
 	answers *json.Decoder
 }
 
-// newWorker returns when the worker has opened its strategy. It is the same
-// binary: its code is in the page cache, and its version is ours.
-func newWorker(sp spec) (*worker, error) {
+// startWorker starts one; see ready. It is the same binary: its code is in the
+// page cache, and its version is ours.
+func startWorker(sp spec) (*worker, error) {
 	binary, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("bench: worker: %w", err)
@@ -57,14 +57,19 @@ func newWorker(sp spec) (*worker, error) {
 		cancel()
 		return nil, fmt.Errorf("bench: worker: %w", err)
 	}
+	return w, nil
+}
+
+// ready returns when the worker has opened its strategy.
+func (w *worker) ready() error {
 	var g greeting
 	if err := w.answers.Decode(&g); err != nil {
-		return nil, errors.Join(fmt.Errorf("bench: worker %d did not get ready (does its main call RunWorker?): %w", sp.Process, err), w.dismiss())
+		return fmt.Errorf("bench: worker %d did not get ready (does its main call RunWorker?): %w", w.process, err)
 	}
 	if g.Err != "" {
-		return nil, errors.Join(errors.New(g.Err), w.dismiss())
+		return errors.New(g.Err)
 	}
-	return w, nil
+	return nil
 }
 
 // start gives the worker its two pipes; stderr is ours, for what it has to say
