@@ -22,7 +22,7 @@ type load struct {
 
 	contenders []*contender
 	meters     []*meter
-	// shift is how many holds are timed: one in 2^shift. See choose.
+	// shift is how many holds are timed: one in 2^shift. See measure.
 	shift atomic.Uint32
 	pace  pace // of the warm-up
 	// late counts the holds that came after the end, and gone the contenders that
