@@ -1,0 +1,124 @@
+package strategies
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/turnstile-go/turnstile/bench"
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+const (
+	// linger is Config.Linger of the variants that have it.
+	linger = time.Second
+	// patience is how long ours waits at most, so that ctx alone ends a wait.
+	patience = 24 * time.Hour
+	// owner is the label of our leases. Its length is part of what a server reads.
+	owner = "bench"
+)
+
+var _ bench.Strategy = turnstile{}
+
+// A turnstile is ours, over one backend and with one set of settings.
+type turnstile struct {
+	name     string
+	place    string
+	unsafe   bool
+	settings string // beside those that all have
+	config   func(*lockclient.Config)
+	backend  func(bench.Place) url.URL
+}
+
+// ours are the variants over each backend that excludes, and open://.
+func ours() []turnstile {
+	var list []turnstile
+	for _, b := range []struct {
+		name, place string
+		// lingers is what the backend makes of Linger 1s.
+		lingers string
+		url     func(bench.Place) url.URL
+	}{
+		{"embedded", bench.PlaceEmbedded, "Linger 1s", func(at bench.Place) url.URL {
+			return url.URL{Scheme: "embedded", Path: "/" + at.Run}
+		}},
+		{"file", bench.PlaceFile, "Linger 1s, of which this backend keeps a Tenure, 20ms", func(at bench.Place) url.URL {
+			return url.URL{Scheme: "file", Path: path.Join(filepath.ToSlash(at.Dir), "locks")}
+		}},
+		{"redis", bench.PlaceRedis, "Linger 1s", func(at bench.Place) url.URL {
+			return url.URL{Scheme: "redis", Host: at.Addr}
+		}},
+		{"memcached", bench.PlaceMemcached, "Linger 1s, of which this backend keeps a Tenure, 20ms", func(at bench.Place) url.URL {
+			return url.URL{Scheme: "memcache", Host: at.Addr}
+		}},
+	} {
+		plain := turnstile{name: "turnstile-" + b.name, place: b.place, backend: b.url}
+		list = append(list, plain,
+			plain.with("-nohandoff", "NoHandoff", func(c *lockclient.Config) { c.NoHandoff = true }),
+			plain.with("-linger", b.lingers, func(c *lockclient.Config) { c.Linger = linger }))
+	}
+	return append(list, turnstile{
+		name: "turnstile-open", place: bench.PlaceProcess, unsafe: true,
+		settings: "open:// never excludes",
+		backend:  func(bench.Place) url.URL { return url.URL{Scheme: "open", Host: "bench"} },
+	})
+}
+
+func (t turnstile) with(suffix, settings string, config func(*lockclient.Config)) turnstile {
+	t.name += suffix
+	t.settings, t.config = settings, config
+	return t
+}
+
+func (t turnstile) Name() string { return t.name }
+
+func (t turnstile) Describe() bench.Description {
+	settings := fmt.Sprintf("lockclient.Open, Expires %v, Timeout %v, Owner %q, MaxWaiters %d, otherwise its defaults",
+		expires, patience, owner, lockclient.MaxMaxWaiters)
+	if t.settings != "" {
+		settings = t.settings + "; " + settings
+	}
+	return bench.Description{Settings: settings, Place: t.place, Unsafe: t.unsafe}
+}
+
+// Open lets lockclient open its own driver: what tunes it is part of what is
+// measured. It takes no context, and waits for a server for 2 s at most.
+func (t turnstile) Open(ctx context.Context, at bench.Place) (bench.Locker, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	u := t.backend(at)
+	cfg := lockclient.Config{
+		Backend: u.String(), Expires: expires, Timeout: patience, Owner: owner,
+		// The bench may well have more goroutines on a key than anybody else.
+		MaxWaiters: lockclient.MaxMaxWaiters,
+	}
+	if t.config != nil {
+		t.config(&cfg)
+	}
+	client, err := lockclient.Open(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("strategies: %s: %w", t.name, err)
+	}
+	return clients{client}, nil
+}
+
+type clients struct{ client *lockclient.Client }
+
+func (c clients) Lock(ctx context.Context, key string) (bench.Held, error) {
+	lock, err := c.client.Acquire(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return hold{lock}, nil
+}
+
+func (c clients) Close() error { return c.client.Close() }
+
+// A hold is a Lock, whose Release already knows the holder and the end of it.
+type hold struct{ *lockclient.Lock }
+
+func (h hold) Unlock() error { return h.Release() }

@@ -1,0 +1,64 @@
+package strategies
+
+import (
+	"context"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	// seedConns is how many connections a seed's client may have. Their own
+	// clients make one a caller, and no pool of Go's should be what is measured.
+	seedConns = 256
+	// seedPoolWait is how long a caller waits for one of them. Its ctx ends that
+	// wait as well; what gives a key back has no ctx, and must not fail for a queue.
+	seedPoolWait = time.Minute
+)
+
+// seedClient is a plain go-redis client. A command is sent once: a driver that
+// sends SETNX again after a lost answer tells the holder that another one has the
+// key. And a command that was sent is waited for, whatever becomes of its ctx
+// (which is the driver's default): so no hold is left behind by a caller that left.
+func seedClient(addr string) *goredis.Client { return goredis.NewClient(seedOptions(addr)) }
+
+func seedOptions(addr string) *goredis.Options {
+	return &goredis.Options{
+		Addr: addr, PoolSize: seedConns, PoolTimeout: seedPoolWait, MaxRetries: -1,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+// poll tries until the key is had, an attempt fails, or ctx ends. next is how long
+// to pause after the nth attempt that found the key held, from 0.
+func poll(ctx context.Context, try func(context.Context) (bool, error), next func(n int) time.Duration) error {
+	for n := 0; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if won, err := try(ctx); won || err != nil {
+			return err
+		}
+		if err := pause(ctx, next(n)); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits for d, or until ctx ends, and then says so.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// plain are the holds of locks that know no fence.
+type plain struct{ once }
+
+func (*plain) Fence() uint64 { return 0 }
