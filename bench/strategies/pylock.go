@@ -68,7 +68,8 @@ type pylockHold struct {
 // holder ended before EXPIRE.
 func (h *pylockHold) attempt(ctx context.Context) (bool, error) {
 	client, mine := h.locks.client, pylockStamp(h.locks.expires)
-	won, err := client.SetNX(ctx, h.key, mine, 0).Result()
+	// The driver's own SetNX is a SET by now.
+	won, err := client.Do(ctx, "SETNX", h.key, mine).Bool()
 	if err != nil {
 		return false, err
 	}

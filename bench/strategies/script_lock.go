@@ -95,7 +95,12 @@ func (l *scriptLocker) tryOut(ctx context.Context) error {
 		return err
 	}
 	h := held.(*scriptHold)
-	if err := errors.Join(h.renewNow(ctx), h.Unlock()); err != nil {
+	// One error is told, the first: a hold that renew has spoilt is none to release.
+	err = h.renewNow(ctx)
+	if released := h.Unlock(); err == nil {
+		err = released
+	}
+	if err != nil {
 		return fmt.Errorf("tried on a key of its own: %w", err)
 	}
 	return nil
