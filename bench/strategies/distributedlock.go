@@ -11,7 +11,10 @@ import (
 	"github.com/turnstile-go/turnstile/bench"
 )
 
-var _ bench.Strategy = distributedLock{}
+var (
+	_ bench.Strategy = distributedLock{}
+	_ bench.Leased   = distributedLock{}
+)
 
 // A distributedLock is the loop of DistributedLock (snbuback/DistributedLock, its
 // MemcachedLock): add of a value of its own until that is stored; get, compare and
@@ -38,6 +41,12 @@ func (d distributedLock) Describe() bench.Description {
 		Settings: fmt.Sprintf("its loop in Go: add, retry every %v; get, compare, delete; expires %v; gomemcache, %d idle connections, Timeout %v", d.retry, d.expires, memcacheIdle, memcacheTimeout),
 		Place:    bench.PlaceMemcached, Peer: true,
 	}
+}
+
+// WithExpires rounds up: memcached takes whole seconds.
+func (d distributedLock) WithExpires(expires time.Duration) bench.Strategy {
+	d.expires = wholeSeconds(expires)
+	return d
 }
 
 func (d distributedLock) Open(ctx context.Context, at bench.Place) (bench.Locker, error) {

@@ -3,6 +3,7 @@ package strategies
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -19,13 +20,23 @@ import (
 	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
-// patienceOf tests is how long anybody waits for what has to come.
+// patienceOfTests is how long anybody waits for what has to come.
 const patienceOfTests = 10 * time.Second
 
 // The servers of all tests that do them no harm.
 var sharedRedis, sharedMemcached *servers.Server
 
 func TestMain(m *testing.M) {
+	if bench.RunWorker(find) {
+		return
+	}
+	flag.Parse()
+	// The tests wait more than they compute: several fit on one processor.
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		if err := parallel.Value.Set("8"); err != nil {
+			panic(err)
+		}
+	}
 	goredis.SetLogger(silent{}) // a cut connection is reported by those who notice
 	var err error
 	if sharedRedis, err = servers.StartRedis(); err == nil {
@@ -40,6 +51,19 @@ func TestMain(m *testing.M) {
 		sharedMemcached.Close()
 		os.Exit(code)
 	}))
+}
+
+// find is where a worker process of the driver finds its strategy.
+func find(name string) (bench.Strategy, error) {
+	list := All()
+	for _, dir := range []string{"testdata/setnx", "testdata/queue", "testdata/broken"} {
+		more, err := Script(dir)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	return bench.Among(list)(name)
 }
 
 type silent struct{}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/turnstile-go/turnstile/bench"
@@ -21,13 +22,23 @@ const (
 	owner = "bench"
 )
 
-var _ bench.Strategy = turnstile{}
+var (
+	_ bench.Strategy = turnstile{}
+	_ bench.Leased   = turnstile{}
+	_ bench.Scripted = turnstile{}
+)
+
+// innerOurs are the commands of our scripts. PUBLISH is one of them, and is left
+// out: sessions send it by themselves as well.
+var innerOurs = strings.Fields(`time get set del pttl pexpire hget hmget hset hdel hlen hgetall
+	zadd zrem zscore zrank zrange zcount`)
 
 // A turnstile is ours, over one backend and with one set of settings.
 type turnstile struct {
 	name     string
 	place    string
 	unsafe   bool
+	expires  time.Duration
 	settings string // beside those that all have
 	config   func(*lockclient.Config)
 	backend  func(bench.Place) url.URL
@@ -55,13 +66,13 @@ func ours() []turnstile {
 			return url.URL{Scheme: "memcache", Host: at.Addr}
 		}},
 	} {
-		plain := turnstile{name: "turnstile-" + b.name, place: b.place, backend: b.url}
+		plain := turnstile{name: "turnstile-" + b.name, place: b.place, expires: expires, backend: b.url}
 		list = append(list, plain,
 			plain.with("-nohandoff", "NoHandoff", func(c *lockclient.Config) { c.NoHandoff = true }),
 			plain.with("-linger", b.lingers, func(c *lockclient.Config) { c.Linger = linger }))
 	}
 	return append(list, turnstile{
-		name: "turnstile-open", place: bench.PlaceProcess, unsafe: true,
+		name: "turnstile-open", place: bench.PlaceProcess, unsafe: true, expires: expires,
 		settings: "open:// never excludes",
 		backend:  func(bench.Place) url.URL { return url.URL{Scheme: "open", Host: "bench"} },
 	})
@@ -77,11 +88,25 @@ func (t turnstile) Name() string { return t.name }
 
 func (t turnstile) Describe() bench.Description {
 	settings := fmt.Sprintf("lockclient.Open, Expires %v, Timeout %v, Owner %q, MaxWaiters %d, otherwise its defaults",
-		expires, patience, owner, lockclient.MaxMaxWaiters)
+		t.expires, patience, owner, lockclient.MaxMaxWaiters)
 	if t.settings != "" {
 		settings = t.settings + "; " + settings
 	}
 	return bench.Description{Settings: settings, Place: t.place, Unsafe: t.unsafe}
+}
+
+// WithExpires is for holders that are killed: their lease ends by itself.
+func (t turnstile) WithExpires(d time.Duration) bench.Strategy {
+	t.expires = d
+	return t
+}
+
+// Inner is asked for Redis alone; on memcached every command travels.
+func (t turnstile) Inner() []string {
+	if t.place != bench.PlaceRedis {
+		return nil
+	}
+	return innerOurs
 }
 
 // Open lets lockclient open its own driver: what tunes it is part of what is
@@ -92,7 +117,7 @@ func (t turnstile) Open(ctx context.Context, at bench.Place) (bench.Locker, erro
 	}
 	u := t.backend(at)
 	cfg := lockclient.Config{
-		Backend: u.String(), Expires: expires, Timeout: patience, Owner: owner,
+		Backend: u.String(), Expires: t.expires, Timeout: patience, Owner: owner,
 		// The bench may well have more goroutines on a key than anybody else.
 		MaxWaiters: lockclient.MaxMaxWaiters,
 	}

@@ -12,7 +12,10 @@ import (
 	"github.com/turnstile-go/turnstile/bench"
 )
 
-var _ bench.Strategy = pylock{}
+var (
+	_ bench.Strategy = pylock{}
+	_ bench.Leased   = pylock{}
+)
 
 // A pylock is the loop of Turnstile's ancestor (waveaccounting/pylock, its Redis
 // backend), step by step: each is a command of its own, and whoever comes in
@@ -31,6 +34,13 @@ func (p pylock) Describe() bench.Description {
 		Settings: fmt.Sprintf("its loop in Go: SETNX, EXPIRE, or GET and GETSET, retry every %v; expires %v; go-redis, %d connections, no retries", p.retry, p.expires, seedConns),
 		Place:    bench.PlaceRedis, Peer: true,
 	}
+}
+
+// WithExpires rounds up: EXPIRE takes whole seconds, and pylock cuts the rest off,
+// down to none.
+func (p pylock) WithExpires(d time.Duration) bench.Strategy {
+	p.expires = wholeSeconds(d)
+	return p
 }
 
 func (p pylock) Open(ctx context.Context, at bench.Place) (bench.Locker, error) {

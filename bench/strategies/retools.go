@@ -13,9 +13,11 @@ import (
 	"github.com/turnstile-go/turnstile/bench"
 )
 
-var _ bench.Strategy = retools{}
-
 var (
+	_ bench.Strategy = retools{}
+	_ bench.Leased   = retools{}
+	_ bench.Scripted = retools{}
+
 	retoolsAcquire = goredis.NewScript(`
 		local won = redis.call('SETNX', KEYS[1], ARGV[1])
 		if won == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
@@ -43,6 +45,15 @@ func (r retools) Describe() bench.Description {
 		Place:    bench.PlaceRedis, Peer: true,
 	}
 }
+
+// WithExpires rounds up: the script's EXPIRE takes whole seconds.
+func (r retools) WithExpires(d time.Duration) bench.Strategy {
+	r.expires = wholeSeconds(d)
+	return r
+}
+
+// Inner are the commands of its two scripts.
+func (retools) Inner() []string { return []string{"setnx", "expire", "get", "del"} }
 
 func (r retools) Open(ctx context.Context, at bench.Place) (bench.Locker, error) {
 	if err := ctx.Err(); err != nil {

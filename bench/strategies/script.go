@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -17,7 +19,11 @@ import (
 	"github.com/turnstile-go/turnstile/bench"
 )
 
-var _ bench.Strategy = script{}
+var (
+	_ bench.Strategy = script{}
+	_ bench.Leased   = script{}
+	_ bench.Scripted = script{}
+)
 
 // A verb is one of the three scripts.
 type verb struct {
@@ -130,6 +136,44 @@ func (s script) Describe() bench.Description {
 		settings += fmt.Sprintf("; go-redis, %d connections, no retries", seedConns)
 	}
 	return bench.Description{Settings: settings, Place: s.place, Peer: true}
+}
+
+// WithExpires sets the ttl.
+func (s script) WithExpires(d time.Duration) bench.Strategy {
+	s.ttl = d
+	return s
+}
+
+// Inner are the commands that the scripts call by a name that stands there. Others
+// count as sent.
+func (s script) Inner() []string {
+	var names []string
+	for _, v := range []*verb{&s.verbs.acquire, &s.verbs.renew, &s.verbs.release} {
+		for _, c := range v.calls() {
+			if name := strings.ToLower(c.command); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// A call is a command that a script names where it calls it.
+type call struct {
+	line    int
+	command string
+}
+
+var callOf = regexp.MustCompile(`\bredis\s*\.\s*p?call\s*\(\s*(?:'([^']*)'|"([^"]*)")`)
+
+// calls reads the script's text: neither engine tells which command has failed.
+func (v *verb) calls() []call {
+	var list []call
+	for _, at := range callOf.FindAllStringSubmatchIndex(v.source, -1) {
+		from, to := max(at[2], at[4]), max(at[3], at[5]) // of the two kinds of quotes, one is there
+		list = append(list, call{1 + strings.Count(v.source[:at[0]], "\n"), v.source[from:to]})
+	}
+	return list
 }
 
 // Open opens the engine and tries the scripts once.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -58,18 +57,12 @@ func explain(v *verb, message string) error {
 	return err
 }
 
-// call finds commands that a script calls by a name that stands there.
-var call = regexp.MustCompile(`\bredis\s*\.\s*p?call\s*\(\s*(?:'([^']*)'|"([^"]*)")`)
-
-// unknown names the calls of a script that the engine has no command for. It reads
-// the text, since the error comes without a line.
+// unknown names the calls of a script that the engine has no command for.
 func unknown(v *verb) string {
 	var found strings.Builder
-	for _, at := range call.FindAllStringSubmatchIndex(v.source, -1) {
-		from, to := max(at[2], at[4]), max(at[3], at[5])
-		if name := v.source[from:to]; keyspace.Find(name) == nil {
-			line := 1 + strings.Count(v.source[:at[0]], "\n")
-			fmt.Fprintf(&found, "%s:%d calls %s; ", v.path, line, cut(name))
+	for _, c := range v.calls() {
+		if keyspace.Find(c.command) == nil {
+			fmt.Fprintf(&found, "%s:%d calls %s; ", v.path, c.line, cut(c.command))
 		}
 	}
 	return found.String()

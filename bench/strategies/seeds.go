@@ -62,3 +62,8 @@ func pause(ctx context.Context, d time.Duration) error {
 type plain struct{ once }
 
 func (*plain) Fence() uint64 { return 0 }
+
+// wholeSeconds rounds up.
+func wholeSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}

@@ -3,7 +3,9 @@ package strategies
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,9 +87,9 @@ func TestRetoolsPausesUpToABoundThatDoubles(t *testing.T) {
 // late release leaves the key to whoever has it by then.
 func TestAnExpiredHoldTakesNoOthersKey(t *testing.T) {
 	for _, s := range []bench.Strategy{
-		pylock{time.Second, 10 * time.Millisecond},
-		retools{time.Second, time.Millisecond, 10 * time.Millisecond},
-		distributedLock{time.Second, 10 * time.Millisecond},
+		pylock{2 * time.Second, 10 * time.Millisecond},
+		retools{2 * time.Second, time.Millisecond, 10 * time.Millisecond},
+		distributedLock{2 * time.Second, 10 * time.Millisecond},
 	} {
 		t.Run(s.Name(), func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +112,7 @@ func TestAnExpiredHoldTakesNoOthersKey(t *testing.T) {
 // TestPylockTakesWhatACrashedOneLeft: a time in the past, and no ttl. A time to come
 // is waited for, and what is no time ends it.
 func TestPylockTakesWhatACrashedOneLeft(t *testing.T) {
+	t.Parallel()
 	p := pylock{expires, 5 * time.Millisecond}
 	client := sharedRedis.RedisClient(t, nil)
 	l := open(t, p, placeFor(t, p), 1)[0]
@@ -173,6 +176,7 @@ func TestTheSeedsValuesAreTheirs(t *testing.T) {
 
 // TestAServerThatIsNotThereIsAnError, and no endless wait.
 func TestAServerThatIsNotThereIsAnError(t *testing.T) {
+	t.Parallel()
 	gone := servers.Redis(t)
 	gone.Stop()
 	at := bench.Place{Addr: gone.Addr}
@@ -202,6 +206,87 @@ func TestOpenHeedsItsContext(t *testing.T) {
 		if l, err := s.Open(ended, placeFor(t, s)); err == nil {
 			t.Errorf("%s: opened", s.Name())
 			_ = l.Close()
+		}
+	}
+}
+
+// TestLeasesCanBeSet where a holder may be killed, and are what a server then has.
+func TestLeasesCanBeSet(t *testing.T) {
+	t.Parallel()
+	client := sharedRedis.RedisClient(t, nil)
+	for _, s := range append(All(), fromScripts(t, "testdata/setnx")...) {
+		place := s.Describe().Place
+		leased, ok := s.(bench.Leased)
+		if !ok {
+			if place != bench.PlaceProcess {
+				t.Errorf("%s: no lease to set", s.Name())
+			}
+			continue
+		}
+		shorter := leased.WithExpires(1500 * time.Millisecond)
+		if d := shorter.Describe(); shorter.Name() != s.Name() || d.Settings == s.Describe().Settings {
+			t.Errorf("%s: %+v", shorter.Name(), d)
+		}
+		if place != bench.PlaceRedis {
+			continue
+		}
+		key := newKey(t)
+		held := lock(t, open(t, shorter, placeFor(t, s), 1)[0], key)
+		// Ours asks for a little more, and for as long as it lingers; the seeds for
+		// whole seconds.
+		most := 2200 * time.Millisecond
+		if strings.HasSuffix(s.Name(), "-linger") {
+			most += linger
+		}
+		if ttl := client.PTTL(t.Context(), prefix+key).Val(); ttl <= time.Second || ttl > most {
+			t.Errorf("%s: a ttl of %v", s.Name(), ttl)
+		}
+		unlock(t, held)
+	}
+}
+
+// TestInnerCommandsAreThoseOfTheScripts: what the server counts beside them is what
+// a lone caller has sent, once a script each way.
+func TestInnerCommandsAreThoseOfTheScripts(t *testing.T) {
+	t.Parallel()
+	for _, s := range append(All(), append(fromScripts(t, "testdata/setnx"), fromScripts(t, "testdata/queue")...)...) {
+		scripted, ok := s.(bench.Scripted)
+		if !ok || s.Describe().Place != bench.PlaceRedis || s.Name() == "turnstile-redis-linger" {
+			continue
+		}
+		server := servers.Redis(t)
+		l := open(t, s, bench.Place{Addr: server.Addr}, 1)[0]
+		client := server.RedisClient(t, nil)
+		unlock(t, lock(t, l, "key")) // what is sent once
+		if err := client.ConfigResetStat(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		const holds = 20
+		for range holds {
+			unlock(t, lock(t, l, "key"))
+		}
+		text, err := client.Info(t.Context(), "commandstats").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, inner := 0, 0
+		for line := range strings.Lines(text) {
+			name, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "cmdstat_"), ":calls=")
+			n := 0
+			if _, err := fmt.Sscanf(rest, "%d", &n); !ok || err != nil || name == "info" || name == "config|resetstat" {
+				continue
+			}
+			if slices.Contains(scripted.Inner(), name) {
+				inner += n
+				continue
+			}
+			// Our heartbeat is the one thing that may come in between.
+			if name != "publish" {
+				sent += n
+			}
+		}
+		if sent != 2*holds || inner < 2*holds {
+			t.Errorf("%s: %d sent and %d run in scripts for %d holds: %s", s.Name(), sent, inner, holds, text)
 		}
 	}
 }
