@@ -5,12 +5,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/turnstile-go/turnstile/bench"
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/scripts"
 )
 
 // write makes a directory of scripts: those of testdata/setnx, but for these. An
@@ -269,6 +271,31 @@ func TestACallerThatLeavesTakesItsPlaceAlong(t *testing.T) {
 		t.Errorf("%d places are left in the queue", n)
 	}
 	unlock(t, held)
+}
+
+// TestAScriptsKeysAreInOneSlot, whatever braces the lock's has, and are nobody else's.
+func TestAScriptsKeysAreInOneSlot(t *testing.T) {
+	l := newScriptLocker(script{ttl: expires}, nil)
+	seen := map[string]bool{}
+	for _, key := range []string{"a", "a:b", "{a}", "{a}b", "{}a", "a{", "}a{b}"} {
+		keys, argv := l.request(key)
+		if len(keys) != 3 || len(argv) != 3 || keys[0] != prefix+key || argv[1] != "10000" || argv[2] != l.session {
+			t.Errorf("%q: %q %q", key, keys, argv)
+		}
+		for _, k := range keys {
+			if scripts.Slot(k) != scripts.Slot(keys[0]) {
+				t.Errorf("%q is not in the slot of %q", k, keys[0])
+			}
+			if seen[k] || slices.Contains(scripts.Keys(keys[0])[1:], k) {
+				t.Errorf("%q is another's as well", k)
+			}
+			seen[k] = true
+		}
+		if seen[argv[0]] {
+			t.Errorf("the token %q comes twice", argv[0])
+		}
+		seen[argv[0]] = true
+	}
 }
 
 // TestAServerThatForgotItsScriptsIsToldThemAgain.

@@ -103,6 +103,7 @@ func TestAClosedLockerLeavesNothing(t *testing.T) {
 				t.Error(err)
 			}
 			eventually(t, "its connections are gone", func() bool { return connections(t) <= before })
+			runtime.KeepAlive(l) // or the collector closes what Close forgot
 		})
 	}
 }
@@ -203,6 +204,32 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 		unlock(t, held)
 		unlock(t, lock(t, lockers[len(lockers)-1], key))
 	})
+}
+
+// TestAPauseEndsWithItsContext, however long it is.
+func TestAPauseEndsWithItsContext(t *testing.T) {
+	long := []bench.Strategy{
+		pylock{expires, time.Hour}, retools{expires, time.Hour, time.Hour}, distributedLock{expires, time.Hour},
+	}
+	dir := write(t, map[string]string{"acquire.lua": `
+		if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {1} end
+		return {0, 60000}`})
+	for _, s := range append(long, fromScripts(t, dir)...) {
+		t.Run(s.Name(), func(t *testing.T) {
+			t.Parallel()
+			l := open(t, s, placeFor(t, s), 1)[0]
+			key := newKey(t)
+			held := lock(t, l, key)
+			began := time.Now()
+			if _, err := l.Lock(within(t, 20*time.Millisecond), key); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			if d := time.Since(began); d > patienceOfTests {
+				t.Errorf("its wait ended after %v", d)
+			}
+			unlock(t, held)
+		})
+	}
 }
 
 // TestNoHoldIsLostBetweenGrantAndCancel, whoever wins.
