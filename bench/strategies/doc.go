@@ -60,8 +60,10 @@
 // wrong with a script shows there, with its file and its line; that it excludes is
 // for the run to show.
 //
-// The embedded engine has the commands that package keyspace lists, and of Lua's
-// library the usual of base, string, table and math; it has no cjson, no bit, no
-// redis.log, no math.random, and ends a script after ten million instructions. Where scripts
-// need more, script-NAME-redis alone runs. Time is redis.call('TIME') on both.
+// The embedded engine has the commands that package keyspace lists, and of Lua the
+// usual of base, string, table and math. It has no cjson, bit, redis.log, math.random,
+// string.gsub, metatables or coroutines, and ends a script after ten million
+// instructions. Where scripts need more, script-NAME-redis runs alone. Time is
+// redis.call('TIME') on both. Examples: testdata/setnx, and testdata/queue with a
+// queue and a fence.
 package strategies
