@@ -28,7 +28,7 @@ func newDistributedLock() distributedLock { return distributedLock{expires, time
 const (
 	// memcacheIdle is how many connections are kept: more than so many callers at
 	// once make one an operation.
-	memcacheIdle = seedConns
+	memcacheIdle = 256
 	// memcacheTimeout bounds one operation. The driver's half a second is less than
 	// a loaded machine takes at times, and the add may then have been done.
 	memcacheTimeout = 5 * time.Second

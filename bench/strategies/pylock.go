@@ -31,7 +31,7 @@ func (pylock) Name() string { return "pylock" }
 
 func (p pylock) Describe() bench.Description {
 	return bench.Description{
-		Settings: fmt.Sprintf("its loop in Go: SETNX, EXPIRE, or GET and GETSET, retry every %v; expires %v; go-redis, %d connections, no retries", p.retry, p.expires, seedConns),
+		Settings: fmt.Sprintf("its loop in Go: SETNX, EXPIRE, or GET and GETSET, retry every %v; expires %v; %s", p.retry, p.expires, seedDriver),
 		Place:    bench.PlaceRedis, Peer: true,
 	}
 }

@@ -41,7 +41,7 @@ func (retools) Name() string { return "retools" }
 
 func (r retools) Describe() bench.Description {
 	return bench.Description{
-		Settings: fmt.Sprintf("its loop in Go: one script each way, retry after a random time up to %v, which doubles to %v; expires %v; go-redis, %d connections, no retries", r.first, r.most, r.expires, seedConns),
+		Settings: fmt.Sprintf("its loop in Go: one script each way, retry after a random time up to %v, which doubles to %v; expires %v; %s", r.first, r.most, r.expires, seedDriver),
 		Place:    bench.PlaceRedis, Peer: true,
 	}
 }

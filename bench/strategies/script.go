@@ -133,7 +133,7 @@ func (s script) Name() string { return s.name }
 func (s script) Describe() bench.Description {
 	settings := fmt.Sprintf("the scripts of %s; ttl %v, renewed every %v; polls as they say, or every %v, jittered", s.dir, s.ttl, s.ttl/3, scriptRetry)
 	if s.place == bench.PlaceRedis {
-		settings += fmt.Sprintf("; go-redis, %d connections, no retries", seedConns)
+		settings += "; " + seedDriver
 	}
 	return bench.Description{Settings: settings, Place: s.place, Peer: true}
 }

@@ -8,14 +8,13 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-const (
-	// seedConns is how many connections a seed's client may have. Their own
-	// clients make one a caller, and no pool of Go's should be what is measured.
-	seedConns = 256
-	// seedPoolWait is how long a caller waits for one of them. Its ctx ends that
-	// wait as well; what gives a key back has no ctx, and must not fail for a queue.
-	seedPoolWait = time.Minute
-)
+// seedPoolWait is how long a caller waits for a connection. Its ctx ends that wait
+// as well; what gives a key back has no ctx, and must not fail for a queue.
+const seedPoolWait = time.Minute
+
+// seedDriver is what Describe says of the client below. A pool of 256 was not
+// faster on two cores: 64 goroutines on one key did the same, on 10 000 keys less.
+const seedDriver = "go-redis, its default pool, no retries"
 
 // seedClient is a plain go-redis client. A command is sent once: a driver that
 // sends SETNX again after a lost answer tells the holder that another one has the
@@ -25,7 +24,7 @@ func seedClient(addr string) *goredis.Client { return goredis.NewClient(seedOpti
 
 func seedOptions(addr string) *goredis.Options {
 	return &goredis.Options{
-		Addr: addr, PoolSize: seedConns, PoolTimeout: seedPoolWait, MaxRetries: -1,
+		Addr: addr, PoolTimeout: seedPoolWait, MaxRetries: -1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 }
