@@ -58,6 +58,7 @@ func (d distributedLock) Open(ctx context.Context, at bench.Place) (bench.Locker
 	return distributedLocks{d, client}, nil
 }
 
+// distributedLocks are the locks of one process, over one client.
 type distributedLocks struct {
 	distributedLock
 	client *gomemcache.Client
@@ -94,6 +95,8 @@ func (h *distributedHold) Unlock() error {
 	if err := h.end(); err != nil {
 		return err
 	}
+	// Between this and the delete the lock may expire, and be another's when it is
+	// deleted. The original says so, and has no way around it.
 	item, err := h.client.Get(h.key)
 	switch {
 	case errors.Is(err, gomemcache.ErrCacheMiss):

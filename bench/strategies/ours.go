@@ -53,9 +53,11 @@ func ours() []turnstile {
 		lingers string
 		url     func(bench.Place) url.URL
 	}{
+		// The run's name keeps one run's keys from the next one's in this process.
 		{"embedded", bench.PlaceEmbedded, "Linger 1s", func(at bench.Place) url.URL {
 			return url.URL{Scheme: "embedded", Path: "/" + at.Run}
 		}},
+		// A directory below the run's: the backend makes it, with the mode it wants.
 		{"file", bench.PlaceFile, "Linger 1s, of which this backend keeps a Tenure, 20ms", func(at bench.Place) url.URL {
 			return url.URL{Scheme: "file", Path: path.Join(filepath.ToSlash(at.Dir), "locks")}
 		}},
@@ -78,6 +80,7 @@ func ours() []turnstile {
 	})
 }
 
+// with is a variant: the name, what its reader is told, and what it sets.
 func (t turnstile) with(suffix, settings string, config func(*lockclient.Config)) turnstile {
 	t.name += suffix
 	t.settings, t.config = settings, config
@@ -131,6 +134,7 @@ func (t turnstile) Open(ctx context.Context, at bench.Place) (bench.Locker, erro
 	return clients{client}, nil
 }
 
+// clients is a Client as the bench takes it.
 type clients struct{ client *lockclient.Client }
 
 func (c clients) Lock(ctx context.Context, key string) (bench.Held, error) {

@@ -50,6 +50,7 @@ func (p pylock) Open(ctx context.Context, at bench.Place) (bench.Locker, error) 
 	return pylocks{p, seedClient(at.Addr)}, nil
 }
 
+// pylocks are the locks of one process, over one client.
 type pylocks struct {
 	pylock
 	client *goredis.Client
@@ -66,6 +67,7 @@ func (p pylocks) Lock(ctx context.Context, key string) (bench.Held, error) {
 
 func (p pylocks) Close() error { return p.client.Close() }
 
+// A pylockHold has a client's memory of its lock: when it was taken, and no more.
 type pylockHold struct {
 	plain
 	locks pylocks
@@ -115,6 +117,7 @@ func (h *pylockHold) takeOver(ctx context.Context, mine string) (bool, error) {
 	if end >= float64(time.Now().UnixMicro())/1e6 {
 		return false, nil
 	}
+	// Whoever finds another value than the one that was over has come second.
 	old, err := client.Do(ctx, "GETSET", h.key, mine).Text()
 	if errors.Is(err, goredis.Nil) {
 		return false, nil

@@ -62,6 +62,7 @@ func (r retools) Open(ctx context.Context, at bench.Place) (bench.Locker, error)
 	return retoolsLocks{r, seedClient(at.Addr)}, nil
 }
 
+// retoolsLocks are the locks of one process, over one client.
 type retoolsLocks struct {
 	retools
 	client *goredis.Client
@@ -69,6 +70,7 @@ type retoolsLocks struct {
 
 func (r retoolsLocks) Lock(ctx context.Context, key string) (bench.Held, error) {
 	h := &retoolsHold{client: r.client, keys: []string{prefix + key}, value: randomValue()}
+	// One value for all attempts of an acquire: the last one's is the lock's.
 	seconds := int(r.expires.Seconds())
 	err := poll(ctx, func(ctx context.Context) (bool, error) {
 		return retoolsAcquire.Run(ctx, r.client, h.keys, h.value, seconds).Bool()

@@ -49,6 +49,8 @@ func Script(dir string) ([]bench.Strategy, error) {
 	if err := errors.Join(v.acquire.load(dir, "acquire.lua"), v.renew.load(dir, "renew.lua"), v.release.load(dir, "release.lua")); err != nil {
 		return nil, err
 	}
+	// One set of programs serves both: the embedded engine compiles, and what is no
+	// Lua to it is none to a server.
 	common := script{dir: dir, verbs: v, ttl: expires}
 	embedded, redis := common, common
 	embedded.name, embedded.place, embedded.open = "script-"+name+"-embedded", bench.PlaceEmbedded, openEmbedded

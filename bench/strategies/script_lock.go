@@ -51,6 +51,7 @@ func (l *scriptLocker) Lock(ctx context.Context, key string) (bench.Held, error)
 		return nil, err
 	}
 	keys, argv := l.request(key)
+	// The token stays the same over all attempts: a script may know a caller again.
 	for {
 		g, err := l.acquire(ctx, keys, argv)
 		if err == nil && g.granted {
@@ -94,7 +95,7 @@ func (l *scriptLocker) tryOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h := held.(*scriptHold)
+	h := held.(*scriptHold) // which alone Lock returns
 	// One error is told, the first: a hold that renew has spoilt is none to release.
 	err = h.renewNow(ctx)
 	if released := h.Unlock(); err == nil {
@@ -122,6 +123,7 @@ func newScriptHold(l *scriptLocker, keys, argv []string, fence uint64) *scriptHo
 	h := &scriptHold{locker: l, keys: keys, argv: argv, fence: fence}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	// The lock is held here so that a timer of a tiny ttl finds itself in the hold.
 	// The goroutine of a timer that fires ends with one renewal, or at once when it
 	// comes too late.
 	h.timer = time.AfterFunc(l.ttl/3, h.renew)

@@ -96,6 +96,7 @@ func (r redisRunner) fault(ctx context.Context, v *verb, err error) error {
 
 // kill ends the script that keeps the server, and says what came of it.
 func (r redisRunner) kill(ctx context.Context) string {
+	// A client of its own: the pool's connections may all wait for the script.
 	options := seedOptions(r.client.Options().Addr)
 	options.PoolSize, options.ReadTimeout = 1, scriptKill
 	client := goredis.NewClient(options)

@@ -28,6 +28,8 @@ func granted(path string, r reply) (grant, error) {
 	if r.Kind != keyspace.Array || len(r.Array) < 1 || len(r.Array) > 2 || r.Array[0].Kind != keyspace.Integer || uint64(r.Array[0].Int) > 1 {
 		return grant{}, misshapen(path, r)
 	}
+	// What the script says is kept to the millisecond; a script that wants its
+	// waiters spread does that itself.
 	g := grant{granted: r.Array[0].Int == 1, retry: jittered()}
 	if len(r.Array) == 1 {
 		return g, nil
