@@ -36,9 +36,10 @@ func (a *axis) part(v float64) float64 {
 }
 
 // logAxis spans the values, rounded outwards to 1, 2 or 5 times a power of ten,
-// with a tick at each power and, where these are few, at 2 and 5 as well.
+// with a tick at each power and, where these are few, at 2 and 5 as well. There
+// are about as many labels as asked for: see across and upwards.
 // Zeros and less have no place on it and count for nothing.
-func logAxis(label string, format func(float64) string, values []float64) axis {
+func logAxis(label string, format func(float64) string, values []float64, labels float64) axis {
 	low, high := math.Inf(1), 0.0
 	for _, v := range values {
 		if v > 0 && !math.IsInf(v, 0) {
@@ -53,7 +54,7 @@ func logAxis(label string, format func(float64) string, values []float64) axis {
 		a.Min, a.Max = stepDown(low/2), stepUp(high*2)
 	}
 	decades := math.Log10(a.Max / a.Min)
-	every := int(math.Ceil(decades / 6.5)) // at most seven labels: a phone is narrow
+	every := int(math.Ceil(decades / labels))
 	for p := math.Floor(math.Log10(a.Min)); p <= math.Ceil(math.Log10(a.Max)); p++ {
 		for _, m := range []float64{1, 2, 5} {
 			v := m * math.Pow(10, p)
@@ -69,6 +70,12 @@ func logAxis(label string, format func(float64) string, values []float64) axis {
 	}
 	return a
 }
+
+// How many labels an axis has room for: a phone is narrower than it is high.
+const (
+	across  = 7
+	upwards = 9.5
+)
 
 func stepDown(v float64) float64 {
 	p := math.Pow(10, math.Floor(math.Log10(v)+1e-9))
@@ -150,13 +157,13 @@ func count(v float64) string {
 		return digits(v/1e6) + " M"
 	case size >= 9999.5:
 		return digits(v/1e3) + " k"
-	case size >= 999.5:
+	case size >= 999.5 || v == math.Trunc(v):
 		return strconv.FormatFloat(math.Round(v), 'f', 0, 64)
 	}
 	return digits(v)
 }
 
-// round writes a count that is a tick: 1, 10, 100, 1 k, 10 k.
+// roundCount writes a count that is a tick: 1, 10, 100, 1 k, 10 k.
 func roundCount(v float64) string {
 	switch {
 	case v >= 1e9:

@@ -3,6 +3,7 @@ package report
 // A table is figures as text.
 type table struct {
 	First   string // over the names of the rows
+	Places  bool   // each row says where its strategy's locks live
 	Columns []column
 	Rows    []tableRow
 }
@@ -49,7 +50,7 @@ func (p *page) findings() *table {
 		{column{Text: "Commands per hold", Sub: "lower is better"}, executed, count, false},
 		{column{Text: "Release → grant p50", Sub: "lower is better"}, grant(0.5), seconds, false},
 	}
-	t := &table{First: "Strategy"}
+	t := &table{First: "Strategy", Places: true}
 	for range p.Looks {
 		t.Rows = append(t.Rows, tableRow{})
 	}

@@ -72,7 +72,7 @@ func (p *page) curves(id, experiment, title string, f figure, x, y string, yText
 	if len(lines) == 0 {
 		return nil
 	}
-	c := &chart{ID: id, Title: title, Lines: lines, Y: logAxis(y, yTick, values(lines))}
+	c := &chart{ID: id, Title: title, Lines: lines, Y: logAxis(y, yTick, values(lines), upwards)}
 	xs := p.xs(experiment)
 	switch experiment {
 	case bench.RoundTrips: // starts at 0, which has no place on a log axis
@@ -86,7 +86,7 @@ func (p *page) curves(id, experiment, title string, f figure, x, y string, yText
 		c.X.Max = xs[len(xs)-1] * 1.03
 		c.X.Min = xs[0] - xs[len(xs)-1]*0.03
 	default:
-		c.X = logAxis(x, roundCount, xs)
+		c.X = logAxis(x, roundCount, xs, across)
 		c.X.Min, c.X.Max = xs[0], max(xs[len(xs)-1], xs[0]*10)
 		c.X.Ticks = slices.DeleteFunc(c.X.Ticks, func(t tick) bool { return t.At < c.X.Min*0.999 || t.At > c.X.Max*1.001 })
 	}
@@ -180,7 +180,7 @@ func (p *page) waits() *chart {
 	c := &chart{
 		ID: "waits", Title: "Wait from call to grant, by percentile: lower is better", Percentile: true,
 		Note:  "Each step to the right is ten times rarer: at 99 %, one wait in a hundred is longer. A curve that climbs steeply at the end serves most callers well and some very late.",
-		Lines: lines, X: percentileAxis(highest), Y: logAxis("wait, seconds (log)", tickSeconds, values(lines)),
+		Lines: lines, X: percentileAxis(highest), Y: logAxis("wait, seconds (log)", tickSeconds, values(lines), upwards),
 	}
 	p.tableOf(c, percentileText, seconds) // for the points' words: as a table it would be too long
 	named := *c

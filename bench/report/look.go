@@ -54,16 +54,20 @@ var palette = [...]struct{ light, dark string }{
 	{"#28426d", "#7f9fd4"}, // navy
 	{"#94740a", "#d4b04a"}, // ochre
 	{"#5c584c", "#9c978a"}, // grey
-	{"#b8745c", "#f7d6ca"}, // salmon
 	{"#007f8c", "#4fd0d8"}, // teal
+	{"#b8745c", "#f7d6ca"}, // salmon
 	{"#c274a9", "#f8a5dd"}, // pink
+	{"#416407", "#86a94e"}, // olive
 	{"#cc5500", "#ff9e4a"}, // orange
-	{"#585082", "#aaa3da"}, // lavender
+	{"#9f39b5", "#d27be6"}, // violet
 	{"#7d8a80", "#c6d2c8"}, // ash
+	{"#1c2127", "#ffffff"}, // ink
+	{"#585082", "#aaa3da"}, // lavender
+	{"#381ea7", "#8580f5"}, // indigo
 }
 
 // markers are paths around 0,0. There are eight, so that a colour that comes
-// round again after fourteen has another one.
+// round again has another one.
 var markers = [...]string{
 	"M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0Z",                          // disc
 	"M-3.6,-3.6H3.6V3.6H-3.6Z",                                     // square

@@ -21,4 +21,15 @@ func TestKeep(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(*keep, "report.html"), b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	for _, figure := range []string{FigureThroughput, FigureWaits} {
+		for name, dark := range map[string]bool{"light": false, "dark": true} {
+			var b bytes.Buffer
+			if err := SVG(&b, sample(), figure, dark); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(*keep, figure+"-"+name+".svg"), b.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }

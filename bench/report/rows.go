@@ -31,11 +31,13 @@ type row struct {
 // Scale is the labels above the tracks.
 func (r *rows) Scale() template.HTML {
 	var b strings.Builder
-	for _, t := range r.Axis.Ticks {
-		if t.Text == "" {
+	for i, t := range r.Axis.Ticks {
+		part := r.Axis.part(t.At)
+		last := i == len(r.Axis.Ticks)-1
+		// A label that stands inwards at the end needs the room of the one before.
+		if t.Text == "" || !last && r.Axis.part(r.Axis.Ticks[len(r.Axis.Ticks)-1].At)-part < 0.15 && part > 0.8 {
 			continue
 		}
-		part := r.Axis.part(t.At)
 		anchor := "middle"
 		if part < 0.04 {
 			anchor = "start"
@@ -154,7 +156,7 @@ func (p *page) shares() *rows {
 		Note:   "Box: the middle half of the contenders; line: the least to the most served; mark: the median. On the left edge: contenders that got (nearly) nothing.",
 		Values: "least – most",
 	}
-	a := logAxis("share of holds, 1 × = fair (log)", func(v float64) string { return plain(v) + " ×" }, []float64{starved, 100})
+	a := logAxis("share of holds, 1 × = fair (log)", func(v float64) string { return plain(v) + " ×" }, []float64{starved, 100}, across)
 	a.Ticks[0].Text = "≈ 0"
 	r.Axis = &a
 	for _, l := range p.Looks {
@@ -194,13 +196,15 @@ func (p *page) shares() *rows {
 func (p *page) recovery() *rows {
 	r := &rows{
 		ID: "recovery", Title: "From a holder's SIGKILL to the next grant: lower is better",
-		Note:   "Each mark is one kill. The bar ends at the lease that the holder had: a lock that only waits for the expiry lands at its end or beyond.",
+		Note:   "Each mark is one kill, the filled one their median. The bar ends at the lease that the holder had: a lock that only waits for the expiry lands at its end or beyond.",
 		Values: "median",
 	}
-	var values []float64
-	for _, x := range p.xs(bench.Recovery) {
-		values = append(values, x)
+	leases := p.xs(bench.Recovery)
+	if len(leases) == 1 {
+		r.Note = fmt.Sprintf("Each mark is one kill, the filled one their median. The bar ends at the lease that the holder had, %s: a lock that only waits for the expiry lands there or beyond.", tickSeconds(leases[0]))
 	}
+	var values []float64
+	values = append(values, leases...)
 	for _, run := range p.byExperiment[bench.Recovery] {
 		values = append(values, run.Recovery...)
 	}
@@ -209,11 +213,11 @@ func (p *page) recovery() *rows {
 	}
 	a := linearAxis("recovery, seconds", tickSeconds, values)
 	if low := slices.Min(values); slices.Max(values) > 30*max(low, 1e-9) {
-		a = logAxis("recovery, seconds (log)", tickSeconds, values)
+		a = logAxis("recovery, seconds (log)", tickSeconds, values, across)
 	}
 	r.Axis = &a
 	for _, l := range p.Looks {
-		for _, x := range p.xs(bench.Recovery) {
+		for _, x := range leases {
 			var took []float64
 			for _, run := range p.rounds(bench.Recovery, l.Name, x) {
 				took = append(took, run.Recovery...)
@@ -229,7 +233,11 @@ func (p *page) recovery() *rows {
 				t.dot(v, true)
 			}
 			t.dot(s.Mid, false)
-			r.Rows = append(r.Rows, row{look: l, Sub: "lease " + seconds(x), Track: t.html(), Value: seconds(s.Mid)})
+			one := row{look: l, Track: t.html(), Value: seconds(s.Mid)}
+			if len(leases) > 1 {
+				one.Sub = "lease " + tickSeconds(x)
+			}
+			r.Rows = append(r.Rows, one)
 		}
 	}
 	return r

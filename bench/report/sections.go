@@ -92,7 +92,9 @@ func (p *page) grants() *rows {
 		ID: "grant", Title: "From a release to the next grant: lower is better",
 		Note:   "Filled mark: p50; hollow: p99; bar behind a mark: lowest to highest round.",
 		Values: "p50 · p99",
-	}, func(v []float64) axis { return logAxis("release → next grant, seconds (log)", tickSeconds, v) }, seconds, grant(0.5), grant(0.99))
+	}, func(v []float64) axis {
+		return logAxis("release → next grant, seconds (log)", tickSeconds, v, across)
+	}, seconds, grant(0.5), grant(0.99))
 }
 
 func (p *page) jains() *rows {
@@ -108,7 +110,7 @@ func (p *page) commands() *rows {
 		ID: "commands-rows", Title: "Requests and commands per hold: lower is better",
 		Note:   "Filled mark: requests that travelled to the server; hollow: commands that it ran, those inside scripts too. Below 1: several holds under one lease.",
 		Values: "requests · commands",
-	}, func(v []float64) axis { return logAxis("per hold (log)", roundCount, v) }, count, sent, executed)
+	}, func(v []float64) axis { return logAxis("per hold (log)", roundCount, v, across) }, count, sent, executed)
 }
 
 func (p *page) scaling() (out []any) {
@@ -154,10 +156,10 @@ func describe(w *bench.Workload) string {
 	words := strings.Join(parts, " ")
 	more := []string{"an empty section"}
 	if w.Hold > 0 {
-		more[0] = "held for " + seconds(w.Hold.Seconds())
+		more[0] = "held for " + tickSeconds(w.Hold.Seconds())
 	}
 	if w.Think > 0 {
-		more = append(more, seconds(w.Think.Seconds())+" between holds")
+		more = append(more, tickSeconds(w.Think.Seconds())+" between holds")
 	}
 	if w.Rate > 0 {
 		more = append(more, fmt.Sprintf("%s holds/s planned (open loop)", count(w.Rate)))
@@ -165,9 +167,9 @@ func describe(w *bench.Workload) string {
 		more = append(more, "closed loop")
 	}
 	if w.RoundTrip > 0 {
-		more = append(more, seconds(w.RoundTrip.Seconds())+" added to the round trip")
+		more = append(more, tickSeconds(w.RoundTrip.Seconds())+" added to the round trip")
 	}
-	return words + ", " + strings.Join(more, ", ") + ", " + seconds(w.Duration.Seconds()) + " a run"
+	return words + ", " + strings.Join(more, ", ") + ", " + tickSeconds(w.Duration.Seconds()) + " a run"
 }
 
 func plural(n int, what string) string {

@@ -64,10 +64,20 @@
     });
 
     const axis = (a, extra) => ({
-      label: a.label, labelFont: font(12.5), labelSize: 22 * k, labelGap: 2 * k, font: font(11.5), stroke: theme.soft,
+      label: a.label, labelFont: font(12), labelSize: 22 * k, labelGap: 2 * k, font: font(11), stroke: theme.soft,
       gap: 4 * k, grid: { stroke: theme.rule, width: k }, ticks: { show: false },
       splits: () => a.ticks.map((t) => t.at), filter: (u, s) => s, values: () => a.ticks.map((t) => t.text), ...extra,
     });
+    // A label that would run into the one before is left out, its line is kept.
+    const roomy = (u, a) => {
+      let end = -Infinity;
+      return a.ticks.map((t) => {
+        const half = pen.measureText(t.text).width / 2, at = u.valToPos(t.at, "x");
+        if (t.text === "" || at - half < end + 6 * k) return "";
+        end = at + half;
+        return t.text;
+      });
+    };
     const scale = (a) => ({ time: false, distr: a.log ? 3 : 1, range: () => [a.min, a.max] });
     const u = new uPlot({
       width: inner * k, height: height * k, padding: [10 * k, right, 0, 4 * k],
@@ -75,7 +85,7 @@
       cursor: { show: !printing, y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: { x: scale(chart.x), y: scale(chart.y) },
       axes: [
-        axis(chart.x, { size: 24 * k }),
+        axis(chart.x, { size: 24 * k, values: (u) => roomy(u, chart.x) }),
         axis(chart.y, { size: widest(chart.y.ticks.map((t) => t.text)) + 10 * k }),
       ],
       series, bands: band,
@@ -124,6 +134,7 @@
     for (let n = ends.length - 1, most = bottom; n >= 0; n--, most -= gap) ends[n].y = Math.min(ends[n].y, most);
     ctx.font = font(12).replace(/^[\d.]+/, (v) => v * px);
     ctx.textBaseline = "middle";
+    ctx.textAlign = "left";
     const edge = bbox.left + bbox.width;
     for (const e of ends) {
       ctx.globalAlpha = state.focus < 0 || state.focus === e.i ? 1 : 0.25;
@@ -215,9 +226,11 @@
 
   const save = document.getElementById("save");
   save.hidden = false;
-  save.addEventListener("click", () => {
+  save.addEventListener("click", async () => {
+    const bytes = Uint8Array.from(atob(document.getElementById("raw").content.textContent), (c) => c.charCodeAt(0));
+    const json = new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
     const a = document.createElement("a");
-    a.href = URL.createObjectURL(new Blob([document.getElementById("raw").textContent], { type: "application/json" }));
+    a.href = URL.createObjectURL(new Blob([await json.text()], { type: "application/json" }));
     a.download = save.dataset.name;
     a.click();
     setTimeout(() => URL.revokeObjectURL(a.href), 10000);
