@@ -53,17 +53,17 @@ var palette = [...]struct{ light, dark string }{
 	{"#c2206a", "#f183a7"}, // crimson
 	{"#28426d", "#7f9fd4"}, // navy
 	{"#94740a", "#d4b04a"}, // ochre
-	{"#5c584c", "#9c978a"}, // grey
-	{"#007f8c", "#4fd0d8"}, // teal
-	{"#b8745c", "#f7d6ca"}, // salmon
-	{"#c274a9", "#f8a5dd"}, // pink
-	{"#416407", "#86a94e"}, // olive
-	{"#cc5500", "#ff9e4a"}, // orange
-	{"#9f39b5", "#d27be6"}, // violet
 	{"#7d8a80", "#c6d2c8"}, // ash
+	{"#416407", "#86a94e"}, // olive
+	{"#007f8c", "#4fd0d8"}, // teal
+	{"#9f39b5", "#d27be6"}, // violet
+	{"#5c584c", "#9c978a"}, // grey
+	{"#b8745c", "#f7d6ca"}, // salmon
 	{"#1c2127", "#ffffff"}, // ink
-	{"#585082", "#aaa3da"}, // lavender
+	{"#c274a9", "#f8a5dd"}, // pink
 	{"#381ea7", "#8580f5"}, // indigo
+	{"#585082", "#aaa3da"}, // lavender
+	{"#cc5500", "#ff9e4a"}, // orange
 }
 
 // markers are paths around 0,0. There are eight, so that a colour that comes

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/turnstile-go/turnstile/bench"
 )
@@ -28,22 +29,25 @@ type row struct {
 	Value string
 }
 
-// Scale is the labels above the tracks.
+// Scale is the labels above the tracks. One that would run into the next on a
+// phone, where a track is 350 px wide and a letter 7, is left out: from the end on,
+// as the highest label says most.
 func (r *rows) Scale() template.HTML {
 	var b strings.Builder
-	for i, t := range r.Axis.Ticks {
+	next := 2.0
+	for _, t := range slices.Backward(r.Axis.Ticks) {
 		part := r.Axis.part(t.At)
-		last := i == len(r.Axis.Ticks)-1
-		// A label that stands inwards at the end needs the room of the one before.
-		if t.Text == "" || !last && r.Axis.part(r.Axis.Ticks[len(r.Axis.Ticks)-1].At)-part < 0.15 && part > 0.8 {
+		width := 7.0 / 350 * float64(utf8.RuneCountInString(t.Text))
+		from, anchor := part-width/2, "middle"
+		if part < 0.04 {
+			from, anchor = part, "start"
+		} else if part > 0.96 {
+			from, anchor = part-width, "end"
+		}
+		if t.Text == "" || from+width > next {
 			continue
 		}
-		anchor := "middle"
-		if part < 0.04 {
-			anchor = "start"
-		} else if part > 0.96 {
-			anchor = "end"
-		}
+		next = from - 0.01
 		fmt.Fprintf(&b, `<text x="%s" y="12" text-anchor="%s">%s</text>`, percent(part), anchor, template.HTMLEscapeString(t.Text))
 	}
 	return template.HTML(b.String())
