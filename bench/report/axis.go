@@ -17,6 +17,9 @@ type axis struct {
 	Ticks []tick  `json:"ticks"`
 }
 
+// Unit is the label without a word on the scale.
+func (a *axis) Unit() string { return strings.TrimSuffix(a.Label, " (log)") }
+
 type tick struct {
 	At   float64 `json:"at"`
 	Text string  `json:"text"` // empty: a line without a label

@@ -3,6 +3,7 @@
 //	report.go    Write: the page, one file that asks no network for anything
 //	sections.go  what the page shows, in which order
 //	findings.go  the first table: every strategy at one glance
+//	verdicts.go  ours against the others, in a sentence a place
 //	rows.go      charts of one row a strategy: dots, boxes, strips
 //	lines.go     charts of curves, which uPlot draws in the browser
 //	spread.go    medians over rounds, and how far the rounds lay apart

@@ -250,3 +250,32 @@ func oklab(c [3]float64) [3]float64 {
 		0.0259040371*l + 0.7827717662*m - 0.808675766*s,
 	}
 }
+
+func TestAVerdictIsSaidWhicheverWayItComesOut(t *testing.T) {
+	run := func(name string, rate, late float64) bench.Run {
+		return bench.Run{Strategy: name, Experiment: bench.Contenders, X: 64, Round: 1, Holds: 1, Rate: rate,
+			Wait: bench.Distribution{Count: 100, Max: late, Quantiles: []bench.Quantile{{Q: 0, V: late}, {Q: 1, V: late}}}}
+	}
+	at := func(name, place string, peer bool) bench.Listed {
+		return bench.Listed{Name: name, Description: bench.Description{Place: place, Peer: peer}}
+	}
+	r := &bench.Report{
+		Strategies: []bench.Listed{
+			at("ours", bench.PlaceRedis, false), at("fast", bench.PlaceRedis, true), at("fair", bench.PlaceRedis, true), at("broken", bench.PlaceRedis, true),
+			at("embedded", bench.PlaceEmbedded, false), at("mutex", bench.PlaceProcess, true), at("alone", bench.PlaceFile, false),
+		},
+		Runs: []bench.Run{
+			run("ours", 1000, 0.5), run("fast", 100, 4), run("fair", 50, 2), run("broken", 9e9, 1e-9),
+			run("embedded", 1000, 0.25), run("mutex", 4000, 8), run("alone", 1, 1),
+		},
+		Failures: []bench.Failure{{Strategy: "broken"}},
+	}
+	got := newPage(r).verdicts()
+	want := []string{
+		"On Redis, ours does 1000 holds/s, 10.0 times as many as fast (100), the fastest of the others. Its p99 wait is 500 ms; the shortest of the others is 2.00 s (fair).",
+		"In one process, embedded does 1000 holds/s, 0.25 times as many as mutex (4000), the fastest of the others. Its p99 wait is 250 ms; the shortest of the others is 8.00 s (mutex).",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -100,7 +100,12 @@ func xText(experiment string) func(float64) string {
 	case bench.RoundTrips, bench.Recovery:
 		return seconds
 	}
-	return count
+	return func(v float64) string {
+		if v < 10_000 {
+			return plain(v)
+		}
+		return roundCount(v)
+	}
 }
 
 // tableOf writes a chart's figures out, and each point's words.

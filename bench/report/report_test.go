@@ -124,7 +124,7 @@ func TestEveryChartSaysWhatIsBetterAndHasUnits(t *testing.T) {
 	}
 	for _, id := range []string{
 		"throughput", "waits", "grant", "jain", "shares", "order", "recovery", "commands-rows", "cost-contenders",
-		"cost-keys", "cost-processes", "cost-round-trip", "planned-p50", "planned-p99",
+		"cost-keys", "jain-processes", "cost-processes", "cost-round-trip", "planned-p50", "planned-p99",
 	} {
 		if !seen[id] {
 			t.Errorf("no chart %s", id)

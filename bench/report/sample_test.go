@@ -133,6 +133,9 @@ func (m *madeUp) run(rng *rand.Rand, experiment string, x float64, round int, w 
 		squares += shares[i] * shares[i]
 	}
 	run.Jain = sum * sum / (float64(n) * squares)
+	if w.Processes > 1 {
+		run.JainProcesses = 1 - 0.4*math.Min(1, m.unfair)*rng.Float64()
+	}
 	if n > 1024 || experiment != bench.Contenders {
 		return run
 	}
@@ -157,8 +160,8 @@ func pointer(v float64) *float64 { return &v }
 func distribution(rng *rand.Rand, v, tail float64, n uint64) *bench.Distribution {
 	d := &bench.Distribution{Count: n, Mean: v * 1.1}
 	v *= math.Exp(rng.NormFloat64() * 0.05)
-	for i := range 61 {
-		p := float64(i) / 10
+	for i := range 31 {
+		p := float64(i) / 5
 		if n > 0 && math.Pow(10, p) > float64(n) {
 			break
 		}

@@ -19,6 +19,7 @@ type block struct {
 	Chart *chart
 	Rows  *rows
 	Table *table
+	Words []string
 }
 
 // Legend is the strategies that a chart shows.
@@ -35,11 +36,11 @@ func (p *page) sections() []section {
 		at = "Measured with " + p.hotWhat + "."
 	}
 	all := []section{
-		{ID: "findings", Title: "At a glance", Note: at + " Median over the rounds, lowest – highest below it. Bold: the best among those whose locks live in the same place.", Blocks: blocks(p.findings())},
+		{ID: "findings", Title: "At a glance", Note: at + " Median over the rounds, lowest – highest below it. Bold: the best among those whose locks live in the same place.", Blocks: blocks(p.verdicts(), p.findings())},
 		{ID: "throughput", Title: "Throughput", Blocks: blocks(p.throughput())},
 		{ID: "wait", Title: "Waiting", Note: at, Blocks: blocks(p.waits())},
 		{ID: "grants", Title: "Passing the key on", Note: at, Blocks: blocks(p.grants())},
-		{ID: "fairness", Title: "Fairness", Note: at, Blocks: blocks(p.jains(), p.shares(), p.strips())},
+		{ID: "fairness", Title: "Fairness", Note: at, Blocks: blocks(p.jains(), p.shares(), p.strips(), p.processes())},
 		{ID: "crash", Title: "When a holder dies", Blocks: blocks(p.recovery())},
 		{ID: "commands", Title: "Work for the backend", Note: at, Blocks: blocks(p.commands())},
 		{ID: "scaling", Title: "Scaling", Note: "Cost per hold is the time that passes for each hold, all contenders together: one over the throughput.", Blocks: blocks(p.scaling()...)},
@@ -66,6 +67,10 @@ func blocks(parts ...any) (out []block) {
 		case *rows:
 			if b != nil {
 				out = append(out, block{Rows: b})
+			}
+		case []string:
+			if len(b) > 0 {
+				out = append(out, block{Words: b})
 			}
 		case *table:
 			if b != nil {
@@ -103,6 +108,19 @@ func (p *page) jains() *rows {
 		Note:   "1: all got as many holds; 1/n: one of n got them all. Bar behind the mark: lowest to highest round.",
 		Values: "median",
 	}, func([]float64) axis { return linearAxis("Jain's index, 0 to 1", plain, []float64{1}) }, index, jain)
+}
+
+// processes is fairness of another kind: handoffs favour the process that has the
+// lease, and must not starve the others.
+func (p *page) processes() *chart {
+	c := p.curves("jain-processes", bench.Processes, "Jain's index over the processes: higher is better",
+		func(r *bench.Run) (float64, bool) { return r.JainProcesses, r.JainProcesses > 0 },
+		"processes on one key", "Jain's index, 0 to 1", index, plain)
+	if c != nil {
+		c.Y = linearAxis(c.Y.Label, plain, []float64{1})
+		c.Note = "1: every process got as many holds as the others."
+	}
+	return c
 }
 
 func (p *page) commands() *rows {
