@@ -272,8 +272,8 @@ func TestAVerdictIsSaidWhicheverWayItComesOut(t *testing.T) {
 	}
 	got := newPage(r).verdicts()
 	want := []string{
-		"On Redis, ours does 1000 holds/s, 10.0 times as many as fast (100), the fastest of the others. Its p99 wait is 500 ms; the shortest of the others is 2.00 s (fair).",
-		"In one process, embedded does 1000 holds/s, 0.25 times as many as mutex (4000), the fastest of the others. Its p99 wait is 250 ms; the shortest of the others is 8.00 s (mutex).",
+		"On Redis: “ours” does 1000 holds/s, 10.0 times as many as “fast” (100), the fastest of the others. Its p99 wait is 500 ms; the shortest of the others is 2.00 s (“fair”).",
+		"In one process: “embedded” does 1000 holds/s, 0.25 times as many as “mutex” (4000), the fastest of the others. Its p99 wait is 250 ms; the shortest of the others is 8.00 s (“mutex”).",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

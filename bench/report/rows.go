@@ -212,7 +212,7 @@ func (p *page) recovery() *rows {
 	for _, run := range p.byExperiment[bench.Recovery] {
 		values = append(values, run.Recovery...)
 	}
-	if len(values) == 0 {
+	if len(values) == len(leases) { // none was measured
 		return nil
 	}
 	a := linearAxis("recovery, seconds", tickSeconds, values)
@@ -221,30 +221,35 @@ func (p *page) recovery() *rows {
 	}
 	r.Axis = &a
 	for _, l := range p.Looks {
-		for _, x := range leases {
-			var took []float64
-			for _, run := range p.rounds(bench.Recovery, l.Name, x) {
-				took = append(took, run.Recovery...)
+		for _, lease := range leases {
+			if one, ok := p.recovered(l, lease, r.Axis); ok {
+				if len(leases) > 1 {
+					one.Sub = "lease " + tickSeconds(lease)
+				}
+				r.Rows = append(r.Rows, one)
 			}
-			s, ok := spreadOf(took)
-			if !ok {
-				continue
-			}
-			t := newTrack(r.Axis, l)
-			t.bar("lease", a.Min, x, 12)
-			t.rule("leaseend", x, 20)
-			for _, v := range took {
-				t.dot(v, true)
-			}
-			t.dot(s.Mid, false)
-			one := row{look: l, Track: t.html(), Value: seconds(s.Mid)}
-			if len(leases) > 1 {
-				one.Sub = "lease " + tickSeconds(x)
-			}
-			r.Rows = append(r.Rows, one)
 		}
 	}
 	return r
+}
+
+func (p *page) recovered(l *look, lease float64, a *axis) (row, bool) {
+	var took []float64
+	for _, run := range p.rounds(bench.Recovery, l.Name, lease) {
+		took = append(took, run.Recovery...)
+	}
+	s, ok := spreadOf(took)
+	if !ok {
+		return row{}, false
+	}
+	t := newTrack(a, l)
+	t.bar("lease", a.Min, lease, 12)
+	t.rule("leaseend", lease, 20)
+	for _, v := range took {
+		t.dot(v, true)
+	}
+	t.dot(s.Mid, false)
+	return row{look: l, Track: t.html(), Value: seconds(s.Mid)}, true
 }
 
 // strips draws who got the last grants of a round: a cell a grant, its colour

@@ -25,12 +25,12 @@ func (p *page) verdicts() (out []string) {
 		if !ok || !found {
 			continue
 		}
-		said := fmt.Sprintf("%s, %s does %s holds/s, %s as many as %s (%s), the fastest of the others.",
+		said := fmt.Sprintf("%s: “%s” does %s holds/s, %s as many as “%s” (%s), the fastest of the others.",
 			place.where, a.Name, count(fast), times(fast/rival), b.Name, count(rival))
 		late, ok := over(p.hot(a.Name), wait(0.99))
 		c, least, found := p.best(theirs, wait(0.99), false)
 		if ok && found && late.Mid > 0 && least > 0 {
-			said += fmt.Sprintf(" Its p99 wait is %s; the shortest of the others is %s (%s).", seconds(late.Mid), seconds(least), c.Name)
+			said += fmt.Sprintf(" Its p99 wait is %s; the shortest of the others is %s (“%s”).", seconds(late.Mid), seconds(least), c.Name)
 		}
 		out = append(out, said)
 	}
