@@ -87,7 +87,10 @@ func (p *page) curves(id, experiment, title string, f figure, x, y string, yText
 		c.X.Min = xs[0] - xs[len(xs)-1]*0.03
 	default:
 		c.X = logAxis(x, roundCount, xs, across)
-		c.X.Min, c.X.Max = xs[0], max(xs[len(xs)-1], xs[0]*10)
+		if len(xs) == 1 {
+			break // a point in the middle
+		}
+		c.X.Min, c.X.Max = xs[0], xs[len(xs)-1]
 		c.X.Ticks = slices.DeleteFunc(c.X.Ticks, func(t tick) bool { return t.At < c.X.Min*0.999 || t.At > c.X.Max*1.001 })
 	}
 	c.Table = p.tableOf(c, xText(experiment), yText)

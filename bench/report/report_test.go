@@ -351,3 +351,18 @@ func names() (all []string) {
 	}
 	return all
 }
+
+func TestOnePlannedRateIsNoCurve(t *testing.T) {
+	r := sample()
+	var kept []bench.Run
+	for _, one := range r.Runs {
+		if one.Experiment == bench.OpenLoop && one.X == 1000 {
+			kept = append(kept, one)
+		}
+	}
+	r.Runs = kept
+	page := written(t, r)
+	if charts(page) != 1 || !strings.Contains(page, "Wait at 1000 planned holds per second: lower is better") {
+		t.Error("one planned rate isn't shown as rows")
+	}
+}

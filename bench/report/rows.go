@@ -102,8 +102,8 @@ func (t *track) html() template.HTML { return template.HTML(t.String()) }
 const trackHeight = 26
 
 // pairs is a chart with one or two figures a strategy on one axis, each with its
-// spread. It is nil if no strategy has the first one.
-func (p *page) pairs(r rows, a func([]float64) axis, text func(float64) string, figures ...figure) *rows {
+// spread over the runs. It is nil if no strategy has any.
+func (p *page) pairs(r rows, runs func(strategy string) []*bench.Run, a func([]float64) axis, text func(float64) string, figures ...figure) *rows {
 	type measured struct {
 		*look
 		spreads []spread
@@ -113,7 +113,7 @@ func (p *page) pairs(r rows, a func([]float64) axis, text func(float64) string, 
 	for _, l := range p.Looks {
 		m := measured{look: l}
 		for _, f := range figures {
-			if s, ok := over(p.hot(l.Name), f); ok {
+			if s, ok := over(runs(l.Name), f); ok {
 				m.spreads = append(m.spreads, s)
 				values = append(values, s.Min, s.Max)
 			}

@@ -97,7 +97,7 @@ func (p *page) grants() *rows {
 		ID: "grant", Title: "From a release to the next grant: lower is better",
 		Note:   "Filled mark: p50; hollow: p99; bar behind a mark: lowest to highest round.",
 		Values: "p50 · p99",
-	}, func(v []float64) axis {
+	}, p.hot, func(v []float64) axis {
 		return logAxis("release → next grant, seconds (log)", tickSeconds, v, across)
 	}, seconds, grant(0.5), grant(0.99))
 }
@@ -107,7 +107,7 @@ func (p *page) jains() *rows {
 		ID: "jain", Title: "Jain's index over the contenders: higher is better",
 		Note:   "1: all got as many holds; 1/n: one of n got them all. Bar behind the mark: lowest to highest round.",
 		Values: "median",
-	}, func([]float64) axis { return linearAxis("Jain's index, 0 to 1", plain, []float64{1}) }, index, jain)
+	}, p.hot, func([]float64) axis { return linearAxis("Jain's index, 0 to 1", plain, []float64{1}) }, index, jain)
 }
 
 // processes is fairness of another kind: handoffs favour the process that has the
@@ -128,7 +128,7 @@ func (p *page) commands() *rows {
 		ID: "commands-rows", Title: "Requests and commands per hold: lower is better",
 		Note:   "Filled mark: requests that travelled to the server; hollow: commands that it ran, those inside scripts too. Below 1: several holds under one lease.",
 		Values: "requests · commands",
-	}, func(v []float64) axis { return logAxis("per hold (log)", roundCount, v, across) }, count, sent, executed)
+	}, p.hot, func(v []float64) axis { return logAxis("per hold (log)", roundCount, v, across) }, count, sent, executed)
 }
 
 func (p *page) scaling() (out []any) {
@@ -148,6 +148,14 @@ func (p *page) scaling() (out []any) {
 }
 
 func (p *page) planned() (out []any) {
+	if xs := p.xs(bench.OpenLoop); len(xs) == 1 { // no curve
+		return []any{p.pairs(rows{
+			ID: "planned", Title: "Wait at " + count(xs[0]) + " planned holds per second: lower is better",
+			Note:   "Filled mark: p50; hollow: p99; bar behind a mark: lowest to highest round.",
+			Values: "p50 · p99",
+		}, func(name string) []*bench.Run { return p.rounds(bench.OpenLoop, name, xs[0]) },
+			func(v []float64) axis { return logAxis("wait, seconds (log)", tickSeconds, v, across) }, seconds, wait(0.5), wait(0.99))}
+	}
 	for _, q := range []struct {
 		name string
 		at   float64
