@@ -32,8 +32,8 @@ func TestAQuantileBetweenTwoLiesOnTheLineThatIsDrawn(t *testing.T) {
 	d := &bench.Distribution{Count: 1000, Max: 9, Quantiles: []bench.Quantile{{Q: 0, V: 1}, {Q: 0.9, V: 2}, {Q: 0.99, V: 4}, {Q: 0.999, V: 8}, {Q: 1, V: 9}}}
 	for q, want := range map[float64]float64{
 		0: 1, 0.9: 2, 0.99: 4, 1: 9,
-		1 - math.Pow(10, -1.5): 3, // half of a decade from 90 % to 99 %
-		0.9995:                 9, // before the last, which lies nowhere on that scale: the safe side
+		1 - math.Pow(10, -1.5): 2 * math.Sqrt2, // half of a decade from 90 % to 99 %, on log axes
+		0.9995:                 9,              // before the last, which lies nowhere on that scale: the safe side
 	} {
 		if got, ok := quantile(d, q); !ok || math.Abs(got-want) > 1e-9 {
 			t.Errorf("quantile %g = %g, %v, want %g", q, got, ok, want)
@@ -43,6 +43,13 @@ func TestAQuantileBetweenTwoLiesOnTheLineThatIsDrawn(t *testing.T) {
 		if _, ok := quantile(empty, 0.5); ok {
 			t.Errorf("quantile of %v is something", empty)
 		}
+	}
+}
+
+func TestAnExperimentThatVariesNothingIsNoCurve(t *testing.T) {
+	r := &bench.Report{Runs: []bench.Run{{Strategy: "s", Experiment: bench.RoundTrips, Holds: 1, Rate: 1}}}
+	if len(newPage(r).Sections) != 0 {
+		t.Error("one round trip is drawn as a curve")
 	}
 }
 

@@ -66,30 +66,26 @@ func values(lines []line) (ys []float64) {
 }
 
 // curves is a chart of a figure against an experiment's X, nil if nothing was
-// measured. The caller sets what is special about it.
+// measured or X was not varied. The caller sets what is special about it.
 func (p *page) curves(id, experiment, title string, f figure, x, y string, yText, yTick func(float64) string) *chart {
-	lines := p.lines(experiment, f)
-	if len(lines) == 0 {
+	xs, lines := p.xs(experiment), p.lines(experiment, f)
+	if len(lines) == 0 || len(xs) < 2 {
 		return nil
 	}
 	c := &chart{ID: id, Title: title, Lines: lines, Y: logAxis(y, yTick, values(lines), upwards)}
-	xs := p.xs(experiment)
 	switch experiment {
 	case bench.RoundTrips: // starts at 0, which has no place on a log axis
 		c.X = linearAxis(x, tickSeconds, xs)
 	case bench.Processes:
 		c.X = linearAxis(x, roundCount, xs)
-		c.X.Min, c.X.Ticks = 0, nil
+		c.X.Ticks = nil
 		for _, v := range xs {
 			c.X.Ticks = append(c.X.Ticks, tick{At: v, Text: plain(v)})
 		}
-		c.X.Max = xs[len(xs)-1] * 1.03
-		c.X.Min = xs[0] - xs[len(xs)-1]*0.03
+		margin := xs[len(xs)-1] * 0.03 // the ends' marks lie off the frame
+		c.X.Min, c.X.Max = xs[0]-margin, xs[len(xs)-1]+margin
 	default:
 		c.X = logAxis(x, roundCount, xs, across)
-		if len(xs) == 1 {
-			break // a point in the middle
-		}
 		c.X.Min, c.X.Max = xs[0], xs[len(xs)-1]
 		c.X.Ticks = slices.DeleteFunc(c.X.Ticks, func(t tick) bool { return t.At < c.X.Min*0.999 || t.At > c.X.Max*1.001 })
 	}

@@ -48,9 +48,9 @@ func over(rounds []*bench.Run, figure func(*bench.Run) (float64, bool)) (spread,
 	return spreadOf(values)
 }
 
-// quantile reads a distribution at q: between two recorded quantiles the straight
-// line over log(1/(1-q)), which is how the charts draw it too. The result is false
-// for an empty distribution.
+// quantile reads a distribution at q: between two recorded quantiles the line that
+// is straight on the charts, whose axes are log(1/(1-q)) and the log of the time.
+// The result is false for an empty distribution.
 func quantile(d *bench.Distribution, q float64) (float64, bool) {
 	if d == nil || d.Count == 0 || len(d.Quantiles) == 0 {
 		return 0, false
@@ -71,7 +71,10 @@ func quantile(d *bench.Distribution, q float64) (float64, bool) {
 		return b.V, true
 	}
 	part := (tail(q) - tail(a.Q)) / (tail(b.Q) - tail(a.Q))
-	return a.V + part*(b.V-a.V), true
+	if a.V <= 0 { // less than the clock's step
+		return a.V + part*(b.V-a.V), true
+	}
+	return a.V * math.Pow(b.V/a.V, part), true
 }
 
 // tail is log10 of 1/(1-q): 1 at 90 %, 2 at 99 %, 3 at 99.9 %.
