@@ -181,7 +181,7 @@ func TestFailuresStandFirst(t *testing.T) {
 	}
 	r := sample()
 	r.Failures = []bench.Failure{
-		{Strategy: "redsync", Experiment: bench.Contenders, X: 64, Round: 2, Kind: "overlap", What: "3 holds met another one"},
+		{Strategy: "redis, Linger 1s", Experiment: bench.Contenders, X: 64, Round: 2, Kind: "overlap", What: "3 holds met another one"},
 		{Strategy: "file", Experiment: bench.Recovery, X: 2, Round: 1, Kind: "stranded", What: "1 waiter was forgotten"},
 	}
 	page := written(t, r)
@@ -190,18 +190,18 @@ func TestFailuresStandFirst(t *testing.T) {
 	if box < 0 || box > strings.Index(page, "<nav") || box > strings.Index(page, `<section id=`) {
 		t.Error("the failures don't stand before everything else")
 	}
-	for _, want := range []string{"2 failures", "3 holds met another one", "1 waiter was forgotten", "redsync (contenders 64, round 2)"} {
+	for _, want := range []string{"2 failures", "3 holds met another one", "1 waiter was forgotten", "redis, Linger 1s (contenders 64, round 2)"} {
 		if !strings.Contains(page[box:], want) {
 			t.Errorf("no %q", want)
 		}
 	}
-	row := regexp.MustCompile(`(?s)<span class="word">redsync</span>.{0,60}✗ failed`)
-	named := strings.Count(page, `<span class="word">redsync</span>`)
+	row := regexp.MustCompile(`(?s)<span class="word">redis, Linger 1s</span>.{0,60}✗ failed`)
+	named := strings.Count(page, `<span class="word">redis, Linger 1s</span>`)
 	if marked := len(row.FindAllString(page, -1)); marked == 0 || marked != named {
-		t.Errorf("redsync is marked as failed %d times of %d", marked, named)
+		t.Errorf("redis, Linger 1s is marked as failed %d times of %d", marked, named)
 	}
 	for _, row := range newPage(r).findings().Rows {
-		if row.Look.Name != "redsync" {
+		if row.Look.Name != "redis, Linger 1s" {
 			continue
 		}
 		for _, c := range row.Cells {
