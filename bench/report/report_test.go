@@ -200,15 +200,12 @@ func TestFailuresStandFirst(t *testing.T) {
 	if marked := len(row.FindAllString(page, -1)); marked == 0 || marked != named {
 		t.Errorf("redis, Linger 1s is marked as failed %d times of %d", marked, named)
 	}
+	best := map[string]bool{} // at throughput
 	for _, row := range newPage(r).findings().Rows {
-		if row.Look.Name != "redis, Linger 1s" {
-			continue
-		}
-		for _, c := range row.Cells {
-			if c.Best {
-				t.Error("a strategy that failed is the best at something")
-			}
-		}
+		best[row.Look.Name] = row.Cells[0].Best
+	}
+	if best["redis, Linger 1s"] || !best["redis"] {
+		t.Error("a strategy that failed keeps its place as the best; it is the second's")
 	}
 }
 
@@ -237,8 +234,8 @@ func TestWordsOfUsersCannotBecomeMarkup(t *testing.T) {
 		}
 	}
 	for _, figure := range []string{FigureThroughput, FigureWaits} {
-		if drawn := svg(t, r, figure, false); strings.Contains(drawn, "<script") || strings.Contains(drawn, "<img") {
-			t.Errorf("figure %s: a name became markup", figure)
+		if texts := textsOf(t, svg(t, r, figure, false)); !strings.Contains(texts, evil[:20]) {
+			t.Errorf("figure %s: the name isn't there as text", figure)
 		}
 	}
 	var v view
@@ -315,21 +312,7 @@ func TestFiguresAreWellFormedAndNameEveryStrategy(t *testing.T) {
 		for name, dark := range map[string]bool{"light": false, "dark": true} {
 			drawn := svg(t, sample(), figure, dark)
 			keepAs(t, figure+"-"+name+".svg", drawn)
-			var texts []string
-			d := xml.NewDecoder(strings.NewReader(drawn))
-			for {
-				token, err := d.Token()
-				if err == io.EOF {
-					break
-				}
-				if err != nil {
-					t.Fatalf("%s: %v", figure, err)
-				}
-				if text, ok := token.(xml.CharData); ok {
-					texts = append(texts, string(text))
-				}
-			}
-			all := strings.Join(texts, "\n")
+			all := textsOf(t, drawn)
 			for _, want := range append([]string{"better", "(log)"}, names()...) {
 				if !strings.Contains(all, want) {
 					t.Errorf("%s, %s: no %q", figure, name, want)
@@ -342,6 +325,25 @@ func TestFiguresAreWellFormedAndNameEveryStrategy(t *testing.T) {
 	}
 	if err := SVG(io.Discard, &bench.Report{}, FigureWaits, false); err == nil {
 		t.Error("a figure of nothing was drawn")
+	}
+}
+
+// textsOf is what a figure says; the test fails if it isn't well-formed.
+func textsOf(t *testing.T, drawn string) string {
+	t.Helper()
+	var texts []string
+	d := xml.NewDecoder(strings.NewReader(drawn))
+	for {
+		token, err := d.Token()
+		if err == io.EOF {
+			return strings.Join(texts, "\n")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, ok := token.(xml.CharData); ok {
+			texts = append(texts, string(text))
+		}
 	}
 }
 
