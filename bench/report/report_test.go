@@ -320,6 +320,9 @@ func TestFiguresAreWellFormedAndNameEveryStrategy(t *testing.T) {
 			}
 		}
 	}
+	if !strings.Contains(textsOf(t, svg(t, sample(), FigureWaits, false)), "64 goroutines on 1 key") {
+		t.Error("the waits don't say with how many contenders")
+	}
 	if err := SVG(io.Discard, sample(), "pie", false); err == nil {
 		t.Error("a figure that there isn't was drawn")
 	}

@@ -39,18 +39,20 @@ const (
 func SVG(w io.Writer, r *bench.Report, figure string, dark bool) error {
 	p := newPage(r)
 	var c *chart
+	var with string
 	switch figure {
 	case FigureThroughput:
 		c = p.throughput()
 	case FigureWaits:
 		c = p.waits()
+		with, _, _ = strings.Cut(p.hotWhat, ",")
 	default:
 		return fmt.Errorf("report: no figure %q", figure)
 	}
 	if c == nil {
 		return fmt.Errorf("report: nothing was measured for the figure %q", figure)
 	}
-	d := &drawing{chart: c, looks: p.Looks, ink: "#1c2127", soft: "#56606c", rule: "#d8dde3", dark: dark}
+	d := &drawing{chart: c, with: with, looks: p.Looks, ink: "#1c2127", soft: "#56606c", rule: "#d8dde3", dark: dark}
 	if dark {
 		d.ink, d.soft, d.rule = "#e6e9ed", "#a3adb9", "#333a43"
 	}
@@ -64,6 +66,7 @@ func SVG(w io.Writer, r *bench.Report, figure string, dark bool) error {
 type drawing struct {
 	bytes.Buffer
 	chart           *chart
+	with            string // of the workload, what the title leaves open
 	looks           []*look
 	ink, soft, rule string
 	dark            bool
@@ -92,6 +95,9 @@ func (d *drawing) draw() {
 	}
 	d.right = 26 + 7.3*float64(min(longest, 22)) // px a letter, of a wide system font
 	title, better, _ := strings.Cut(d.chart.Title, ": ")
+	if d.with != "" {
+		better += "; " + d.with
+	}
 	fmt.Fprintf(d, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif" font-size="13">`+"\n",
 		svgWidth, svgHeight, svgWidth, svgHeight)
 	fmt.Fprintf(d, "<title>%s</title>\n", escape(d.chart.Title))
