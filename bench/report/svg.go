@@ -32,10 +32,10 @@ const (
 // SVG draws one figure of a report, for a page that shows no scripts. The text in
 // it stays text, in the reader's own system font; the background is the page's.
 //
-// No plot library draws it. gonum/plot, the one that is kept, sets text for fonts
-// that it brings along (2 MB of them, in everything that imports this package)
-// and places it by their widths, so that a reader without them sees it overlap;
-// go-chart has no bands and no curve labels. The scales are made for the page anyway.
+// No plot library draws it. gonum/plot, the one that is kept, brings fonts along:
+// 8 MB in every stripped program that imports it (v0.17.0, measured). It places text
+// by their widths, without an anchor, so that titles and names stand elsewhere in
+// the reader's own font. And the scales are made for the page anyway.
 func SVG(w io.Writer, r *bench.Report, figure string, dark bool) error {
 	p := newPage(r)
 	var c *chart
