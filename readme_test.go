@@ -3,8 +3,11 @@ package turnstile_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -85,5 +88,35 @@ func TestReadmeShowsTheExample(t *testing.T) {
 	}
 	if !strings.Contains(readFile(t, "README.md"), "```go\n"+dedented.String()+"```") {
 		t.Errorf("README.md does not show the example as it is:\n%s", dedented.String())
+	}
+}
+
+// TestReadmeNamesTestsThatExist keeps the table of commands honest: each test that
+// it leans on is there under that name.
+func TestReadmeNamesTestsThatExist(t *testing.T) {
+	var sources strings.Builder
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, "_test.go") {
+			sources.WriteString(readFile(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := readFile(t, "README.md")
+	tests := regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(readme, -1)
+	if len(tests) == 0 {
+		t.Error("README.md names no test: nothing was checked")
+	}
+	for _, m := range tests {
+		if !strings.Contains(sources.String(), "\nfunc "+m[1]+"(") {
+			t.Errorf("README.md names %s, which does not exist", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("`(testdata/[a-z/]+[.]txtar)`").FindAllStringSubmatch(readme, -1) {
+		if _, err := os.Stat(filepath.Join("cmd/turnstile", m[1])); err != nil {
+			t.Error(err)
+		}
 	}
 }
