@@ -43,10 +43,6 @@ func openDirectory(path string, shared bool) (directory, error) {
 		return directory{}, backends.Refused(name, obstacle(path), err)
 	}
 	if err != nil {
-		// The kernel says of a link that it is no directory, which it seems to be.
-		if info, e := os.Lstat(path); e == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return directory{}, backends.Refused(name, path+" is a symbolic link: name the directory itself", err)
-		}
 		return directory{}, failed("open directory", path, err)
 	}
 	d := directory{path: path, fd: fd, shared: shared}

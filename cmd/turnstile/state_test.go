@@ -71,7 +71,7 @@ func TestAStateDirectoryThatIsNotOursIsRefused(t *testing.T) {
 				return err
 			}
 			return os.Symlink(path+"-real", path)
-		}, "is a symbolic link: name the directory itself"},
+		}, "is a link, which could be made to point elsewhere: name the directory itself"},
 		"a file": {func(path string) error { return os.WriteFile(path, nil, 0o600) }, "not a directory"},
 		"writable by others": {func(path string) error {
 			if err := os.Mkdir(path, 0o700); err != nil {
@@ -87,7 +87,7 @@ func TestAStateDirectoryThatIsNotOursIsRefused(t *testing.T) {
 				return err
 			}
 			return os.Chown(path, 54321, -1)
-		}, map[bool]string{true: "belongs to user 54321", false: "is a symbolic link"}[os.Geteuid() == 0]},
+		}, map[bool]string{true: "belongs to user 54321", false: "is a link"}[os.Geteuid() == 0]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parent := t.TempDir()
