@@ -10,7 +10,7 @@ PACKAGES    := ./...
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## install what the tests need: redis-server, memcached, redis-py, less, vi, the modules
+setup: ## install what the tests need: redis-server, memcached, etcd, redis-py, less, vi, the modules
 	@./.ci/setup
 	$(GO) mod download
 	cd bench/peers && $(GO) mod download

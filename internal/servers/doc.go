@@ -1,9 +1,9 @@
-// Package servers starts real Redis and memcached servers for tests and
+// Package servers starts real Redis, memcached and etcd servers for tests and
 // benchmarks, each on a free port of 127.0.0.1, and ends them by process id.
 //
 // A server is handed out once it has answered as the very process that was
 // started, never after a pause. Nothing it holds outlives it: persistence is
-// off and its directory is removed. Should the test process die without its
+// off, where it can be, and its directory is removed. Should the test process die without its
 // cleanups, the server dies with it (on Linux; elsewhere it is left behind).
 //
 // Redis comes alone, with TLS, as a Cluster and with Sentinel. The two last are

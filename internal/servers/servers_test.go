@@ -118,6 +118,22 @@ func TestMemcachedStartsAndRestarts(t *testing.T) {
 	}
 }
 
+// etcd keeps what it has on the disk, and is the same one after a restart.
+func TestEtcdStartsAndRestarts(t *testing.T) {
+	s, other := Etcd(t), Etcd(t)
+	pid := s.PID()
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ask(); err != nil || s.PID() == pid {
+		t.Errorf("pid %d, was %d: %v", s.PID(), pid, err)
+	}
+	stranger := &Server{Addr: other.Addr, kind: s.kind}
+	if _, err := stranger.ask(); err == nil {
+		t.Error("another etcd was taken for this one")
+	}
+}
+
 func TestClosingRemovesTheDirectory(t *testing.T) {
 	s, err := StartRedis()
 	if err != nil {
