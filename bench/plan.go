@@ -25,6 +25,9 @@ type Point struct {
 	X        float64
 	Workload Workload
 	Lease    time.Duration // see Case
+	// Only are the names of the strategies that are measured here; nil: all of the
+	// plan's that can take part.
+	Only []string
 }
 
 // Cases are the plan's runs in their order. Within a round the strategies of one
@@ -55,6 +58,8 @@ func takesPart(s Strategy, at Point) bool {
 	place := s.Describe().Place
 	_, leased := s.(Leased)
 	switch {
+	case at.Only != nil && !slices.Contains(at.Only, s.Name()):
+		return false
 	case local(place) && (at.Workload.Processes > 1 || at.Lease > 0):
 		return false
 	case at.Lease > 0 && !leased:

@@ -35,6 +35,19 @@ func TestRoundsBeginWithAnotherStrategyAndLeaveOutWhoCantTakePart(t *testing.T) 
 	}
 }
 
+func TestAPointCanNameItsStrategies(t *testing.T) {
+	p := twoPoints()
+	p.Experiments[0].Points[0].Only = []string{"fences", "none of the plan's"}
+	p.Experiments[1].Points[0].Only = []string{}
+	var got []string
+	for _, c := range p.Cases() {
+		got = append(got, c.Experiment+" "+c.Strategy.Name())
+	}
+	if !slices.Equal(got, []string{"contenders fences", "contenders fences"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestAPlanIsCutToItsTime(t *testing.T) {
 	p := Plan{Strategies: testStrategies()[:3], Experiments: Experiments(Scale{Warmup: time.Second, Duration: 4 * time.Second, Few: true}), Rounds: 3}
 	whole := p.Estimate()
