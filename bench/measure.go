@@ -74,6 +74,9 @@ func (b *Bench) measure(ctx context.Context, c Case, m *Measured) (err error) {
 	}
 	defer func() { err = errors.Join(err, at.close()) }()
 	m.Server, m.Run.Delay = at.version, at.delay.Seconds()
+	if y, ok := c.Strategy.(Yardstick); ok {
+		return m.yardstick(ctx, y, at.place)
+	}
 	sp := spec{
 		Strategy: c.Strategy.Name(), Place: at.place, Workload: c.Workload, Lease: c.Lease, Budget: c.Workload.budget(),
 	}
@@ -92,6 +95,16 @@ func (b *Bench) measure(ctx context.Context, c Case, m *Measured) (err error) {
 	m.evaluate(outcomes, c.Strategy.Describe().Peer)
 	if err == nil && after != nil {
 		m.commands(before, after, c.Strategy)
+	}
+	return err
+}
+
+// yardstick has no waits and no contenders to tell of.
+func (m *Measured) yardstick(ctx context.Context, y Yardstick, at Place) error {
+	holds, elapsed, err := y.Work(ctx, at, m.Run.Workload)
+	m.Run.Holds, m.Run.Elapsed = holds, elapsed.Seconds()
+	if elapsed > 0 {
+		m.Run.Rate = float64(holds) / elapsed.Seconds()
 	}
 	return err
 }

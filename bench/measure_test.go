@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -70,5 +72,22 @@ func TestAnErrorEndsTheRunAndIsTold(t *testing.T) {
 	m := measure(t, "failing", w)
 	if !slices.Equal(kinds(m), []string{kindError}) || !strings.Contains(m.Failures[0].What, "it broke") {
 		t.Errorf("failures %v", m.Failures)
+	}
+}
+
+// A yard is three holds in two seconds, and no lock.
+type yard struct{ testStrategy }
+
+func (yard) Work(_ context.Context, at Place, w Workload) (uint64, time.Duration, error) {
+	if at.Run == "" || w.Goroutines != 16 {
+		return 0, 0, errors.New("it has no place, or no workload")
+	}
+	return 3, 2 * time.Second, nil
+}
+
+func TestAYardstickRunsByItself(t *testing.T) {
+	m := New(Setup{}).Measure(t.Context(), Case{Strategy: yard{testStrategy{name: "yard", place: PlaceFile}}, Workload: oneKey()})
+	if m.Run.Holds != 3 || m.Run.Rate != 1.5 || m.Run.Elapsed != 2 || len(m.Failures) > 0 {
+		t.Errorf("%+v, failures %v", m.Run, m.Failures)
 	}
 }

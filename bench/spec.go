@@ -42,6 +42,15 @@ type Scripted interface {
 	Inner() []string
 }
 
+// A Yardstick is a Strategy that is no lock but what locks are held against, such
+// as what their server does when no client stands in its way. It is given the place
+// and does the whole run by itself; its Open is not called.
+type Yardstick interface {
+	// Work keeps to the workload's warm-up and duration. It returns how many acquires
+	// with their releases came in the duration, and how long that was.
+	Work(ctx context.Context, at Place, w Workload) (holds uint64, elapsed time.Duration, err error)
+}
+
 // check says what is wrong with a workload.
 func (w Workload) check() error {
 	switch {
