@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,12 +27,21 @@ var (
 	_ bench.Strategy = turnstile{}
 	_ bench.Leased   = turnstile{}
 	_ bench.Scripted = turnstile{}
+	_ Pooled         = turnstile{}
 )
 
 // innerOurs are the commands of our scripts. PUBLISH is one of them, and is left
 // out: sessions send it by themselves as well.
 var innerOurs = strings.Fields(`time get set del pttl pexpire hget hmget hset hdel hlen hgetall
 	zadd zrem zscore zrank zrange zcount`)
+
+// Pooled is a Strategy whose driver's connections can be bounded. How many there are
+// can decide a comparison, so that it is to be the same for all.
+type Pooled interface {
+	// WithPool returns the strategy with at most n connections a process; 0 leaves
+	// it as it is.
+	WithPool(n int) bench.Strategy
+}
 
 // A turnstile is ours, over one backend and with one set of settings.
 type turnstile struct {
@@ -101,6 +111,21 @@ func (t turnstile) Describe() bench.Description {
 // WithExpires is for holders that are killed: their lease ends by itself.
 func (t turnstile) WithExpires(d time.Duration) bench.Strategy {
 	t.expires = d
+	return t
+}
+
+// WithPool is heeded on Redis alone: no other place has a pool.
+func (t turnstile) WithPool(n int) bench.Strategy {
+	if t.place != bench.PlaceRedis || n == 0 {
+		return t
+	}
+	t.settings = strings.TrimPrefix(fmt.Sprintf("%s; pool_size=%d", t.settings, n), "; ")
+	open := t.backend
+	t.backend = func(at bench.Place) url.URL {
+		u := open(at)
+		u.RawQuery = url.Values{"pool_size": {strconv.Itoa(n)}}.Encode()
+		return u
+	}
 	return t
 }
 

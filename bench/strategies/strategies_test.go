@@ -406,3 +406,20 @@ func TestVariantsDiffer(t *testing.T) {
 		t.Errorf("backend calls for 101 holds: %d; without handoff %d; with Linger %d", plain, none, long)
 	}
 }
+
+// TestAPoolCanBeSet on Redis, where ours has one.
+func TestAPoolCanBeSet(t *testing.T) {
+	for _, o := range ours() {
+		at := placeFor(t, o)
+		bounded := o.WithPool(3).(turnstile)
+		u := bounded.backend(at)
+		if set := u.Query().Get("pool_size") == "3"; set != (o.place == bench.PlaceRedis) {
+			t.Errorf("%s: %s", o.name, &u)
+		}
+		if told := strings.Contains(bounded.Describe().Settings, "pool_size=3"); told != (o.place == bench.PlaceRedis) {
+			t.Errorf("%s: %s", o.name, bounded.Describe().Settings)
+		}
+		l := open(t, bounded, at, 1)[0]
+		unlock(t, lock(t, l, newKey(t)))
+	}
+}
