@@ -52,8 +52,8 @@ bench: ## Go benchmarks: in process, embedded, file, Redis
 bench-check: ## hold bench to 15 % of plain Go benchmarks of the same locks (2 minutes, on an idle machine)
 	$(GO) test -count=1 -timeout 10m -run TestFiguresAgree -v ./bench -long
 
-bench-peers: ## beside redsync, redislock and rueidislock on Redis (about 8 minutes)
-	cd bench/peers && $(GO) run .
+bench-peers: ## beside redsync, redislock, rueidislock, etcd and others; writes peers.html (about 20 minutes)
+	cd bench/peers && $(GO) run . -report ../../peers.html
 
 clean: ## remove what build made
 	rm -rf bin

@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/bench"
+	"github.com/turnstile-go/turnstile/lockclient"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -30,8 +34,69 @@ const (
 	ioPatience = 10 * time.Second
 )
 
-// A ceiling is a job, and no lock: its callers never wait for each other.
-type ceiling struct{ conns []*ceilingConn }
+// A ceiling is no lock: its callers never wait for each other.
+type ceiling struct{}
+
+var _ bench.Yardstick = ceiling{}
+
+func (ceiling) Name() string { return "redis-ceiling" }
+
+func (ceiling) Describe() bench.Description {
+	return bench.Description{
+		Settings: fmt.Sprintf("no lock: %d connections, each pipelining %d acquire.lua and then their release.lua, requests built beforehand", ceilingConns, ceilingDepth),
+		Place:    bench.PlaceRedis,
+	}
+}
+
+func (ceiling) Open(context.Context, bench.Place) (bench.Locker, error) {
+	return nil, errors.New("ceiling: it is no lock")
+}
+
+// Work drives all connections through the workload's phases.
+func (ceiling) Work(ctx context.Context, at bench.Place, w bench.Workload) (holds uint64, elapsed time.Duration, err error) {
+	conns, err := dialCeilings(at, w.Keys)
+	defer func() {
+		for _, c := range conns {
+			err = errors.Join(err, c.conn.Close())
+		}
+	}()
+	if err != nil {
+		return 0, 0, err
+	}
+	var phase atomic.Int32
+	var wg sync.WaitGroup
+	for _, c := range conns {
+		wg.Go(func() { c.err = c.run(&phase) }) // ends with the phases, or at an error; the connection's deadline sees to that
+	}
+	pass(ctx, w.Warmup)
+	began := time.Now()
+	phase.Store(measuring)
+	pass(ctx, w.Duration)
+	phase.Store(stopped)
+	elapsed = time.Since(began)
+	wg.Wait()
+	for _, c := range conns {
+		holds += c.pairs
+		err = errors.Join(err, c.err)
+	}
+	return holds, elapsed, err
+}
+
+// The phases of a ceiling's run, after the warm-up.
+const (
+	measuring = 1
+	stopped   = 2
+)
+
+// pass lets d pass, or ctx end.
+func pass(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
 
 // A ceilingConn has keys of its own, so that every acquire is granted.
 type ceilingConn struct {
@@ -41,7 +106,7 @@ type ceilingConn struct {
 	attempt uint64           // the highest used: the server does nothing for one that is settled
 	// batches are walked in turn: each is acquires of some keys, then their releases.
 	batches []*batch
-	pairs   int64
+	pairs   uint64
 	err     error
 }
 
@@ -52,22 +117,25 @@ type batch struct {
 	size               int
 }
 
-func newCeiling(sp spec, _ *record) (job, error) {
-	c := new(ceiling)
-	names := keyNames(sp.Keys)
+// dialCeilings returns what it opened even if it fails: all have to be closed.
+func dialCeilings(at bench.Place, keys int) (conns []*ceilingConn, err error) {
 	// What the division leaves over is left out, a handful of ten thousand.
-	per := len(names) / ceilingConns
+	per := keys / ceilingConns
 	if per == 0 {
-		return nil, fmt.Errorf("ceiling: %d keys are too few", sp.Keys)
+		return nil, fmt.Errorf("ceiling: %d keys are too few", keys)
 	}
 	for i := range ceilingConns {
-		conn, err := dialCeiling(sp.Addr, names[i*per:(i+1)*per])
-		if err != nil {
-			return nil, errors.Join(err, c.close())
+		var names []string
+		for n := range per {
+			names = append(names, at.Run+":"+strconv.Itoa(i*per+n)) // as long as the driver's
 		}
-		c.conns = append(c.conns, conn)
+		c, err := dialCeiling(at.Addr, names)
+		if err != nil {
+			return conns, err
+		}
+		conns = append(conns, c)
 	}
-	return c, nil
+	return conns, nil
 }
 
 // dialCeiling also loads the scripts: an EVALSHA that finds none would be a
@@ -101,7 +169,7 @@ func newBatch(names []string, session backends.Session) *batch {
 	b := &batch{size: len(names)}
 	token := session.Token(1).Wire()
 	for _, name := range names {
-		key := "pylock:" + name // as long as ours
+		key := lockclient.DefaultKeyPrefix + name // as long as ours
 		b.acquires = b.add(b.acquires, 0, token, acquireArgs("EVALSHA", scripts.Acquire.SHA, key, session.Token(1)))
 		b.releases = b.add(b.releases, 1, token, command("EVALSHA", scripts.Release.SHA, key, token, push))
 	}
@@ -142,29 +210,10 @@ func resp(args ...string) []byte {
 	return buf
 }
 
-func (c *ceiling) run(ctx context.Context, p *phases) (o outcome) {
-	var wg sync.WaitGroup
-	for _, conn := range c.conns {
-		wg.Go(func() { // ends with the phases, or at an error; the connection's deadline sees to that
-			if conn.err = conn.run(p); conn.err != nil {
-				p.stop()
-			}
-		})
-	}
-	wg.Wait()
-	for _, conn := range c.conns {
-		o.Holds = append(o.Holds, conn.pairs)
-		if conn.err != nil && o.Err == "" {
-			o.Err = conn.err.Error()
-		}
-	}
-	return o
-}
-
 // run sends one batch after another and counts a pair when both its halves were
 // granted; a batch that the end cuts in two does not count.
-func (c *ceilingConn) run(p *phases) error {
-	for i := 0; p.now() != stopped; i++ {
+func (c *ceilingConn) run(phase *atomic.Int32) error {
+	for i := 0; phase.Load() != stopped; i++ {
 		b := c.batches[i%len(c.batches)]
 		b.number(c.attempt + 1)
 		c.attempt += uint64(b.size)
@@ -177,8 +226,8 @@ func (c *ceilingConn) run(p *phases) error {
 		if err := c.exchange(b.releases, b.size, released); err != nil {
 			return fmt.Errorf("ceiling: release: %w", err)
 		}
-		if p.now() == measuring {
-			c.pairs += int64(b.size)
+		if phase.Load() == measuring {
+			c.pairs += uint64(b.size)
 		}
 	}
 	return nil
@@ -189,7 +238,7 @@ func (c *ceilingConn) run(p *phases) error {
 const (
 	granted  = "*4"
 	released = "*2"
-	yes      = ":1"
+	success  = ":1"
 )
 
 // exchange writes one half of a batch whole before it reads: 64 requests are
@@ -220,8 +269,8 @@ func (c *ceilingConn) reply(header string) error {
 		if line, err = c.line(); err != nil {
 			return err
 		}
-		if i == 0 && string(line) != yes {
-			return fmt.Errorf("reply begins with %q, want %q", line, yes)
+		if i == 0 && string(line) != success {
+			return fmt.Errorf("reply begins with %q, want %q", line, success)
 		}
 		if line[0] == '$' {
 			if _, err = c.line(); err != nil {
@@ -254,12 +303,4 @@ func (c *ceilingConn) bulk(want string) error {
 		}
 	}
 	return nil
-}
-
-func (c *ceiling) close() error {
-	var errs []error
-	for _, conn := range c.conns {
-		errs = append(errs, conn.conn.Close())
-	}
-	return errors.Join(errs...)
 }

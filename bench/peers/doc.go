@@ -1,26 +1,31 @@
-// Command peers measures Turnstile beside redsync, bsm/redislock and
-// rueidislock, on the same workloads and a real Redis server of its own.
+// Command peers measures Turnstile beside other libraries' locks: redsync,
+// bsm/redislock and rueidislock on Redis, etcd's concurrency.Mutex on etcd, and
+// moby/locker and x/sync's semaphore in process.
 //
-//	go run . -rounds 3 -duration 3s
-//	go run . -workloads hot,free -json
+//	go run . -report report.html
+//	go run . -workloads hot,free -experiments "" -json
 //
 // It is a module of its own, so that the rivals' dependencies stay out of
 // Turnstile's. It runs on Linux and macOS.
 //
-// What makes the figures comparable:
+//	rivals.go      what rivals have in common; process.go, redis.go, etcd.go
+//	yardsticks.go  what is no lock and shows how far one can get; ceiling.go, wake.go
+//	rows.go        the design's workloads and what is to be reached in them
+//	verdicts.go    whether it was; markdown.go: the tables for a README
 //
-//  1. Rivals stand behind one interface (locker), and one loop drives them all.
-//     Each is set up as its own documentation recommends; the settings are
+// Package bench makes the runs: its driver, its checks and its report are the same
+// for all. What makes the figures comparable beside that:
+//
+//  1. Each rival is set up as its own documentation recommends; the settings are
 //     printed.
 //  2. Every run has a fresh server and a warm-up. Rounds are interleaved and
 //     start with another strategy each; figures are medians over rounds, and a
 //     ratio is the median of the rounds' own ratios, because a shared machine
 //     drifts from minute to minute and less within a round.
-//  3. Every hold is checked: an owner word a key that nothing but the lock
-//     guards, in memory that all processes share, and fences that must grow.
-//     An overlap is printed and the command exits 1, whosever it is.
+//  3. An overlap is printed first and the command exits 1, whosever it is. A peer
+//     that leaves waiters behind is shown to do so, and its figures stand.
 //
-// The workloads are the Redis rows of the design's table of numbers:
+// The workloads are the rows of the design's table of numbers:
 //
 //	hot        64 goroutines on one key, one process
 //	processes  4 processes of 16 goroutines on one key
@@ -28,4 +33,7 @@
 //	keys512    10 000 keys, 512 goroutines, beside the server's own ceiling
 //	turns      two processes in turn: from release to grant
 //	free       one goroutine, a free key: an acquire beside a bare EVALSHA
+//
+// The experiments are those of `turnstile bench`, from which a report draws its
+// curves.
 package main

@@ -1,191 +1,177 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"runtime"
-	"runtime/debug"
-	"slices"
+	"os/signal"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/turnstile-go/turnstile/bench"
+	"github.com/turnstile-go/turnstile/bench/report"
+	"github.com/turnstile-go/turnstile/bench/strategies"
 )
 
-// A bench is what all workloads need to know.
-type bench struct {
-	timing timing
-	rounds int
-	pool   int // connections of a go-redis client, 0 for the driver's default
+// options are the flags.
+type options struct {
+	rounds                           int
+	warmup, duration, within         time.Duration
+	pool                             int
+	workloads, experiments, compared string
+	json                             bool
+	page, markdown                   string
 }
 
-// A report is everything that a run of the command says.
-type report struct {
-	Machine  []string
-	Settings map[string]string
-	Rounds   int
-	Timing   timing // ns
-	Tables   []*table
+// compared are the strategies that the experiments are drawn for, unless others are
+// named: more of them would be hard to tell apart.
+var compared = []string{
+	"mutex", channel, "moby-locker", "semaphore", embedded, file, ours, lingering, "turnstile-memcached",
+	"pylock", "retools", "distributedlock", "redsync", "redislock", "rueidislock", "etcd",
 }
-
-// errFailed says that an overlap or another failure stands in the report.
-var errFailed = errors.New("not every run was clean: see FAILED above")
 
 func main() {
-	var err error
-	// A worker is told by its environment and not by a flag, so that the tests'
-	// binary, whose flags are not ours, can be one too.
-	if text, ok := os.LookupEnv(workerEnv); ok {
-		err = work(text, os.Stdin, os.Stdout)
-	} else {
-		err = run(os.Args[1:], os.Stdout, os.Stderr)
+	if bench.RunWorker(bench.Among(everything())) {
+		return
 	}
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	// What was measured until an interrupt is printed all the same.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "peers:", err) //nolint:errcheck // nowhere else to say it
 		os.Exit(1)
 	}
 }
 
 // run is the command without its process: the tests call it.
-func run(args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	var b bench
-	flags.IntVar(&b.rounds, "rounds", 3, "how often each strategy runs; figures are medians over rounds")
-	flags.DurationVar(&b.timing.Duration, "duration", 3*time.Second, "how long each run is measured")
-	flags.DurationVar(&b.timing.Warmup, "warmup", 300*time.Millisecond, "how long each run goes on before that")
-	flags.IntVar(&b.pool, "pool", 0, "connections of each go-redis client, ours and the peers'; 0: the driver's default, 10 a CPU")
-	asJSON := flags.Bool("json", false, "print one JSON object, with every round's figures")
-	names := flags.String("workloads", allNames(), "which workloads, by name")
-	if err := flags.Parse(args); err != nil {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	switch {
+	case err != nil:
 		return err
+	case o.markdown != "":
+		return markdown(o.markdown, stdout)
 	}
-	chosen, err := choose(*names)
+	if o.pool > 0 {
+		if err := os.Setenv(poolEnv, strconv.Itoa(o.pool)); err != nil {
+			return err
+		}
+		defer os.Unsetenv(poolEnv) //nolint:errcheck // the tests' next run
+	}
+	plan, err := o.plan()
 	if err != nil {
 		return err
 	}
-	if b.rounds < 1 || b.timing.Duration <= 0 || flags.NArg() > 0 {
-		return errors.New("rounds and duration have to be positive, and there are no arguments but flags")
-	}
-	return b.report(chosen, *asJSON, stdout, stderr)
+	fmt.Fprintf(stderr, "about %v\n", plan.Estimate().Round(time.Minute)) //nolint:errcheck // progress only
+	measured := bench.New(setup()).MeasurePlan(ctx, plan, func(s bench.Step) {
+		if s.Next.Strategy != nil {
+			fmt.Fprintf(stderr, "%d of %d: %s, %s, round %d (%v left)\n", //nolint:errcheck // progress only
+				s.Done+1, s.Total, s.Next.Workload.Name, s.Next.Strategy.Name(), s.Next.Round, s.Remaining.Round(time.Second))
+		}
+	})
+	return errors.Join(o.write(measured, stdout), failure(measured))
 }
 
-// allNames is the flag's default and what a wrong name is answered with.
-func allNames() string {
-	var names []string
-	for _, w := range workloads() {
-		names = append(names, w.name)
+func parse(args []string, stderr io.Writer) (o options, err error) {
+	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&o.rounds, "rounds", 3, "how often each strategy runs; figures are medians over rounds")
+	flags.DurationVar(&o.duration, "duration", 3*time.Second, "how long each run of a workload is measured")
+	flags.DurationVar(&o.warmup, "warmup", 300*time.Millisecond, "how long each run of a workload goes on before that")
+	flags.IntVar(&o.pool, "pool", 0, "connections of each go-redis client, ours and the peers'; 0: the driver's default, 10 a CPU")
+	flags.StringVar(&o.workloads, "workloads", rowNames(), "which workloads of the design are measured and judged, by name")
+	flags.StringVar(&o.experiments, "experiments", experimentNames(), "which curves of the report are measured")
+	flags.DurationVar(&o.within, "within", 10*time.Minute, "how long the experiments' own runs may take in all; they are made shorter")
+	flags.StringVar(&o.compared, "strategies", strings.Join(compared, ","), "which strategies the experiments are measured with")
+	flags.BoolVar(&o.json, "json", false, "print the report as JSON, with every round's figures")
+	flags.StringVar(&o.page, "report", "", "write the report as an HTML page to this file")
+	flags.StringVar(&o.markdown, "markdown", "", "measure nothing: print a README's tables from this file, which -json made")
+	if err := flags.Parse(args); err != nil {
+		return o, err
 	}
-	return strings.Join(names, ",")
+	if o.rounds < 1 || o.duration <= 0 || o.warmup < 0 || o.within <= 0 || o.pool < 0 || flags.NArg() > 0 {
+		return o, errors.New("rounds and times have to be positive, and there are no arguments but flags")
+	}
+	return o, nil
 }
 
-// choose keeps the order of the workloads, whatever the order of the names.
-func choose(names string) ([]*workload, error) {
-	wanted := strings.Split(names, ",")
-	var chosen []*workload
-	for _, w := range workloads() {
-		if i := slices.Index(wanted, w.name); i >= 0 {
-			chosen = append(chosen, w)
-			wanted = slices.Delete(wanted, i, i+1)
+// plan is the experiments, each run short, and the design's workloads, each run as
+// long as was asked for.
+func (o options) plan() (p bench.Plan, err error) {
+	scale := bench.Scale{Warmup: 200 * time.Millisecond, Duration: time.Second, Few: true}
+	experiments, err := pick("experiment", bench.Experiments(scale), experimentName, o.experiments)
+	if err != nil {
+		return p, err
+	}
+	chosen, err := pick("workload", rows(), func(r row) string { return r.name }, o.workloads)
+	if err != nil {
+		return p, err
+	}
+	all := everything()
+	only := strings.Split(o.compared, ",")
+	if _, err := strategies.Select(all, only); err != nil {
+		return p, err
+	}
+	for _, e := range experiments {
+		for i := range e.Points {
+			e.Points[i].Only = only
 		}
 	}
-	if len(wanted) > 0 {
-		return nil, fmt.Errorf("no such workload, or named twice: %q; there are %s", wanted, allNames())
+	p = bench.Plan{Strategies: all, Experiments: experiments, Rounds: o.rounds}.Within(o.within)
+	for _, r := range chosen {
+		p.Experiments = r.point(p.Experiments, o.warmup, o.duration)
 	}
-	return chosen, nil
+	if p.Strategies = takingPart(p); len(p.Strategies) == 0 {
+		return p, errors.New("nothing to measure")
+	}
+	return p, nil
 }
 
-// report measures and prints; a table appears when its last round is over. A
-// failure does not end the report: what else was measured took minutes, and the
-// error at the end is there all the same.
-func (b *bench) report(chosen []*workload, asJSON bool, stdout, stderr io.Writer) error {
-	r := &report{Machine: machine(), Settings: settings(), Rounds: b.rounds, Timing: b.timing}
-	if !asJSON {
-		if err := b.header(r, stdout); err != nil {
-			return err
+// takingPart are the plan's strategies that it measures at all: the report shows no
+// others.
+func takingPart(p bench.Plan) (part []bench.Strategy) {
+	used := map[string]bool{}
+	for _, c := range p.Cases() {
+		used[c.Strategy.Name()] = true
+	}
+	for _, s := range p.Strategies {
+		if used[s.Name()] {
+			part = append(part, s)
 		}
 	}
-	failed := false
-	for _, w := range chosen {
-		var rounds []map[string]figures
-		var failures []error
-		for i := range b.rounds {
-			fmt.Fprintf(stderr, "%s: round %d of %d\n", w.name, i+1, b.rounds) //nolint:errcheck // progress only
-			// Each round begins with another strategy: who runs first meets a
-			// machine that has just been idle.
-			rows, err := w.round(b, i)
-			if err != nil {
-				failures = append(failures, fmt.Errorf("round %d: %w", i+1, err))
-			}
-			rounds = append(rounds, rows)
-		}
-		t := newTable(w, rounds, failures)
-		r.Tables = append(r.Tables, t)
-		failed = failed || len(failures) > 0
-		if !asJSON {
-			if err := t.print(stdout); err != nil {
-				return err
-			}
-		}
-	}
-	if asJSON {
-		if err := writeJSON(stdout, r); err != nil {
-			return err
-		}
-	}
-	if failed {
-		return errFailed
-	}
-	return nil
+	return part
 }
 
-// header says how everybody was set up. A comparison without the rivals'
-// settings can't be checked.
-func (b *bench) header(r *report, out io.Writer) error {
-	lines := append([]string{}, r.Machine...)
-	for _, s := range strategies {
-		lines = append(lines, fmt.Sprintf("%s: %s", s.name, s.settings))
+// write writes what was measured, in all forms that were asked for.
+func (o options) write(r *bench.Report, stdout io.Writer) error {
+	var err error
+	if o.page != "" {
+		err = writePage(o.page, r)
 	}
-	pool := fmt.Sprintf("connections of a go-redis client: the driver's default, 10 a CPU (%d)", 10*runtime.GOMAXPROCS(0))
-	if b.pool > 0 {
-		pool = fmt.Sprintf("connections of a go-redis client: %d", b.pool)
+	if o.json {
+		return errors.Join(err, r.Write(stdout))
 	}
-	lines = append(lines, pool, fmt.Sprintf("%d rounds, %v measured after %v of warm-up; medians over the rounds", b.rounds, b.timing.Duration, b.timing.Warmup))
-	_, err := fmt.Fprintln(out, strings.Join(lines, "\n"))
-	return err
+	// A comparison without the rivals' settings can't be checked.
+	e := r.Environment
+	lines := []string{fmt.Sprintf("%s %s, %d CPUs (%s)", e.Go, e.Platform, e.CPUs, e.CPU)}
+	lines = append(lines, e.Servers...)
+	lines = append(lines, e.Modules...)
+	for _, s := range r.Strategies {
+		lines = append(lines, s.Name+": "+s.Settings)
+	}
+	_, failed := fmt.Fprintln(stdout, strings.Join(lines, "\n"))
+	return errors.Join(err, failed, r.WriteTable(stdout), writeVerdicts(stdout, r))
 }
 
-// machine is what the figures depend on. Whoever compares has to know how
-// busy the machine was with other things.
-func machine() []string {
-	lines := []string{fmt.Sprintf("%s %s/%s, %d CPUs", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())}
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		lines = append(lines, "load before the run: "+strings.Join(strings.Fields(string(load))[:3], " "))
+func writePage(path string, r *bench.Report) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
 	}
-	if version, err := exec.Command("redis-server", "--version").Output(); err == nil {
-		lines = append(lines, strings.TrimSpace(string(version)))
-	}
-	// The versions that were built in, which need not be the newest.
-	if info, ok := debug.ReadBuildInfo(); ok {
-		var modules []string
-		for _, m := range info.Deps {
-			for _, s := range []string{"go-redis/v9", "redsync/v4", "bsm/redislock", "redis/rueidis"} {
-				if strings.HasSuffix(m.Path, s) {
-					modules = append(modules, m.Path+" "+m.Version)
-				}
-			}
-		}
-		lines = append(lines, strings.Join(modules, ", "))
-	}
-	return lines
-}
-
-func settings() map[string]string {
-	all := map[string]string{}
-	for _, s := range strategies {
-		all[s.name] = s.settings
-	}
-	return all
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return report.Write(f, r)
 }

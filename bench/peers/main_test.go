@@ -3,133 +3,243 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/bench"
+	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
 // TestMain is a worker as well: the workers of a test are the test's binary.
 func TestMain(m *testing.M) {
-	if text, ok := os.LookupEnv(workerEnv); ok {
-		if err := work(text, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "worker of a test:", err)
-			os.Exit(1)
-		}
+	if bench.RunWorker(bench.Among(everything())) {
 		return
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// careless is a lock that lets everybody in.
-type careless struct{}
-
-func (careless) acquire(context.Context, string) (func() error, uint64, error) {
-	return func() error { return nil }, 0, nil
-}
-func (careless) close() error { return nil }
-
-func TestALockThatDoesNotExcludeFailsTheRun(t *testing.T) {
-	rec, err := openRecord("", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &soloist{job: newLoad(careless{}, rec, spec{Goroutines: 16, Keys: 1}), done: make(chan outcome, 1), hung: time.NewTimer(time.Minute)}
-	s.ctx, s.cancel = context.WithTimeout(t.Context(), time.Minute)
-	nothing := func() error { return nil }
-	_, err = conduct([]performer{s}, timing{Duration: 50 * time.Millisecond}, nothing, nothing)
-	if err == nil || !strings.Contains(err.Error(), "OVERLAP") {
-		t.Errorf("got %v, want an overlap", err)
-	}
-	if err := s.dismiss(); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestTheRecordFindsOverlapsAcrossMappings(t *testing.T) {
-	path, err := createRecord(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.Remove(path) //nolint:errcheck // a temporary file
-	one, err := openRecord(path, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := openRecord(path, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b := callerID(0, 3), callerID(1, 5)
-	expect := func(what string, err error, want string) {
-		t.Helper()
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", what, err, want)
-		}
-	}
-	expect("first in", one.enter(1, a, 10), "")
-	expect("second in", two.enter(1, b, 11), "OVERLAP: key 1: process 1 goroutine 5 got it while process 0 goroutine 3 was in")
-	expect("another key", two.enter(0, b, 1), "")
-	expect("out", one.leave(1, a), "")
-	expect("out twice", one.leave(1, a), "OVERLAP")
-	expect("the same fence again", two.enter(1, b, 10), "FENCE")
-	expect("out", two.leave(1, b), "")
-	expect("a newer fence", one.enter(1, a, 12), "")
-}
-
-// Everything, once and briefly: what each strategy does is real.
+// Everything, once and briefly: what each strategy does is real, and none lets two
+// in, within a process and over four.
 func TestEveryWorkloadMeasuresEveryStrategy(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "report.html")
 	var out, progress bytes.Buffer
-	if err := run([]string{"-rounds", "1", "-duration", "100ms", "-warmup", "50ms", "-json"}, &out, &progress); err != nil {
+	if err := run(t.Context(), []string{"-rounds", "1", "-duration", "60ms", "-warmup", "30ms", "-experiments", "", "-json", "-report", page}, &out, &progress); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	var r report
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+	report, err := bench.ReadReport(&out)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Tables) != len(workloads()) {
-		t.Errorf("%d tables, want %d", len(r.Tables), len(workloads()))
-	}
-	for _, table := range r.Tables {
-		first := table.Columns[0]
-		for _, name := range table.Strategies {
-			// A library that barges may not hand over once in so short a run.
-			if s, err := strategyNamed(name); first == grantP50 && err == nil && s.peer {
-				first = holdsRate
-			}
-			// And one that strands its waiters may do so from the start.
-			if row := table.Medians[name]; row[first] <= 0 && row[stranded] == 0 {
-				t.Errorf("%s: %s: no %s", table.Name, name, first)
+	for _, r := range rows() {
+		rounds := figuresOf(report, r)
+		if len(rounds) != 1 {
+			t.Fatalf("%s: %d rounds", r.name, len(rounds))
+		}
+		for _, name := range r.strategies {
+			// On a loaded machine one may have had its first hold when the time was over,
+			// or have left its waiters from the start.
+			if run := rounds[0][name]; run == nil || run.Holds+run.Wait.Count == 0 && run.Stranded == 0 {
+				t.Errorf("%s: %s: nothing was measured: %+v", r.name, name, run)
 			}
 		}
-		for _, res := range table.Results {
-			if res.Median == 0 {
-				t.Errorf("%s: nothing to judge %s by", table.Name, res.Column)
-			}
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range rivals() {
+		listed := slices.ContainsFunc(report.Strategies, func(l bench.Listed) bool {
+			return l.Name == s.Name() && l.Settings != "" && l.Peer
+		})
+		if !listed || !bytes.Contains(text, []byte(s.Name())) {
+			t.Errorf("%s is not in the report", s.Name())
 		}
 	}
 }
 
-func TestAWorkerThatCannotStartIsAnError(t *testing.T) {
-	w, err := newWorker(spec{Strategy: "no such thing", Budget: time.Second})
-	if err == nil {
-		_ = w.dismiss()
-		t.Error("it started")
+// A caller that leaves must leave nothing behind: neither a hold nor, with etcd, a
+// place in the queue that nobody will ever take.
+func TestAWaitThatIsBrokenOffLeavesTheKeyFree(t *testing.T) {
+	redis, etcd := servers.Redis(t), servers.Etcd(t)
+	for _, s := range rivals() {
+		t.Run(s.Name(), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			at := bench.Place{Addr: redis.Addr, Run: s.Name()}
+			if s.Describe().Place == bench.PlaceEtcd {
+				at.Addr = etcd.Addr
+			}
+			l, err := s.Open(ctx, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held := lock(t, ctx, l, s.Name())
+			short, end := context.WithTimeout(ctx, 50*time.Millisecond)
+			defer end()
+			left := make(chan error, 1)
+			go func() { // ends with its ctx, or when the key is free
+				_, err := l.Lock(short, s.Name())
+				left <- err
+			}()
+			<-short.Done()
+			// One that can't be broken off finds out now.
+			if s.Name() == "moby-locker" {
+				release(t, held)
+			}
+			if err := <-left; err == nil {
+				t.Error("it got a key that was held, or after its time")
+			}
+			if s.Name() != "moby-locker" {
+				release(t, held)
+			}
+			release(t, lock(t, ctx, l, s.Name()))
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func lock(t *testing.T, ctx context.Context, l bench.Locker, key string) bench.Held {
+	t.Helper()
+	held, err := l.Lock(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
+func release(t *testing.T, held bench.Held) {
+	t.Helper()
+	if err := held.Unlock(); err != nil {
+		t.Error(err)
 	}
 }
 
 func TestBadArguments(t *testing.T) {
 	for _, args := range [][]string{
-		{"-workloads", "hot,nonsense"}, {"-workloads", "hot,hot"}, {"-workloads", ""},
-		{"-rounds", "0"}, {"-duration", "0s"}, {"hot"}, {"-nonsense"},
+		{"-workloads", "hot,nonsense"}, {"-workloads", "hot,hot"}, {"-experiments", "nonsense"}, {"-strategies", "nonsense"},
+		{"-workloads", "", "-experiments", ""}, {"-rounds", "0"}, {"-duration", "0s"}, {"-pool", "-1"}, {"hot"}, {"-nonsense"},
+		{"-markdown", filepath.Join(t.TempDir(), "none.json")},
 	} {
 		var out, errs bytes.Buffer
-		if err := run(args, &out, &errs); err == nil {
+		if err := run(t.Context(), args, &out, &errs); err == nil {
 			t.Errorf("%q was taken", args)
 		}
+	}
+}
+
+// A row that is a point of an experiment is that very workload, or a report would
+// show two curves in one.
+func TestRowsAreThePointsOfTheirExperiments(t *testing.T) {
+	for _, e := range bench.Experiments(bench.Scale{Few: true}) {
+		for _, p := range e.Points {
+			for _, r := range rows() {
+				w := r.workload
+				w.Name = p.Workload.Name
+				if r.experiment == e.Name && r.x == p.X && w != normal(p.Workload) {
+					t.Errorf("%s: %+v, want %+v", r.name, w, p.Workload)
+				}
+			}
+		}
+	}
+}
+
+// normal has no times, and one process as no processes.
+func normal(w bench.Workload) bench.Workload {
+	w.Warmup, w.Duration = 0, 0
+	if w.Processes == 1 {
+		w.Processes = 0
+	}
+	return w
+}
+
+func TestThePlanHasRowsAndExperiments(t *testing.T) {
+	o, err := parse([]string{"-workloads", "hot,turns", "-experiments", "contenders,recovery", "-strategies", "pylock,redsync", "-within", "1m", "-duration", "7s"}, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := o.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range p.Experiments {
+		got = append(got, e.Name)
+		for _, point := range e.Points {
+			judged := e.Name == "turns" || e.Name == bench.Contenders && point.X == 64
+			if long := point.Workload.Duration == 7*time.Second; long != judged {
+				t.Errorf("%s %v: %v", e.Name, point.X, point.Workload.Duration)
+			}
+			if asked := slices.Contains(point.Only, "pylock"); asked != (e.Name != "turns") {
+				t.Errorf("%s %v: %q", e.Name, point.X, point.Only)
+			}
+			if row := slices.Contains(point.Only, ours); row != judged {
+				t.Errorf("%s %v: %q", e.Name, point.X, point.Only)
+			}
+		}
+	}
+	if !slices.Equal(got, []string{bench.Contenders, bench.Recovery, "turns"}) {
+		t.Errorf("experiments %q", got)
+	}
+	if slices.ContainsFunc(p.Strategies, func(s bench.Strategy) bool { return s.Name() == "turnstile-memcached" }) {
+		t.Error("a strategy is listed that nothing measures")
+	}
+}
+
+// Workers learn of a pool by their environment, and all on Redis have the same.
+func TestThePoolIsEverybodys(t *testing.T) {
+	t.Setenv(poolEnv, "7")
+	for _, name := range []string{ours, lingering, "redsync", "redislock"} {
+		s, err := bench.Among(everything())(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := s.Describe().Settings; !strings.Contains(told, "pool_size=7") && !strings.Contains(told, "7 connections") {
+			t.Errorf("%s: %s", name, told)
+		}
+	}
+}
+
+// The digits are patched into requests that were built once; what travels has
+// to be what a request with that token would be.
+func TestABatchIsNumberedLikeTokens(t *testing.T) {
+	session := backends.NewSession()
+	b := newBatch([]string{"key7", "key8"}, session)
+	b.number(123_456_789_012)
+	for i, text := range []string{string(b.acquires), string(b.releases)} {
+		for n := uint64(123_456_789_012); n < 123_456_789_014; n++ {
+			if strings.Count(text, session.Token(n).Wire()) != 1 {
+				t.Errorf("half %d: no token %d", i, n)
+			}
+		}
+	}
+}
+
+func TestACeilingNeedsKeysForAllConnections(t *testing.T) {
+	if _, _, err := (ceiling{}).Work(t.Context(), bench.Place{}, bench.Workload{Keys: ceilingConns - 1}); err == nil {
+		t.Error("it ran")
+	}
+	if _, err := (ceiling{}).Open(t.Context(), bench.Place{}); err == nil {
+		t.Error("it was opened as a lock")
+	}
+}
+
+func TestAnInterruptedRunIsReported(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, progress bytes.Buffer
+	err := run(ended, []string{"-workloads", "free", "-experiments", ""}, &out, &progress)
+	if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(out.String(), "Broken off") {
+		t.Errorf("%v\n%s", err, &out)
 	}
 }
