@@ -85,7 +85,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.IntVar(&o.pool, "pool", 0, "connections of each go-redis client, ours and the peers'; 0: the driver's default, 10 a CPU")
 	flags.StringVar(&o.workloads, "workloads", rowNames(), "which workloads of the design are measured and judged, by name")
 	flags.StringVar(&o.experiments, "experiments", experimentNames(), "which curves of the report are measured")
-	flags.DurationVar(&o.within, "within", 10*time.Minute, "how long the experiments' own runs may take in all; they are made shorter")
+	flags.DurationVar(&o.within, "within", 6*time.Minute, "how long the experiments' own runs may take in all; they are made shorter")
 	flags.StringVar(&o.compared, "strategies", strings.Join(compared, ","), "which strategies the experiments are measured with")
 	flags.BoolVar(&o.json, "json", false, "print the report as JSON, with every round's figures")
 	flags.StringVar(&o.page, "report", "", "write the report as an HTML page to this file")
