@@ -17,7 +17,7 @@ func threeRounds() *Report {
 	for round, rate := range []float64{1000, 4000, 2000} {
 		w := Workload{Goroutines: 64, Keys: 1}
 		r.Runs = append(r.Runs,
-			Run{Strategy: "their lock", Experiment: Contenders, X: 64, Round: round + 1, Workload: w, Holds: 100, Rate: rate / 10, Jain: 0.5, Wait: wait},
+			Run{Strategy: "their lock", Experiment: Contenders, X: 64, Round: round + 1, Workload: w, Holds: 100, Rate: rate / 10, Jain: 0.5, Wait: wait, Stranded: 3},
 			Run{Strategy: "ours", Experiment: Contenders, X: 64, Round: round + 1, Workload: w, Holds: 1000, Rate: rate, Jain: 1, Wait: wait, Sent: &one, Executed: &two})
 	}
 	r.Runs = append(r.Runs,
@@ -44,10 +44,10 @@ func TestTheTableHasMediansAndSpans(t *testing.T) {
 	for _, want := range []string{
 		"FAILED: their lock, contenders 64, round 2: overlap: it happened",
 		"contenders 64: 64 goroutines, 1 key, 3 rounds",
-		"holds/s p50 wait p99 wait max wait Jain sent/hold run/hold",
+		"holds/s p50 wait p99 wait max wait stranded Jain sent/hold run/hold",
 		// p99 lies nine tenths of the way from 1 ms to 3 ms.
-		"ours 2000 (1000–4000) 2µs 2.8ms (2.8ms–2.8ms) 3ms 1 1 2.50",
-		"their lock 200 (100–400) 2µs 2.8ms (2.8ms–2.8ms) 3ms 0.500 - -",
+		"ours 2000 (1000–4000) 2µs 2.8ms (2.8ms–2.8ms) 3ms - 1 1 2.50",
+		"their lock 200 (100–400) 2µs 2.8ms (2.8ms–2.8ms) 3ms 3 0.500 - -",
 		"recovery 2: 2 processes of 16 goroutines, 1 key, 1 round",
 		"ours 2s", "their lock -",
 	} {
@@ -69,7 +69,7 @@ func TestBenchstatCanReadTheRuns(t *testing.T) {
 	for _, want := range []string{
 		"goos: linux", "goarch: amd64", "cpu: A CPU",
 		"BenchmarkHold/strategy=ours/contenders=64-2 1000 250000 ns/op 4000 holds/s 2000 p50-wait-ns 2800000 p99-wait-ns 3000000 max-wait-ns 1 jain 1 requests/hold 2.5 commands/hold",
-		"BenchmarkHold/strategy=their_lock/contenders=64-2 100 10000000 ns/op 100 holds/s 2000 p50-wait-ns 2800000 p99-wait-ns 3000000 max-wait-ns 0.5 jain",
+		"BenchmarkHold/strategy=their_lock/contenders=64-2 100 10000000 ns/op 100 holds/s 2000 p50-wait-ns 2800000 p99-wait-ns 3000000 max-wait-ns 3 stranded 0.5 jain",
 		"BenchmarkHold/strategy=ours/recovery=2-2 2 2000000000 ns/op 2000000000 recovery-ns",
 	} {
 		if !got[want] {
