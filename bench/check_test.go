@@ -109,7 +109,7 @@ func TestFiguresAgreeWithPlainBenchmarks(t *testing.T) {
 		}
 		s := SpreadOf(ratios)
 		t.Logf("%s: driver %s holds/s, plain benchmark %s, ratio %.3f (%.3f to %.3f)",
-			c.name, number(SpreadOf(driven).Median), number(SpreadOf(plain).Median), s.Median, s.Min, s.Max)
+			c.name, Number(SpreadOf(driven).Median), Number(SpreadOf(plain).Median), s.Median, s.Min, s.Max)
 		if s.Median > bound || s.Median < 1/bound {
 			t.Errorf("%s: the ratio is %.3f, want it within %s", c.name, s.Median, fmt.Sprintf("1/%v and %v", bound, bound))
 		}

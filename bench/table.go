@@ -15,7 +15,7 @@ import (
 func (r *Report) WriteTable(w io.Writer) error {
 	var text strings.Builder
 	for _, f := range r.Failures {
-		fmt.Fprintf(&text, "FAILED: %s, %s %s, round %d: %s: %s\n", f.Strategy, f.Experiment, number(f.X), f.Round, f.Kind, f.What)
+		fmt.Fprintf(&text, "FAILED: %s, %s %s, round %d: %s: %s\n", f.Strategy, f.Experiment, Number(f.X), f.Round, f.Kind, f.What)
 	}
 	if r.Cut {
 		text.WriteString("Broken off: not all that was planned was measured.\n")
@@ -65,7 +65,7 @@ func title(r *Row) string {
 	if w.Processes > 1 {
 		processes = fmt.Sprintf("%d processes of ", w.Processes)
 	}
-	t := fmt.Sprintf("%s %s: %s%s, %s", r.Experiment, number(r.X), processes, count(w.Goroutines, "goroutine"), count(w.Keys, "key"))
+	t := fmt.Sprintf("%s %s: %s%s, %s", r.Experiment, Number(r.X), processes, count(w.Goroutines, "goroutine"), count(w.Keys, "key"))
 	for _, part := range []struct {
 		what string
 		d    time.Duration
@@ -78,7 +78,7 @@ func title(r *Row) string {
 		t += fmt.Sprintf(", Zipf %v", w.Zipf)
 	}
 	if w.Rate > 0 {
-		t += fmt.Sprintf(", %s holds/s planned", number(w.Rate))
+		t += fmt.Sprintf(", %s holds/s planned", Number(w.Rate))
 	}
 	return t + ", " + count(len(r.Runs), "round")
 }
@@ -91,9 +91,9 @@ func count(n int, what string) string {
 }
 
 func (c column) text(s Spread) string {
-	show := number
+	show := Number
 	if c.time {
-		show = seconds
+		show = Seconds
 	}
 	switch {
 	case s.N == 0:
@@ -104,8 +104,8 @@ func (c column) text(s Spread) string {
 	return fmt.Sprintf("%s (%s–%s)", show(s.Median), show(s.Min), show(s.Max))
 }
 
-// seconds shows a time with three digits.
-func seconds(v float64) string {
+// Seconds shows a time with three digits and its unit.
+func Seconds(v float64) string {
 	d := time.Duration(v * 1e9)
 	unit := time.Duration(1)
 	for d/unit >= 1000 {
@@ -114,8 +114,8 @@ func seconds(v float64) string {
 	return d.Round(unit).String()
 }
 
-// number keeps three significant digits, and all of those before the point.
-func number(v float64) string {
+// Number keeps three significant digits, and all of those before the point.
+func Number(v float64) string {
 	switch {
 	case v == 0 || math.Abs(v) >= 100 || v == math.Trunc(v):
 		return fmt.Sprintf("%.0f", v)
