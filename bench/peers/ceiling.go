@@ -44,7 +44,7 @@ func (ceiling) Name() string { return "redis-ceiling" }
 func (ceiling) Describe() bench.Description {
 	return bench.Description{
 		Settings: fmt.Sprintf("no lock: %d connections, each pipelining %d acquire.lua and then their release.lua, requests built beforehand", ceilingConns, ceilingDepth),
-		Place:    bench.PlaceRedis,
+		Place:    bench.PlaceRedis, Peer: true,
 	}
 }
 

@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 				s.Done+1, s.Total, s.Next.Workload.Name, s.Next.Strategy.Name(), s.Next.Round, s.Remaining.Round(time.Second))
 		}
 	})
-	return errors.Join(o.write(measured, stdout), failure(measured))
+	return errors.Join(o.write(measured, stdout), measured.Err())
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {

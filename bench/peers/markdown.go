@@ -21,7 +21,7 @@ func markdown(path string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := failure(report); err != nil {
+	if err := report.Err(); err != nil {
 		return fmt.Errorf("%s is not to be shown: %w", path, err)
 	}
 	return writeMarkdown(w, report)

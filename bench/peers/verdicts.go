@@ -3,10 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/turnstile-go/turnstile/bench"
 )
@@ -21,17 +19,13 @@ type verdict struct {
 // figures are the runs of a row, by round and strategy.
 type figures []map[string]*bench.Run
 
-// stranded is the kind of a failure that a peer may have: its figures are what they
-// are, and the number of waiters that it forgot stands beside them.
-const stranded = "stranded"
-
 // figuresOf leaves out what is not to be believed.
 func figuresOf(report *bench.Report, r row) figures {
 	var rounds figures
 	for i := range report.Runs {
 		run := &report.Runs[i]
 		if run.Experiment != r.experiment || run.X != r.x || slices.ContainsFunc(report.Failures, func(f bench.Failure) bool {
-			return f.Strategy == run.Strategy && f.Experiment == run.Experiment && f.X == run.X && f.Round == run.Round && f.Kind != stranded
+			return f.Strategy == run.Strategy && f.Experiment == run.Experiment && f.X == run.X && f.Round == run.Round
 		}) {
 			continue
 		}
@@ -143,7 +137,7 @@ func (v verdict) to() string {
 
 func (v verdict) text(x float64) string {
 	if v.against != "" {
-		return number(x) + " ×"
+		return bench.Number(x) + " ×"
 	}
 	return v.column.text(x)
 }
@@ -171,37 +165,10 @@ func writeVerdicts(w io.Writer, report *bench.Report) error {
 	return err
 }
 
-// failure is the report's error: an overlap or another fault, whosever it is. That a
-// peer or a yardstick leaves waiters behind is its own affair; ours may not.
-func failure(report *bench.Report) error {
-	kept := *report
-	kept.Failures = slices.DeleteFunc(slices.Clone(report.Failures), func(f bench.Failure) bool {
-		return f.Kind == stranded && !strings.HasPrefix(f.Strategy, "turnstile-")
-	})
-	return kept.Err()
-}
-
 // text is a figure in its column's unit.
 func (c column) text(v float64) string {
 	if c.time {
-		return roundDuration(time.Duration(v * float64(time.Second))).String()
+		return bench.Seconds(v)
 	}
-	return number(v)
-}
-
-// roundDuration keeps three digits.
-func roundDuration(d time.Duration) time.Duration {
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit)
-}
-
-// number keeps three significant digits, and all of those before the point.
-func number(v float64) string {
-	if v == 0 || math.Abs(v) >= 100 || v == math.Trunc(v) {
-		return fmt.Sprintf("%.0f", v)
-	}
-	return fmt.Sprintf("%.*f", max(0, 2-int(math.Floor(math.Log10(math.Abs(v))))), v)
+	return bench.Number(v)
 }

@@ -24,7 +24,7 @@ func (wake) Name() string { return "publish-wake-evalsha" }
 func (wake) Describe() bench.Description {
 	return bench.Description{
 		Settings: "no lock: go-redis as Turnstile sets it up, two processes in turn: PUBLISH, a subscriber wakes, one EVALSHA of acquire.lua as a confirmation",
-		Place:    bench.PlaceRedis,
+		Place:    bench.PlaceRedis, Peer: true,
 	}
 }
 
