@@ -173,12 +173,4 @@ func onEach(t *testing.T, test func(t *testing.T, backend string)) {
 	})
 }
 
-// shortest is an expires that a backend has to be quick for.
-func shortest(backend string) string {
-	if strings.HasPrefix(backend, "memcache:") {
-		return "1s" // its least
-	}
-	return "0.5s"
-}
-
 func fileBackend(t *testing.T) string { return "file://" + filepath.Join(t.TempDir(), "locks") }
