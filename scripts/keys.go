@@ -10,31 +10,46 @@ import (
 // companion, its queue, the sessions alive in it. All four share one hash
 // slot, so that a script may touch them on a Cluster. The names are wire
 // format: processes of different versions meet under them.
+//
+// No two keys share a name. What stands between the first { and } is the same for
+// a key without braces and for the tag of one with them, but after that only the
+// latter's names have a brace. There the word comes before the key: behind it, the
+// queue of {a}b would have the name of the companion of {a}b:queue.
 func Keys(key string) []string {
-	companion := companion(key)
-	return []string{key, companion, companion + ":queue", companion + ":alive"}
+	front, rest := place(key)
+	if rest == "" {
+		return []string{key, front, front + ":queue", front + ":alive"}
+	}
+	return []string{key, front + rest, front + "-queue" + rest, front + "-alive" + rest}
 }
 
-// companion names a key that no caller's key collides with by accident, in
-// the slot of key. Without braces in the key, {key} is its own tag. With
-// braces, Redis would cut that tag at the key's own brace, so a tag that hashes
-// to the same slot stands in front and the key follows it.
-func companion(key string) string {
+// word tells our names from everybody else's: no caller's key has it by accident.
+const word = "}:turnstile"
+
+// place is what the names beside a key begin and end with, in the slot of key. Without braces in the key,
+// {key} is its own tag. With braces, Redis would cut that tag at the key's own
+// brace, so a tag that hashes to the same slot stands in front and the key follows.
+func place(key string) (front, rest string) {
 	if !strings.ContainsAny(key, "{}") {
-		return "{" + key + "}:turnstile"
+		return "{" + key + word, ""
 	}
 	tag, ok := hashTag(key)
 	if !ok {
 		tag = slotTag(Slot(key))
 	}
-	return "{" + tag + "}:turnstile:" + key
+	return "{" + tag + word, ":" + key
 }
 
-// Lock is the key whose companion has this name, if it is a companion's: the
-// queue of a key with braces has the name that another key's companion would
-// have, and is told from that by being no hash.
+// Companions is a pattern of the names beside a key, for a message: what a user has
+// to be granted, or where to look.
+func Companions(key string) string {
+	front, rest := place(key)
+	return front + "*" + rest
+}
+
+// Lock is the key whose companion has this name, if it is a companion's.
 func Lock(companion string) (key string, ok bool) {
-	tag, rest, _ := strings.Cut(companion, "}:turnstile")
+	tag, rest, _ := strings.Cut(companion, word)
 	key = strings.TrimPrefix(rest, ":")
 	if rest == "" {
 		key = strings.TrimPrefix(tag, "{")

@@ -220,7 +220,7 @@ var verdicts = []verdict{
 	},
 	{
 		words: []string{"NOPERM", " ACL failure in script", " can't access at least one of the keys"}, outcome: backends.MayHaveRun,
-		advice: "the user lacks a permission: grant ~%k, ~%c* and " + grants,
+		advice: "the user lacks a permission: grant ~%k, ~%c and " + grants,
 	},
 	{
 		words: []string{" can't run this command"}, outcome: backends.MayHaveRun,
@@ -250,7 +250,7 @@ const (
 	sentinelGrants = "+sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe and all channels"
 )
 
-const wrongTypeAdvice = "%k, or one of its companions %c*, holds something that is no lock"
+const wrongTypeAdvice = "%k, or one of its companions %c, holds something that is no lock"
 
 // within62 is what Redis 6 puts before an error from inside a script.
 var within62 = regexp.MustCompile(`^ERR Error running script \(call to [^)]*\): (?:@?user_script: ?\d+: )*-?`)
@@ -294,7 +294,7 @@ func advise(advice, key string, f form) string {
 	if f == cluster && strings.HasSuffix(advice, grants) {
 		advice += clusterGrants
 	}
-	return strings.NewReplacer("%k", key, "%c", scripts.Keys(key)[1]).Replace(advice)
+	return strings.NewReplacer("%k", key, "%c", scripts.Companions(key)).Replace(advice)
 }
 
 // presentable is a server's text without what it quotes of the request: the
