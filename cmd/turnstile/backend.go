@@ -52,6 +52,25 @@ func (s settings) connect(expires time.Duration) (*lockclient.Client, *os.File, 
 // open opens the backend for a run.
 func (p *plan) open() (*lockclient.Client, *os.File, error) { return p.connect(p.expires) }
 
+// leastOpening is what opening may take however short the wait: a connection to
+// another continent, with TLS and a login.
+const leastOpening = 500 * time.Millisecond
+
+// openInTime is open, within the time that the wait for the key may take.
+func (p *plan) openInTime() opening {
+	ctx := context.Background()
+	if !p.try && p.timeout > 0 {
+		bounded, cancel := context.WithTimeout(ctx, max(p.timeout, leastOpening))
+		defer cancel()
+		ctx = bounded
+	}
+	o := within(ctx, p.open)
+	if o.err != nil && ctx.Err() != nil && errors.Is(o.err, ctx.Err()) {
+		o.err = fmt.Errorf("%w: no answer in %s", lockclient.ErrUnavailable, readable(max(p.timeout, leastOpening)))
+	}
+	return o
+}
+
 // look opens the backend for a command that acquires nothing. It makes no
 // directory: where there is none, nobody holds anything.
 func (s settings) look() (*lockclient.Client, error) {

@@ -35,15 +35,13 @@ func listen() chan os.Signal {
 }
 
 // leavePatience is how long leaving the queue may hold up the end of a turnstile
-// that was interrupted.
+// that was interrupted, or whose backend does not answer.
 const leavePatience = 500 * time.Millisecond
 
 // An acquisition is a hold and what it came from; hold is nil if err is not.
 type acquisition struct {
-	client  *lockclient.Client
-	session *os.File // of file://, for the guard
-	hold    hold
-	err     error
+	opening
+	hold hold
 }
 
 // give gives back what there is.
@@ -54,6 +52,30 @@ func (a acquisition) give() {
 	if a.client != nil {
 		_ = a.client.Close()
 	}
+}
+
+// giveUp runs give for as long as leaving may take. What is left behind then ends by
+// itself: a place in a queue soon, a lease that was granted unheard by its ttl.
+func giveUp(signals <-chan os.Signal, give func()) {
+	given := make(chan struct{})
+	go func() { // ends with the acquire; at worst with the process
+		give()
+		close(given)
+	}()
+	patience := time.NewTimer(leavePatience)
+	defer patience.Stop()
+	select {
+	case <-given:
+	case <-signals: // whoever says it twice wants no manners
+	case <-patience.C:
+	}
+}
+
+// silent reports whether the backend had no answer in the end. To leave it takes as
+// long as it is waited for; one that answers is left in good order.
+func silent(err error) bool {
+	var why *lockclient.WaitError
+	return errors.Is(err, lockclient.ErrUnavailable) || errors.As(err, &why) && why.Err != nil
 }
 
 // execute carries the plan out.
@@ -87,7 +109,11 @@ func (p *plan) wait(signals <-chan os.Signal) (acquisition, error) {
 	select {
 	case a := <-got:
 		if a.err != nil {
-			a.give()
+			if silent(a.err) {
+				giveUp(signals, a.give)
+			} else {
+				a.give()
+			}
 			return a, p.notAcquired(a.err)
 		}
 		// Select is free to choose when both are ready: a signal that came with the grant
@@ -101,19 +127,7 @@ func (p *plan) wait(signals <-chan os.Signal) (acquisition, error) {
 		}
 	case sig := <-signals:
 		cancel()
-		given := make(chan struct{})
-		go func() { // ends with the acquire; at worst with the process
-			a := <-got
-			a.give()
-			close(given)
-		}()
-		patience := time.NewTimer(leavePatience)
-		defer patience.Stop()
-		select {
-		case <-given:
-		case <-signals: // whoever says it twice wants no manners
-		case <-patience.C: // the backend does not answer; the place in its queue ends by itself
-		}
+		giveUp(signals, func() { (<-got).give() })
 		return acquisition{}, interrupted(sig)
 	}
 }
@@ -127,24 +141,31 @@ func interrupted(sig os.Signal) error {
 func (p *plan) acquire(ctx context.Context) acquisition {
 	p.log.Info("waiting", "key", p.key, "backend", p.backend)
 	begin := time.Now()
-	client, session, err := p.open()
-	if err != nil {
-		return acquisition{err: err}
+	a := acquisition{opening: p.openInTime()}
+	if a.err != nil {
+		return a
 	}
-	a := acquisition{client: client, session: session}
+	// The wait began before the backend was opened, and is what --timeout is about. If
+	// nothing is left of it, that is one try.
+	opened := time.Since(begin)
+	rest := max(p.timeout-opened, 0)
 	told := func() {}
 	if p.verbose && !p.try {
-		told = (&waiting{key: p.key, inspect: client.Inspect, log: p.log}).start(ctx)
+		told = (&waiting{key: p.key, inspect: a.client.Inspect, log: p.log}).start(ctx)
 	}
-	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(p.timeout)}
+	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(rest)}
 	// A nil *Lock in the interface would not be nil: it is set only when there is one.
 	var l *lockclient.Lock
 	if p.try {
-		l, a.err = client.TryAcquire(ctx, p.key, opts...)
+		l, a.err = a.client.TryAcquire(ctx, p.key, opts...)
 	} else {
-		l, a.err = client.Acquire(ctx, p.key, opts...)
+		l, a.err = a.client.Acquire(ctx, p.key, opts...)
 	}
 	told()
+	var why *lockclient.WaitError
+	if errors.As(a.err, &why) {
+		why.Waited += opened
+	}
 	if a.err == nil {
 		a.hold = l
 		p.log.Info("acquired", "key", p.key, "fence", l.Fence(), "waited", time.Since(begin).Round(time.Microsecond))

@@ -32,22 +32,25 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() { cancel(nil) }
 }
 
-// lookWithin is look, given up when ctx ends: opening has a bound of its own, which
-// is too long for a person who waits for a key press to act.
-func (s settings) lookWithin(ctx context.Context) (*lockclient.Client, error) {
-	type opened struct {
-		client *lockclient.Client
-		err    error
-	}
-	done := make(chan opened, 1)
+// An opening is what came of opening a backend.
+type opening struct {
+	client  *lockclient.Client
+	session *os.File // of file://, for the guard
+	err     error
+}
+
+// within opens a backend, given up when ctx ends: opening has a bound of its own, which
+// is too long for whoever set another, and for a person who waits for a key press to act.
+func within(ctx context.Context, open func() (*lockclient.Client, *os.File, error)) opening {
+	done := make(chan opening, 1)
 	go func() { // ends within that bound, or with the process
-		client, err := s.look()
-		done <- opened{client, err}
+		client, session, err := open()
+		done <- opening{client, session, err}
 	}()
 	select {
 	case o := <-done:
-		return o.client, o.err
+		return o
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return opening{err: ctx.Err()}
 	}
 }

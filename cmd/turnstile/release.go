@@ -109,12 +109,15 @@ func (r *release) execute(ctx context.Context) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	v := &revocation{release: r, in: os.Stdin}
-	client, err := r.lookWithin(ctx)
-	if err != nil {
-		return v.broken(ctx, err)
+	o := within(ctx, func() (*lockclient.Client, *os.File, error) {
+		client, err := r.look()
+		return client, nil, err
+	})
+	if o.err != nil {
+		return v.broken(ctx, o.err)
 	}
-	defer client.Close()
-	v.client = client
+	defer o.client.Close()
+	v.client = o.client
 	return v.run(ctx)
 }
 

@@ -51,6 +51,7 @@ var hints = []struct{ words, try string }{
 	{"server misbehaving", "check the host's name"},
 	{"i/o timeout", "is the server reachable from here, and is the port right?"},
 	{"deadline exceeded", "is the server reachable from here, and is the port right?"},
+	{"no answer", "is the server reachable from here, and is the port right?"},
 	{"no route to host", "is the server reachable from here?"},
 	{"network is unreachable", "is the server reachable from here?"},
 	{"no space left on device", "free some space, or name another place with --backend file:///DIR"},
