@@ -230,16 +230,16 @@ func startError(name string, err error) error {
 }
 
 // release gives the hold back; gone says that it was not there any more. Anything
-// else that fails is no fault of the command, whose exit code stands.
+// else that fails is no fault of the command, whose exit code stands. Both can be true:
+// a hold that was revoked is over, and yet its lease is there until it is released.
 func (p *plan) release(h hold) (gone bool) {
 	err := h.Release()
+	gone = errors.Is(err, lockclient.ErrNotHeld)
 	switch {
 	case err == nil:
 		p.log.Info("released", "key", p.key)
-	case errors.Is(err, lockclient.ErrNotHeld):
-		return true
-	default:
+	case !gone || errors.Is(err, lockclient.ErrUnavailable):
 		p.log.Warn("the key could not be released, it frees itself when its lease ends", "key", p.key, "within", p.expires, "cause", err)
 	}
-	return false
+	return gone
 }

@@ -3,11 +3,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/lockclient"
 )
 
 // A server that takes connections and says nothing would hold opening for two
@@ -40,5 +44,38 @@ func TestLeavingASilentServerDoesNotDoubleTheWait(t *testing.T) {
 	}
 	if got := r.stderr.String(); !strings.Contains(got, `"k" not acquired in 1s`) {
 		t.Error(got)
+	}
+}
+
+type unreleased struct {
+	*fakeHold
+	err error
+}
+
+func (u unreleased) Release() error { return u.err }
+
+// A hold that was revoked is over; that its lease could not be given back is another
+// matter, and keeps the key from everybody until it ends.
+func TestARevokedHoldThatCanNotBeGivenBackIsAWarning(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		err  error
+		gone bool
+		told bool
+	}{
+		{nil, false, false},
+		{lockclient.ErrNotHeld, true, false},
+		{lockclient.ErrUnavailable, false, true},
+		{errors.Join(lockclient.ErrNotHeld, lockclient.ErrUnavailable), true, true},
+	} {
+		t.Run(fmt.Sprint(row.err), func(t *testing.T) {
+			var out transcript
+			p := &plan{settings: settings{log: newLogger(&out, slog.LevelWarn)}, key: "k"}
+			gone := p.release(unreleased{new(fakeHold), row.err})
+			told := strings.Contains(out.String(), "warning: the key could not be released")
+			if gone != row.gone || told != row.told {
+				t.Errorf("gone %v, told %v, want %v, %v (%s)", gone, told, row.gone, row.told, out.String())
+			}
+		})
 	}
 }
