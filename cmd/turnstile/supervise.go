@@ -251,6 +251,9 @@ func (s *supervisor) stopped(sig syscall.Signal) {
 		return
 	}
 	s.pausing = false
+	// Only the command itself is known to have stopped. What ignores Ctrl-Z, or was
+	// not stopped with it, would run on under a hold that nobody renews.
+	s.job.Signal(syscall.SIGSTOP)
 	s.tty.StopSelf()
 	s.look() // the hold may have ended meanwhile; then the group must not go on
 	s.tty.Lend()

@@ -324,7 +324,7 @@ func TestCtrlZStopsBothAndFgContinuesTheCommand(t *testing.T) {
 		s.tty.meanwhile = func() { time.Sleep(10 * time.Second) } // as long as we are stopped
 		s.after(time.Second, func() { s.job.stopped <- syscall.SIGTSTP })
 		s.after(12*time.Second, s.job.end)
-		s.check(t, nil, 12*time.Second, event{11 * time.Second, syscall.SIGCONT})
+		s.check(t, nil, 12*time.Second, event{time.Second, syscall.SIGSTOP}, event{11 * time.Second, syscall.SIGCONT})
 		if s.tty.lent == 0 {
 			t.Error("the command did not get the terminal back")
 		}
@@ -338,7 +338,7 @@ func TestAHoldThatEndedMeanwhileIsNoticedBeforeTheCommandGoesOn(t *testing.T) {
 		s.after(time.Second, func() { s.job.stopped <- syscall.SIGTSTP })
 		s.tty.meanwhile = func() { time.Sleep(expires) }
 		at := time.Second + expires
-		s.check(t, lockclient.ErrExpired, at, event{0, syscall.SIGTSTP},
+		s.check(t, lockclient.ErrExpired, at, event{0, syscall.SIGTSTP}, event{time.Second, syscall.SIGSTOP},
 			event{at, syscall.SIGTERM}, event{at, syscall.SIGKILL}, event{at, syscall.SIGCONT})
 	})
 }

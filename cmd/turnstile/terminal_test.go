@@ -223,6 +223,30 @@ func TestCtrlZAndFgBehave(t *testing.T) {
 	}
 }
 
+// A process of the group that ignores Ctrl-Z would go on while turnstile is stopped
+// and the hold runs out.
+func TestCtrlZStopsTheWholeGroup(t *testing.T) {
+	t.Parallel()
+	s := shell(t, fileBackend(t))
+	name := script(t, `
+(trap '' TSTP; echo pid $BASHPID.; while :; do sleep 0.01; done) &
+echo started
+trap 'exit 9' QUIT
+wait`)
+	s.press("turnstile run k -- bash " + name + "; echo code=$?\r")
+	pid := s.pid()
+	s.press(ctrlZ)
+	s.expect("Stopped")
+	if got := state(pid); got != "T" {
+		t.Errorf("the shell says Stopped, and a process of the group is in state %s", got)
+	}
+	s.expect("ready> ")
+	s.press("fg\r")
+	eventually(t, "the group goes on", func() bool { return state(pid) != "T" })
+	s.press(ctrlBackslash)
+	s.expect("ready> ")
+}
+
 // A shell's fg of a job that runs in the background moves the terminal and sends
 // nothing. The command gets it all the same, and Ctrl-Z stops both: were turnstile
 // stopped alone, nobody would renew the hold.
