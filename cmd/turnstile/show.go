@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -101,11 +102,15 @@ func meaning(i lockclient.Info) string {
 }
 
 func waitingProcesses(n *int) string {
-	switch {
-	case n == nil:
+	if n == nil {
 		return unknown
-	case *n == 1:
-		return "1 process"
 	}
-	return count(n) + " processes"
+	return several(*n, "process")
+}
+
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "es"
 }

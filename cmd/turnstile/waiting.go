@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/turnstile-go/turnstile/lockclient"
 )
@@ -98,14 +96,14 @@ func who(i lockclient.Info) string {
 	case i.Holder == nil || *i.Holder == "":
 		return "held"
 	}
-	return "held by " + plain(*i.Holder)
+	return "held by " + printable(*i.Holder)
 }
 
 // since is for how long, and under which fence.
 func since(i lockclient.Info) string {
 	s := ""
-	if i.Held && i.HeldFor != nil {
-		s += " for " + brief(*i.HeldFor)
+	if i.Held {
+		s = heldSince(i)
 	}
 	if i.Held && !i.Foreign && i.Fence != nil {
 		s += " (fence " + strconv.FormatUint(*i.Fence, 10) + ")"
@@ -119,16 +117,9 @@ func place(i lockclient.Info) string {
 	case i.Processes == nil || *i.Processes == 0:
 		return ""
 	case i.Place == nil || *i.Place > *i.Processes: // the two were not asked in the same moment
-		return fmt.Sprintf(", %s", processes(*i.Processes))
+		return ", " + several(*i.Processes, "waiting process")
 	}
-	return fmt.Sprintf(", %s of %s", ordinal(*i.Place), processes(*i.Processes))
-}
-
-func processes(n int) string {
-	if n == 1 {
-		return "1 waiting process"
-	}
-	return strconv.Itoa(n) + " waiting processes"
+	return fmt.Sprintf(", %s of %s", ordinal(*i.Place), several(*i.Processes, "waiting process"))
 }
 
 // ordinal is 1st, 2nd, 3rd, 4th, 11th, 21st.
@@ -145,21 +136,4 @@ func ordinal(n int) string {
 		}
 	}
 	return strconv.Itoa(n) + suffix
-}
-
-// brief rounds a duration to what a person wants to know.
-func brief(d time.Duration) string {
-	if d < time.Second {
-		return d.Round(time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
-}
-
-// plain is a label as it stands, unless it would do something to the terminal: it
-// is somebody else's word.
-func plain(label string) string {
-	if strings.ContainsFunc(label, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(label)
-	}
-	return label
 }

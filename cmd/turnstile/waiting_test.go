@@ -38,6 +38,10 @@ func TestWhatIsKnownOfAWaitIsOneSentence(t *testing.T) {
 		`held by "\x1b[2Jweb1" for 3m12s (fence 1024), 2nd of 3 waiting processes`: func(i *lockclient.Info) {
 			i.Holder = ptr("\x1b[2Jweb1")
 		},
+		// Nor must bytes that are no UTF-8: 0x9b begins a sequence, too.
+		`held by "\x9b2Jweb1" for 3m12s (fence 1024), 2nd of 3 waiting processes`: func(i *lockclient.Info) {
+			i.Holder = ptr("\x9b2Jweb1")
+		},
 	} {
 		info := full
 		change(&info)
@@ -82,10 +86,10 @@ func TestAWaitIsToldWhenItChangesAndEveryTenSeconds(t *testing.T) {
 		})
 		want := []string{
 			"held by a for 200ms, 2nd of 2 waiting processes",
-			"held by a for 3s, 1st of 2 waiting processes",  // the place changed
-			"held by a for 13s, 1st of 2 waiting processes", // nothing did, for 10 s
-			"held by b for 14s, 1st of 2 waiting processes", // the holder did
-			"held by b for 24s, 1st of 2 waiting processes",
+			"held by a for 3.2s, 1st of 2 waiting processes",  // the place changed
+			"held by a for 13.2s, 1st of 2 waiting processes", // nothing did, for 10 s
+			"held by b for 14.2s, 1st of 2 waiting processes", // the holder did
+			"held by b for 24.2s, 1st of 2 waiting processes",
 		}
 		for i := range want {
 			want[i] = `turnstile: waiting for "k": ` + want[i]
