@@ -6,8 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Where a password can stand in a URL: before the last @ of the authority, and
@@ -30,7 +32,24 @@ func mask(s string) string {
 // program's name only once however often the error was wrapped.
 func oneLine(err error) string {
 	s := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-	return "turnstile: " + mask(strings.ReplaceAll(s, "turnstile: ", ""))
+	return "turnstile: " + inert(mask(strings.ReplaceAll(s, "turnstile: ", "")))
+}
+
+// inert has what a terminal would act on, or not show, in the form of Go's quoted
+// strings: errors quote servers, and whoever can write to a key.
+func inert(s string) string {
+	var b strings.Builder
+	for s != "" {
+		r, n := utf8.DecodeRuneInString(s)
+		if n == 1 && r == utf8.RuneError || !strconv.IsPrint(r) {
+			quoted := strconv.Quote(s[:n])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteString(s[:n])
+		}
+		s = s[n:]
+	}
+	return b.String()
 }
 
 // newLogger logs to w, a line a record: `turnstile: acquired key=k fence=12`.
@@ -76,7 +95,7 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	if attrs := strings.TrimSpace(h.out.attrs.String()); attrs != "" {
 		line += " " + strings.ReplaceAll(attrs, "turnstile: ", "") // errors say it, too
 	}
-	_, err := io.WriteString(h.out.w, mask(line)+"\n")
+	_, err := io.WriteString(h.out.w, inert(mask(line))+"\n")
 	return err
 }
 
