@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/turnstile-go/turnstile/lockclient"
 )
@@ -12,6 +13,7 @@ import (
 const (
 	exitUsage       = 64  // EX_USAGE: the command line or the environment is wrong
 	exitUnavailable = 69  // EX_UNAVAILABLE: the backend never answered, or refuses
+	exitOutput      = 74  // EX_IOERR: stdout could not be written to
 	exitConflict    = 75  // EX_TEMPFAIL: the key was not acquired in time
 	exitLost        = 76  // EX_PROTOCOL: the hold was lost while the command ran
 	exitCannotRun   = 126 // as in sh
@@ -69,11 +71,14 @@ func (p *plan) notAcquired(err error) error {
 // of the command line.
 func codeOf(err error) int {
 	var e *exitError
+	var output *fs.PathError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &e):
 		return e.code
+	case errors.As(err, &output) && output.Op == "write":
+		return exitOutput // what ls or show had to say; their caller must not take it for a slip of its own
 	}
 	return exitUsage
 }

@@ -95,7 +95,7 @@ func manPage(c *cobra.Command) string {
 }
 
 // plainCodes are those of a command that has no others.
-const plainCodes = "0 all is well; 64 bad usage, or what the backend can't do; 69 the backend never answered, or refuses."
+const plainCodes = "0 all is well; 64 bad usage, or what the backend can't do; 69 the backend never answered, or refuses; 74 stdout could not be written to."
 
 func synopsis(c *cobra.Command) string {
 	if !c.HasParent() {
