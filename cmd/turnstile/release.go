@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -158,7 +159,13 @@ func (v *revocation) run(ctx context.Context) error {
 			return v.refused(ctx, err)
 		}
 		// Whoever was shown is meant, and nobody who came while the question stood.
-		if fence == 0 && before.Fence != nil && !before.Foreign {
+		switch {
+		case fence != 0:
+		case before.Foreign:
+			if done, err := v.foreign(ctx); done {
+				return err
+			}
+		case before.Fence != nil:
 			fence = *before.Fence
 		}
 	}
@@ -182,6 +189,25 @@ func (v *revocation) run(ctx context.Context) error {
 		return v.say("%s was deleted; it was held by %s, which may go on until it notices", v.name(), sketch(before))
 	}
 	return v.wait(ctx, before)
+}
+
+// foreign goes on with another library's client, which has no fence to be named by:
+// the key is looked at once more, and without --now nothing is revoked, since that
+// could only mean a holder of ours. done says that no more is to be done.
+func (v *revocation) foreign(ctx context.Context) (done bool, err error) {
+	now, err := v.client.Inspect(ctx, v.key)
+	switch {
+	case err != nil:
+		return true, v.broken(ctx, err)
+	case !now.Held:
+		return true, v.free()
+	case !now.Foreign:
+		err := fmt.Errorf("%s is no longer held by another library's client, but by %s: nothing was revoked", v.name(), sketch(now))
+		return true, &exitError{code: exitConflict, err: err, quiet: true}
+	case v.now:
+		return false, nil
+	}
+	return true, v.wait(ctx, now)
 }
 
 // wait looks at the key until its holder has let go. It is bounded: a lease that was

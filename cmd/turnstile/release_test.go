@@ -168,7 +168,7 @@ func TestAnAnswerMeansTheHolderThatWasShown(t *testing.T) {
 		{"yes", "y\n", "a:1", 0, 0, []lockclient.Revocation{{Fence: 7 << 10}}, "k is held by a:1 (fence 7168). Tell it to stop? [y/N] "},
 		{"YES", "YES \n", "a:1", 0, 0, []lockclient.Revocation{{Fence: 7 << 10}}, "[y/N]"},
 		{"a fence of one's own", "y\n", "a:1", 7<<10 + 1, 0, []lockclient.Revocation{{Fence: 7<<10 + 1}}, ""},
-		{"a foreign holder has none", "y\n", "", 0, 0, []lockclient.Revocation{{}}, "k is held by another library's client. It can't be told to stop. Wait until its key ends? [y/N] "},
+		{"a foreign holder has none", "y\n", "", 0, 0, nil, "k is held by another library's client. It can't be told to stop. Wait until its key ends? [y/N] "},
 		{"no", "n\n", "a:1", 0, exitConflict, nil, ""},
 		{"anything else", "yep\n", "a:1", 0, exitConflict, nil, ""},
 		{"nothing", "\n", "a:1", 0, exitConflict, nil, ""},
@@ -189,6 +189,32 @@ func TestAnAnswerMeansTheHolderThatWasShown(t *testing.T) {
 					t.Errorf("asked %q, want %q", stderr, row.asks)
 				}
 			})
+		})
+	}
+}
+
+// A takeover is an answer that comes when another holder has.
+type takeover struct {
+	key *heldKey
+	io.Reader
+}
+
+func (t takeover) Read(p []byte) (int, error) {
+	t.key.holder = "b:2"
+	return t.Reader.Read(p)
+}
+
+// A foreign holder has no fence, by which the next one could be told from it.
+func TestAnAnswerAboutAForeignHolderMeansNoOther(t *testing.T) {
+	for _, now := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			k := &heldKey{base: 7, ends: time.Now().Add(time.Second)}
+			v, _, _ := releaseOf(k, "?")
+			v.now, v.in = now, takeover{k, strings.NewReader("y\n")}
+			err := v.run(t.Context())
+			if codeOf(err) != exitConflict || len(k.revocations) != 0 || !strings.Contains(err.Error(), "but by b:2") {
+				t.Errorf("now %v: %v, revoked %v; want nothing revoked", now, err, k.revocations)
+			}
 		})
 	}
 }
