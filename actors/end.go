@@ -17,11 +17,8 @@ func (a *keyActor) release(h *Hold, now instant) {
 		h.reply <- backends.ErrNotHeld
 		return
 	}
-	if h.revoked {
-		// Its caller was told that it is over, and waits here for the key to be free
-		// all the same: answerRelease finds the word for that.
-		a.lingerUntil = 0
-	}
+	// A revoked one is over, as its caller was told, who waits here for the key to be
+	// free all the same: ended has the words for that. Its lease never lingers: see yields.
 	a.holders.remove(h)
 	a.cancelExtends(h)
 	h.end(context.Canceled)
