@@ -13,6 +13,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/turnstile-go/turnstile/bench"
 )
@@ -151,7 +152,7 @@ func Write(w io.Writer, r *bench.Report) error {
 	style := "\n" + asset("uplot/uPlot.min.css") + "\n" + paletteStyle() + asset("page.css")
 	script := "\n" + asset("uplot/uPlot.iife.min.js") + "\n" + asset("page.js")
 	var b bytes.Buffer
-	err = pageTemplate.Execute(&b, map[string]any{
+	err = pageTemplate().Execute(&b, map[string]any{
 		"Page": p, "Raw": raw, "View": template.JS(drawn),
 		"Style": template.CSS(style), "StyleHash": hash(style),
 		"Script": template.JS(script), "ScriptHash": hash(script),
@@ -198,9 +199,13 @@ func paletteStyle() string {
 	return light.String() + "\n@media screen and (prefers-color-scheme: dark){" + dark.String() + "}\n"
 }
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"shell": shell, "seconds": seconds, "bytes": bytesText, "count": count, "groupsOf": groupsOf,
-}).Parse(asset("page.html")))
+// pageTemplate is parsed when a page is written: the command imports this package, and
+// most of its processes write none.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"shell": shell, "seconds": seconds, "bytes": bytesText, "count": count, "groupsOf": groupsOf,
+	}).Parse(asset("page.html")))
+})
 
 // shell quotes a command so that it can be pasted.
 func shell(args []string) string {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -59,7 +58,7 @@ func Script(dir string) ([]bench.Strategy, error) {
 }
 
 // plainName is what can stand in a strategy's name, on the command line, and in a file's.
-var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+var plainName = pattern(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 // scriptName is the directory's own name, also where it is given as "." or "..".
 func scriptName(dir string) (string, error) {
@@ -77,7 +76,7 @@ func scriptName(dir string) (string, error) {
 		return "", fmt.Errorf("strategies: script %s: %w", dir, err)
 	}
 	name := filepath.Base(full)
-	if !plainName.MatchString(name) {
+	if !plainName().MatchString(name) {
 		return "", fmt.Errorf("strategies: script %s: the directory gives the strategy its name: call it something of letters, digits, '-', '_' and '.'", dir)
 	}
 	return name, nil
@@ -166,12 +165,12 @@ type call struct {
 	command string
 }
 
-var callOf = regexp.MustCompile(`\bredis\s*\.\s*p?call\s*\(\s*(?:'([^']*)'|"([^"]*)")`)
+var callOf = pattern(`\bredis\s*\.\s*p?call\s*\(\s*(?:'([^']*)'|"([^"]*)")`)
 
 // calls reads the script's text: neither engine tells which command has failed.
 func (v *verb) calls() []call {
 	var list []call
-	for _, at := range callOf.FindAllStringSubmatchIndex(v.source, -1) {
+	for _, at := range callOf().FindAllStringSubmatchIndex(v.source, -1) {
 		from, to := max(at[2], at[4]), max(at[3], at[5]) // of the two kinds of quotes, one is there
 		list = append(list, call{1 + strings.Count(v.source[:at[0]], "\n"), v.source[from:to]})
 	}

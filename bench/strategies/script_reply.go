@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
@@ -107,22 +108,28 @@ func cut(s string) string {
 var (
 	// where is how Redis names a script's line: "user_script:3: …" where Lua itself
 	// failed; and from 7.0 at the end, ", on @user_script:3.", after the SHA-1.
-	where = regexp.MustCompile(`@?user_script:(\d+)`)
-	tail  = regexp.MustCompile(`\s*script: [0-9a-f]{40}, on @user_script:(\d+)\.\s*$`)
+	where = pattern(`@?user_script:(\d+)`)
+	tail  = pattern(`\s*script: [0-9a-f]{40}, on @user_script:(\d+)\.\s*$`)
 	// called is Redis before 7.0.
-	called = regexp.MustCompile(`^Error running script \(call to f_[0-9a-f]{40}\): `)
+	called = pattern(`^Error running script \(call to f_[0-9a-f]{40}\): `)
 )
+
+// pattern is compiled when it is first needed: the command imports this package, and
+// most of its processes run no script.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // failure is a script's error in the order of other errors: file, line, what.
 // message is the engine's, which names the script by its path, or the server's.
 func failure(path, message string) error {
 	message = strings.TrimPrefix(message, "ERR ")
-	message = called.ReplaceAllString(message, "")
+	message = called().ReplaceAllString(message, "")
 	line := ""
-	if at := tail.FindStringSubmatchIndex(message); at != nil {
+	if at := tail().FindStringSubmatchIndex(message); at != nil {
 		message, line = message[:at[0]], message[at[2]:at[3]]
 	}
-	message = where.ReplaceAllString(message, path+":$1")
+	message = where().ReplaceAllString(message, path+":$1")
 	switch {
 	case strings.HasPrefix(message, path+":"):
 		return fmt.Errorf("%s", message)
