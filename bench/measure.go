@@ -60,7 +60,7 @@ func (m *Measured) fail(kind, what string) {
 }
 
 func (b *Bench) measure(ctx context.Context, c Case, m *Measured) (err error) {
-	if err := c.Workload.check(); err != nil {
+	if err := c.Workload.Check(); err != nil {
 		return err
 	}
 	place := c.Strategy.Describe().Place

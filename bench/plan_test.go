@@ -69,7 +69,7 @@ func TestExperimentsAreAllValid(t *testing.T) {
 		for _, e := range Experiments(Scale{Duration: time.Second, Few: few}) {
 			seen[e.Name] = true
 			for _, p := range e.Points {
-				if err := p.Workload.check(); err != nil {
+				if err := p.Workload.Check(); err != nil {
 					t.Errorf("%s %v: %v", e.Name, p.X, err)
 				}
 			}

@@ -204,11 +204,11 @@ func TestBadWorkloadsAreErrors(t *testing.T) {
 	} {
 		w := good
 		change(&w)
-		if w.check() == nil {
+		if w.Check() == nil {
 			t.Errorf("%+v was taken", w)
 		}
 	}
-	if err := good.check(); err != nil {
+	if err := good.Check(); err != nil {
 		t.Error(err)
 	}
 }

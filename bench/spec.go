@@ -51,8 +51,8 @@ type Yardstick interface {
 	Work(ctx context.Context, at Place, w Workload) (holds uint64, elapsed time.Duration, err error)
 }
 
-// check says what is wrong with a workload.
-func (w Workload) check() error {
+// Check says what is wrong with a workload.
+func (w Workload) Check() error {
 	switch {
 	case w.Goroutines < 1:
 		return fmt.Errorf("bench: %d goroutines", w.Goroutines)

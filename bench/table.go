@@ -65,7 +65,11 @@ func title(r *Row) string {
 	if w.Processes > 1 {
 		processes = fmt.Sprintf("%d processes of ", w.Processes)
 	}
-	t := fmt.Sprintf("%s %s: %s%s, %s", r.Experiment, Number(r.X), processes, count(w.Goroutines, "goroutine"), count(w.Keys, "key"))
+	name := r.Experiment
+	if name != Custom { // nothing varies in it
+		name += " " + Number(r.X)
+	}
+	t := fmt.Sprintf("%s: %s%s, %s", name, processes, count(w.Goroutines, "goroutine"), count(w.Keys, "key"))
 	for _, part := range []struct {
 		what string
 		d    time.Duration

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 )
 
 // workerEnv holds the spec of a worker process, which is this binary again; it
@@ -125,6 +126,9 @@ func RunWorker(find func(name string) (Strategy, error)) (handled bool) {
 	if !ok {
 		return false
 	}
+	// A Ctrl-C goes to all processes of the terminal's foreground. What becomes of a
+	// run is the parent's to say: it wants the figures that there are until then.
+	signal.Ignore(os.Interrupt)
 	if err := work(find, text, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err) //nolint:errcheck // nowhere else to say it
 		os.Exit(1)

@@ -9,9 +9,10 @@ import (
 )
 
 // dieWithParent makes the kernel kill the child when the thread that forked it
-// ends; launch keeps that thread.
+// ends; launch keeps that thread. The child is out of the terminal's reach: a Ctrl-C
+// is the parent's, which may have something left to ask the server.
 func dieWithParent() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
 // pause returns only when the kernel says that the process stands still: the
