@@ -10,6 +10,8 @@
 //	waiting.go    what -v tells of a wait
 //	supervise.go  the state machine that ends a command whose hold is going
 //	child.go      the command's process group; terminal.go who has the terminal
+//	bench.go      `turnstile bench`; bench_flags.go, bench_plan.go what it is asked for
+//	bench_progress.go, bench_output.go  what it says meanwhile, and at the end
 //	internal/     guard, the process that ends the group if turnstile is killed
 //
 // # What holds while a command runs
@@ -31,9 +33,16 @@ import (
 	"os"
 
 	cmap "github.com/orcaman/concurrent-map"
+
+	"github.com/turnstile-go/turnstile/bench"
 )
 
 func main() {
+	// A process that a bench has started is its worker and nothing else; any other
+	// pays the look at one variable.
+	if bench.RunWorker(findStrategy) {
+		return
+	}
 	// The actor system makes 1024 maps of this many shards each, for thousands of
 	// actors at once: 33 000 maps, and a garbage collection, before a command starts
 	// (measured: 20 ms of CPU). This process has one actor. The setting is one of the

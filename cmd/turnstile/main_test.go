@@ -14,6 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"github.com/turnstile-go/turnstile/bench"
+
 	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
@@ -26,6 +28,9 @@ var long = flag.Bool("long", false, "run as many rounds as are promised of a rel
 // Built with -race, every process sleeps for a second before it exits, unless told
 // not to; these tests start a thousand.
 func TestMain(m *testing.M) {
+	if bench.RunWorker(findStrategy) {
+		return
+	}
 	if filepath.Base(os.Args[0]) == "turnstile" { // the flags are not ours
 		testscript.Main(leakChecked{m}, commands)
 	}

@@ -78,7 +78,7 @@ func newRoot(o *options) *cobra.Command {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
 	f.StringVarP(&o.format, "output", "o", "table", "`FORMAT` of what is listed: table or json")
 	root.SetFlagErrorFunc(unknownFlag)
-	root.AddCommand(newRun(o), newLs(o), newShow(o), newRelease(o), newVersion(o), newCompletion(o), newMan(o))
+	root.AddCommand(newRun(o), newLs(o), newShow(o), newRelease(o), newBench(o), newVersion(o), newCompletion(o), newMan(o))
 	completeFlags(root, map[string][]cobra.Completion{
 		"backend": {"file:///", "redis://", "rediss://", "redis+sentinel://", "redis+cluster://", "unix:///", "memcache://"},
 		"output":  {"table", "json"},
@@ -89,12 +89,9 @@ func newRoot(o *options) *cobra.Command {
 
 // resolve completes the flags of all commands by the environment and the defaults.
 func (o *options) resolve(cmd *cobra.Command) (settings, error) {
-	s := settings{quiet: o.quiet, verbose: o.verbose, format: o.format, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
-	if o.quiet && o.verbose {
-		return s, usage("-q and -v together: choose one")
-	}
-	if o.format != "table" && o.format != "json" {
-		return s, usage("-o %q: table or json", o.format)
+	s, err := o.resolveOutput(cmd)
+	if err != nil {
+		return s, err
 	}
 	s.backend = text(cmd, "backend", o.backend, "TURNSTILE_BACKEND", defaultBackend())
 	if err := checkBackend(s.backend); err != nil {
@@ -103,6 +100,19 @@ func (o *options) resolve(cmd *cobra.Command) (settings, error) {
 	s.prefix = text(cmd, "prefix", o.prefix, "TURNSTILE_KEY_PREFIX", lockclient.DefaultKeyPrefix)
 	if s.prefix == "" { // only a flag can say so: to the library, empty means the default
 		s.prefix = lockclient.NoPrefix
+	}
+	return s, nil
+}
+
+// resolveOutput is resolve for a command that uses no backend, so that nothing which
+// is wrong about one can stop it.
+func (o *options) resolveOutput(cmd *cobra.Command) (settings, error) {
+	s := settings{quiet: o.quiet, verbose: o.verbose, format: o.format, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
+	if o.quiet && o.verbose {
+		return s, usage("-q and -v together: choose one")
+	}
+	if o.format != "table" && o.format != "json" {
+		return s, usage("-o %q: table or json", o.format)
 	}
 	// Debug has what the library logs of its own work; errors are printed by start.
 	level := slog.LevelWarn
