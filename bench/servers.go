@@ -119,9 +119,9 @@ func (s *site) serve(ctx context.Context, kind string, setup Setup) error {
 	}
 	start := servers.StartRedis
 	if kind == PlaceMemcached {
-		// A contender has a connection each where the driver has no bound: more than
-		// memcached's own 1024, and less than the descriptors most systems allow.
-		start = func(...string) (*servers.Server, error) { return servers.StartMemcached("-c", "4000") }
+		start = func(...string) (*servers.Server, error) {
+			return servers.StartMemcached("-c", strconv.Itoa(memcachedConns()))
+		}
 	}
 	server, err := start()
 	if err != nil {
@@ -130,6 +130,14 @@ func (s *site) serve(ctx context.Context, kind string, setup Setup) error {
 	s.place.Addr = server.Addr
 	s.defers(func() error { server.Close(); return nil })
 	return nil
+}
+
+// memcachedConns is how many connections a memcached may have. A contender has one
+// each where the driver has no bound, and an experiment goes to 10 000 of them; but a
+// memcached that is allowed more than the system lets it open does not start.
+func memcachedConns() int {
+	const wanted, others = 11_000, 500 // beside its clients it has files of its own
+	return min(wanted, max(maxOpenFiles()-others, 1024))
 }
 
 func (s *site) defers(f func() error) { s.closers = append(s.closers, f) }

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,15 @@ func mapShared(path string, size int) ([]byte, error) {
 		return nil, fmt.Errorf("bench: record: mmap: %w", err)
 	}
 	return mem, nil
+}
+
+// maxOpenFiles is how many files a process may open if it asks for it.
+func maxOpenFiles() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0 // not told
+	}
+	return int(min(uint64(limit.Max), math.MaxInt32))
 }
 
 // systemNow is CLOCK_MONOTONIC in ns.
