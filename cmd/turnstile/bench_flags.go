@@ -70,10 +70,13 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	for _, e := range bench.Experiments(bench.Scale{}) {
 		experiments = append(experiments, e.Name)
 	}
-	completeFlags(cmd, map[string][]cobra.Completion{
+	values := map[string][]cobra.Completion{
 		"strategies": append(names, "list"), "experiments": append(experiments, "all"), "format": {"table", "gobench"},
-		"redis": nil, "memcached": nil,
-	})
+	}
+	for _, flag := range append([]string{"duration", "warmup", "repeat", "within", "redis", "memcached"}, workloadFlags...) {
+		values[flag] = nil
+	}
+	completeFlags(cmd, values)
 }
 
 // The values below are pflag's, apart from what they say of a slip.
