@@ -7,7 +7,7 @@ PACKAGES    := ./...
 SLOWEST     := ./faults ./backends/redis ./cmd/turnstile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build man run test race lint faults bench bench-check bench-peers clean
+.PHONY: help setup build man run test race lint faults bench figures bench-go bench-check bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,20 @@ lint: ## gofmt, vet (Linux, macOS, Windows), staticcheck, the import rules
 	$(GO) run $(STATICCHECK) $(PACKAGES)
 	$(GO) test -run TestImportRules .
 
-bench: ## Go benchmarks: in process, embedded, file, Redis
+# All strategies in all experiments. What has run before --within is up is kept by
+# Ctrl-C; where redis-server or memcached is missing, a line says what is left out.
+bench: build ## measure all strategies and write build/bench-report.html (under 5 minutes on two cores)
+	@mkdir -p build
+	$(BIN) bench --experiments all --short --start-servers --warmup 100ms --duration 500ms --within 4m \
+		--save build/bench-report.json --report build/bench-report.html
+	@echo "The report: build/bench-report.html; its figures: build/bench-report.json"
+
+FROM ?= build/bench-report.json
+figures: build ## draw the README's figures, docs/figures, from FROM=build/bench-report.json
+	$(BIN) bench --from $(FROM) --figures docs/figures \
+		--strategies channel,turnstile-embedded,turnstile-file,turnstile-redis,turnstile-memcached,pylock,retools,distributedlock
+
+bench-go: ## Go benchmarks: in process, embedded, file, Redis
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
 
 bench-check: ## hold bench to 15 % of plain Go benchmarks of the same locks (2 minutes, on an idle machine)
@@ -60,4 +73,4 @@ bench-peers: ## beside redsync, redislock, rueidislock, etcd and others; writes 
 	cd bench/peers && $(GO) run . -report ../../bin/peers.html
 
 clean: ## remove what build made
-	rm -rf bin
+	rm -rf bin build
