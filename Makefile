@@ -53,7 +53,7 @@ lint: ## gofmt, vet (Linux, macOS, Windows), staticcheck, the import rules
 # Ctrl-C; where redis-server or memcached is missing, a line says what is left out.
 bench: build ## measure all strategies and write build/bench-report.html (under 5 minutes on two cores)
 	@mkdir -p build
-	$(BIN) bench --experiments all --short --start-servers --warmup 100ms --duration 500ms --within 4m \
+	$(BIN) bench --experiments all --short --start-servers --warmup 100ms --duration 500ms --within 3m \
 		--save build/bench-report.json --report build/bench-report.html
 	@echo "The report: build/bench-report.html; its figures: build/bench-report.json"
 

@@ -40,7 +40,7 @@ func (p Plan) Cases() []Case {
 	for round := range p.Rounds {
 		for _, e := range p.Experiments {
 			for _, at := range e.Points {
-				able := slices.DeleteFunc(slices.Clone(p.Strategies), func(s Strategy) bool { return !takesPart(s, at) })
+				able := slices.DeleteFunc(slices.Clone(p.Strategies), func(s Strategy) bool { return !takesPart(s, at) || !follows(s, e) })
 				for i := range able {
 					cases = append(cases, Case{
 						Strategy: able[(i+round)%len(able)], Experiment: e.Name, X: at.X, Round: round + 1,
@@ -55,11 +55,21 @@ func (p Plan) Cases() []Case {
 
 // takesPart says whether the point means anything to the strategy.
 func takesPart(s Strategy, at Point) bool {
+	return (at.Only == nil || slices.Contains(at.Only, s.Name())) && fits(s, at)
+}
+
+// follows says whether the strategy fits all points of an experiment. One that
+// fits the first alone, a lock of one process among those of many, has been
+// measured there before, by another name, and would be a curve of one point.
+func follows(s Strategy, e Experiment) bool {
+	return !slices.ContainsFunc(e.Points, func(at Point) bool { return !fits(s, at) })
+}
+
+// fits says whether the strategy can do what the point asks for.
+func fits(s Strategy, at Point) bool {
 	place := s.Describe().Place
 	_, leased := s.(Leased)
 	switch {
-	case at.Only != nil && !slices.Contains(at.Only, s.Name()):
-		return false
 	case local(place) && (at.Workload.Processes > 1 || at.Lease > 0):
 		return false
 	case at.Lease > 0 && !leased:
