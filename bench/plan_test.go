@@ -48,6 +48,23 @@ func TestAPointCanNameItsStrategies(t *testing.T) {
 	}
 }
 
+// What it could do of the experiment, one process, is not its subject.
+func TestWhoCantFollowAnExperimentIsNotInItsFirstPoint(t *testing.T) {
+	p := twoPoints()
+	one := p.Experiments[0].Points[0]
+	p.Experiments[1].Points = append([]Point{{X: 1, Workload: one.Workload}}, p.Experiments[1].Points...)
+	p.Rounds = 1
+	var got []string
+	for _, c := range p.Cases() {
+		if c.Experiment == Processes {
+			got = append(got, c.Strategy.Name())
+		}
+	}
+	if !slices.Equal(got, []string{"file", "file"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestAPlanIsCutToItsTime(t *testing.T) {
 	p := Plan{Strategies: testStrategies()[:3], Experiments: Experiments(Scale{Warmup: time.Second, Duration: 4 * time.Second, Few: true}), Rounds: 3}
 	whole := p.Estimate()
