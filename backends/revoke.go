@@ -9,7 +9,8 @@ import (
 //
 // A revoked lease is still its holder's: nobody else gets the key before the
 // holder has stopped and released it, or the lease's time is over. It is never
-// made longer, so that this is at most what it has left.
+// made longer, so that this is at most what it has left. (memcached alone has no way
+// to look and write in one step: a renewal that is under way there may still pass.)
 type Revoker interface {
 	// Revoke marks the lease of key, a full key, as revoked, tells its holder where
 	// there is a way to, and returns what it found. It may be repeated: the same

@@ -207,6 +207,7 @@ func (s *supervisor) pause(ended bool) time.Duration {
 // pass forwards a signal to the group. A second INT or TERM within the grace says
 // that the first did not help.
 func (s *supervisor) pass(sig syscall.Signal) {
+	s.look() // as in stopped
 	switch sig {
 	case syscall.SIGINT, syscall.SIGTERM:
 		now := s.now()
@@ -218,9 +219,8 @@ func (s *supervisor) pass(sig syscall.Signal) {
 	case syscall.SIGTSTP:
 		s.pausing = true
 	case syscall.SIGCONT:
-		// We were stopped and go on: the caller of pass compares the clock. If this
-		// was the shell's fg, the terminal is ours and the command's to have.
-		s.look()
+		// We were stopped and go on. If this was the shell's fg, the terminal is ours and
+		// the command's to have.
 		s.tty.Lend()
 		return
 	}
@@ -235,8 +235,14 @@ func (s *supervisor) pass(sig syscall.Signal) {
 // from the background: the shell should see a stopped job. A command that somebody
 // stopped by hand stays stopped, under a hold that is renewed.
 func (s *supervisor) stopped(sig syscall.Signal) {
+	s.look() // before anything goes on: we may have been stopped as well, for longer than the hold lasts
 	wants := sig == syscall.SIGTTIN || sig == syscall.SIGTTOU
 	switch {
+	case s.lost != nil:
+		// It was told to go, and has to be gone in time: nothing stops us from seeing
+		// to that, or it from going.
+		s.job.Signal(syscall.SIGCONT)
+		return
 	case s.pausing:
 	case !s.tty.Lends():
 		if wants {

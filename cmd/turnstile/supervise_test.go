@@ -240,6 +240,20 @@ func TestAHoldThatIsTakenAwayEndsTheCommandAtOnce(t *testing.T) {
 	})
 }
 
+// Stopped, turnstile would see to nothing: neither to KILL, nor to the release.
+func TestCtrlZInTheGraceHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		s.tty.lends = true
+		s.tty.meanwhile = func() { t.Error("turnstile stopped itself") }
+		s.after(time.Second, func() { s.hold.cancel(lockclient.ErrLost) })
+		s.after(2*time.Second, func() { s.job.stopped <- syscall.SIGTSTP })
+		s.check(t, lockclient.ErrLost, time.Second+grace,
+			event{time.Second, syscall.SIGTERM}, event{time.Second, syscall.SIGCONT},
+			event{2 * time.Second, syscall.SIGCONT}, event{time.Second + grace, syscall.SIGKILL})
+	})
+}
+
 func TestAHoldThatIsTakenAwayLateStillEndsTheCommandBeforeTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const at = leave - time.Millisecond

@@ -143,7 +143,10 @@ func stand() {
 	var group int
 	switch len(words) {
 	case 2:
-		group = marked(words)
+		// Somebody who starts a guard by hand may tell it anything.
+		if strings.HasPrefix(words[0], "TURNSTILE_") && strings.HasPrefix(words[1], "TURNSTILE_") {
+			group = marked(words)
+		}
 	case 3:
 		group, _ = strconv.Atoi(words[2])
 	}
