@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -235,6 +236,7 @@ trap 'exit 9' QUIT
 wait`)
 	s.press("turnstile run k -- bash " + name + "; echo code=$?\r")
 	pid := s.pid()
+	defer syscall.Kill(pid, syscall.SIGKILL) // in the background of a script, it ignores QUIT
 	s.press(ctrlZ)
 	s.expect("Stopped")
 	if got := state(pid); got != "T" {
