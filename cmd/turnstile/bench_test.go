@@ -8,9 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -127,36 +125,6 @@ func TestFiguresAreFiles(t *testing.T) {
 	}
 }
 
-// TestCtrlCShowsWhatWasMeasured presses it in a real terminal, where workers and
-// servers get it as well: none of them may fail by it.
-func TestCtrlCShowsWhatWasMeasured(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	said, page := filepath.Join(dir, "said"), filepath.Join(dir, "page.html")
-	s := openScreen(t, "", "sh", "-c", `exec "$@" 2>"$0"`, said, "turnstile", "bench", "--strategies", "turnstile-redis,retools", "--start-servers",
-		"--processes", "2", "--goroutines", "2", "--duration", "100ms", "--warmup", "5ms", "--repeat", "1000", "--report", page)
-	eventually(t, "a second round", func() bool {
-		text, _ := os.ReadFile(said) // made by the shell, a moment later
-		return strings.Contains(string(text), "round 2")
-	})
-	s.press("\x03")
-	s.expect("Broken off: not all that was planned was measured.")
-	s.expect("2 processes of 2 goroutines")
-	if code := s.code(); code != 130 {
-		t.Errorf("exit code %d, want 130", code)
-	}
-	text, err := os.ReadFile(said)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(text), "FAILED") {
-		t.Errorf("a run failed by being broken off:\n%s", text)
-	}
-	if _, err := os.Stat(page); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestBarIsDrawnAndTakenAway on a terminal.
 func TestBarIsDrawnAndTakenAway(t *testing.T) {
 	t.Parallel()
@@ -166,29 +134,5 @@ func TestBarIsDrawnAndTakenAway(t *testing.T) {
 	s.expect("custom: 2 goroutines, 1 key, 2 rounds")
 	if code := s.code(); code != 0 {
 		t.Errorf("exit code %d", code)
-	}
-}
-
-// TestNothingOutlivesAKilledBench looks for workers and servers.
-func TestNothingOutlivesAKilledBench(t *testing.T) {
-	t.Parallel()
-	r := launch(t, "", "bench", "--strategies", "turnstile-redis", "--start-servers", "--processes", "2", "--goroutines", "2", "--duration", "1m", "--repeat", "1")
-	var children []int
-	eventually(t, "a server and two workers", func() bool {
-		// It has none until then, which pgrep calls a failure.
-		out, _ := exec.Command("pgrep", "-P", strconv.Itoa(r.cmd.Process.Pid)).Output()
-		children = nil
-		for _, field := range strings.Fields(string(out)) {
-			pid, err := strconv.Atoi(field)
-			if err != nil {
-				t.Fatal(err)
-			}
-			children = append(children, pid)
-		}
-		return len(children) == 3
-	})
-	r.signal(t, syscall.SIGKILL)
-	for _, pid := range children {
-		eventually(t, "the end of a child", func() bool { return !runs(pid) })
 	}
 }
