@@ -110,7 +110,8 @@ func estimate(cases []Case) (d time.Duration) {
 const shortest = 100 * time.Millisecond
 
 // Within is the plan with its durations and warm-ups cut, all by the same factor,
-// so that its Estimate is at most d, if that can be done by it.
+// so that its Estimate is about d, if that can be done by it. A warm-up stays long
+// enough for all contenders to come.
 func (p Plan) Within(d time.Duration) Plan {
 	cases := p.Cases()
 	total, phases := estimate(cases), time.Duration(0)
@@ -128,7 +129,7 @@ func (p Plan) Within(d time.Duration) Plan {
 		points := slices.Clone(e.Points)
 		for i := range points {
 			if w := &points[i].Workload; points[i].Lease == 0 {
-				w.Warmup = time.Duration(factor * float64(w.Warmup))
+				w.Warmup = max(min(w.arrival(), w.Warmup), time.Duration(factor*float64(w.Warmup)))
 				w.Duration = max(min(shortest, w.Duration), time.Duration(factor*float64(w.Duration)))
 			}
 		}
