@@ -49,7 +49,11 @@ func (c *Client) Revoke(ctx context.Context, key string, r Revocation) (Revoked,
 	if !ok {
 		return NobodyHolds, invalid("%s can't revoke a hold", backends.Describe(c.backend).Name)
 	}
-	return revoker.Revoke(ctx, c.cfg.KeyPrefix+key, backends.Revocation{Base: r.Fence >> fenceBits, Now: r.Now})
+	base := r.Fence >> fenceBits
+	if r.Fence != 0 && base == 0 {
+		base = 1 // no hold ever had such a fence; 0 would mean whoever has the key
+	}
+	return revoker.Revoke(ctx, c.cfg.KeyPrefix+key, backends.Revocation{Base: base, Now: r.Now})
 }
 
 // fenceBits are those that a process counts in, below the backend's base.

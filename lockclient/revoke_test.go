@@ -162,6 +162,10 @@ func TestARevocationNamesItsHoldByTheFence(t *testing.T) {
 		if err := l.Context().Err(); err != nil {
 			t.Fatalf("the hold that was not meant ended: %v", context.Cause(l.Context()))
 		}
+		for _, slip := range []uint64{1, 1023, 1024, l.Fence() - 1} { // half a number is nobody's fence
+			mustRevoke(t, holder, "k", Revocation{Fence: slip}, Superseded)
+			mustRevoke(t, holder, "k", Revocation{Fence: slip, Now: true}, Superseded)
+		}
 		mustRevoke(t, holder, "k", Revocation{Fence: l.Fence()}, Marked)
 		<-l.Context().Done()
 		if err := l.Release(); !errors.Is(err, ErrNotHeld) {

@@ -24,7 +24,9 @@ free when its lease ends. --now does not wait for that and deletes the key outri
 may go on working beside the next one.
 
 On a terminal release shows who holds KEY and asks first. With --fence it does nothing unless
-that holder still has it: the number is FENCE of ls or show, or TURNSTILE_FENCE of a command.
+the lease of the hold with that fence still has it: the number is FENCE of ls or show, or
+TURNSTILE_FENCE of a command. (A run has a lease of its own; a Go program that hands a key from
+one of its goroutines to the next does so under one.)
 
 Exit codes: 0 KEY is free, or its next holder has it; 75 it is not: another has it than the
 fence's, its holder did not let go in time, or the answer was no; 64, 69 as ever; 130 interrupted
@@ -60,6 +62,10 @@ func newRelease(o *options) *cobra.Command {
 			s, err := o.resolve(cmd)
 			if err != nil {
 				return err
+			}
+			// In a script, an empty variable must not mean whoever has the key.
+			if cmd.Flags().Changed("fence") && f.fence == "" {
+				return usage("--fence is empty: a number, as ls and show print it")
 			}
 			r, err := f.release(s, args[0])
 			if err != nil {

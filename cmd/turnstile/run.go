@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -165,6 +167,9 @@ func (p *plan) command(args []string, shell bool) error {
 // the caller's own PATH is taken, as every shell does.
 func (p *plan) find() error {
 	path, err := exec.LookPath(p.argv[0])
+	if err != nil && strings.HasPrefix(p.argv[0], "-") { // flock(1) has it the other way round
+		err = fmt.Errorf("%w; flags of turnstile go before KEY", err)
+	}
 	switch {
 	case err == nil || errors.Is(err, exec.ErrDot):
 		p.path = path
