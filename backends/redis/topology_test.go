@@ -137,7 +137,7 @@ func TestOneOfSeveralThatDoesNotAnswerIsPassedOver(t *testing.T) {
 		"Cluster":  onCluster(t).URL(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			for range 6 { // whom the driver asks first is chance
+			for range 3 { // whom the driver asks first is chance
 				b, err := redis.Open(bounded(t), parse(t, healthy+"&addr="+silent.Addr().String()), redis.Options{})
 				if err != nil {
 					t.Fatal(err)
