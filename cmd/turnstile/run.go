@@ -150,9 +150,10 @@ func (p *plan) command(args []string, shell bool) error {
 	if len(p.argv) > 0 && p.argv[0] == "--" {
 		p.argv = p.argv[1:]
 	}
+	if err := checkKey(p.key); err != nil {
+		return err
+	}
 	switch {
-	case p.key == "" || len(p.key) > lockclient.MaxKey:
-		return usage("a key of %d bytes: 1 to %d", len(p.key), lockclient.MaxKey)
 	case len(p.argv) == 0 || p.argv[0] == "":
 		return usage("no command to run under %q: turnstile run [flags] KEY -- COMMAND [ARG...]", p.key)
 	case shell && len(p.argv) > 1:
