@@ -229,7 +229,6 @@ func (a *keyActor) drop(h *Hold, cause error) {
 // any more. Those who wait here ask for a lease of their own then.
 func (a *keyActor) revoke(why error) {
 	a.lease.revoked, a.lastErr = true, nil
-	a.lingerUntil = 0
 	for h := a.holders.first; h != nil; h = h.next {
 		if h.revoked {
 			continue
