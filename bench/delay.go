@@ -1,15 +1,13 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
+	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
 // delayed puts a proxy before the site's server that adds d to each request and
@@ -24,21 +22,17 @@ func (s *site) delayed(kind string, d time.Duration) error {
 		return err
 	}
 	s.defers(func() error { stop(); return nil })
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(server, s.place.Run, "127.0.0.1:0", s.place.Addr)
-	if err := proxy.Start(); err != nil {
-		return fmt.Errorf("bench: proxy: %w", err)
+	proxy, err := servers.StartProxy(s.place.Addr)
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
 	}
-	s.defers(func() error { proxy.Stop(); return nil })
-	there := d.Milliseconds() / 2
-	for stream, ms := range map[string]int64{"upstream": there, "downstream": d.Milliseconds() - there} {
-		toxic := fmt.Sprintf(`{"type": "latency", "stream": %q, "attributes": {"latency": %d}}`, stream, ms)
-		if _, err := proxy.Toxics.AddToxicJson(bytes.NewBufferString(toxic)); err != nil {
-			return fmt.Errorf("bench: proxy: %w", err)
-		}
+	s.defers(func() error { proxy.Cut(); return nil })
+	there := (d / 2).Truncate(time.Millisecond)
+	if err := proxy.Latency(there, d-there); err != nil {
+		return fmt.Errorf("bench: %w", err)
 	}
 	direct := s.meter
-	slowed, err := newMeter(context.Background(), kind, proxy.Listen)
+	slowed, err := newMeter(context.Background(), kind, proxy.Addr)
 	if err != nil {
 		return err
 	}
@@ -48,7 +42,7 @@ func (s *site) delayed(kind string, d time.Duration) error {
 		return fmt.Errorf("bench: proxy: %w", err)
 	}
 	s.delay = with - without
-	s.place.Addr = proxy.Listen
+	s.place.Addr = proxy.Addr
 	return nil
 }
 

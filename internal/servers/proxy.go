@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ type Proxy struct {
 	// Addr is host:port, the same over cuts.
 	Addr string
 
-	t     testing.TB
+	t     testing.TB // nil unless NewProxy made it
 	proxy *toxiproxy.Proxy
 }
 
@@ -24,13 +25,24 @@ type Proxy struct {
 // test's end.
 func NewProxy(t testing.TB, upstream string) *Proxy {
 	t.Helper()
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", upstream)
-	if err := proxy.Start(); err != nil {
-		t.Fatalf("servers: proxy: %v", err)
+	p, err := StartProxy(upstream)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(proxy.Stop)
-	return &Proxy{Addr: proxy.Listen, t: t, proxy: proxy}
+	p.t = t
+	t.Cleanup(p.Cut)
+	return p
+}
+
+// StartProxy is NewProxy for whoever is no test; Cut stops it, and of its faults it
+// has Latency.
+func StartProxy(upstream string) (*Proxy, error) {
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(server, "proxy of "+upstream, "127.0.0.1:0", upstream)
+	if err := proxy.Start(); err != nil {
+		return nil, fmt.Errorf("servers: proxy: %w", err)
+	}
+	return &Proxy{Addr: proxy.Listen, proxy: proxy}, nil
 }
 
 // Cut ends all connections and refuses new ones until Heal.
@@ -59,7 +71,22 @@ func (p *Proxy) CutAfterRequest() {
 // Delay holds every answer back for d.
 func (p *Proxy) Delay(d time.Duration) {
 	p.t.Helper()
-	p.toxic("latency", "downstream", map[string]any{"latency": d.Milliseconds()})
+	if err := p.Latency(0, d); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// Latency holds back what clients send and what the server answers, by whole ms.
+func (p *Proxy) Latency(requests, answers time.Duration) error {
+	for direction, d := range map[string]time.Duration{"upstream": requests, "downstream": answers} {
+		if d == 0 {
+			continue
+		}
+		if err := p.add("latency", direction, map[string]any{"latency": d.Milliseconds()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Heal undoes every fault. Connections whose data was dropped are ended: what
@@ -77,11 +104,18 @@ func (p *Proxy) Heal() {
 
 func (p *Proxy) toxic(name, direction string, attributes map[string]any) {
 	p.t.Helper()
+	if err := p.add(name, direction, attributes); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *Proxy) add(name, direction string, attributes map[string]any) error {
 	body, err := json.Marshal(map[string]any{"type": name, "stream": direction, "attributes": attributes})
 	if err == nil {
 		_, err = p.proxy.Toxics.AddToxicJson(bytes.NewReader(body))
 	}
 	if err != nil {
-		p.t.Fatalf("servers: proxy: %s: %v", name, err)
+		return fmt.Errorf("servers: proxy: %s: %w", name, err)
 	}
+	return nil
 }
