@@ -136,19 +136,26 @@ func percentileAxis(highest float64) axis {
 
 // seconds writes a duration.
 func seconds(v float64) string {
+	if math.Abs(v) >= 599.5 {
+		return digits(v/60) + " min"
+	}
+	return inUnits(v, 0.9995, digits)
+}
+
+// inUnits writes a duration in the unit of which it has 1 to 1000. edge is the part
+// of the next unit that write rounds up to one.
+func inUnits(v, edge float64, write func(float64) string) string {
 	switch size := math.Abs(v); {
 	case v == 0:
 		return "0"
-	case size < 999.5e-9:
-		return digits(v*1e9) + " ns"
-	case size < 999.5e-6:
-		return digits(v*1e6) + " µs"
-	case size < 999.5e-3:
-		return digits(v*1e3) + " ms"
-	case size < 599.5:
-		return digits(v) + " s"
+	case size < edge*1e-6:
+		return write(v*1e9) + " ns"
+	case size < edge*1e-3:
+		return write(v*1e6) + " µs"
+	case size < edge:
+		return write(v*1e3) + " ms"
 	}
-	return digits(v/60) + " min"
+	return write(v) + " s"
 }
 
 // count writes how many, or how many a second.
@@ -205,16 +212,4 @@ func digits(v float64) string {
 func plain(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
 
 // tickSeconds writes a duration that is round already.
-func tickSeconds(v float64) string {
-	switch {
-	case v == 0:
-		return "0"
-	case v < 0.9999e-6:
-		return plain(v*1e9) + " ns"
-	case v < 0.9999e-3:
-		return plain(v*1e6) + " µs"
-	case v < 0.9999:
-		return plain(v*1e3) + " ms"
-	}
-	return plain(v) + " s"
-}
+func tickSeconds(v float64) string { return inUnits(v, 0.9999, plain) }
