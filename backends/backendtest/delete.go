@@ -27,12 +27,8 @@ func deletePasses(st *store) error {
 	if err != nil {
 		return err
 	}
-	held, _, err := a.hold(st.key("k"), long)
+	held, waiter, _, err := behind(a, b, st.key("k"))
 	if err != nil {
-		return err
-	}
-	waiter := b.request(held.Key, long)
-	if _, err := b.want(backends.Held, waiter); err != nil {
 		return err
 	}
 	if err := c.revoke(held.Key, backends.Revocation{Now: true}, backends.Deleted); err != nil {

@@ -60,6 +60,19 @@ func (s *session) renewed(r backends.Request, known uint64) (backends.Reply, err
 	return reply, s.shows(r.Key, false)
 }
 
+// served insists that a request is granted within d, by a lease that can be renewed,
+// and gives it back.
+func (s *session) served(r backends.Request, within time.Duration) error {
+	reply, err := s.await(r, within)
+	if err != nil {
+		return err
+	}
+	if _, err := s.renewed(r, reply.Base); err != nil {
+		return err
+	}
+	return s.free(r)
+}
+
 // shows looks whether the key is shown as revoked, where anything is shown.
 func (s *session) shows(key string, revoked bool) error {
 	if !backends.Describe(s.Backend).Inspects {
@@ -152,12 +165,8 @@ func revokedPasses(st *store) error {
 	if err != nil {
 		return err
 	}
-	held, _, err := a.hold(st.key("k"), long)
+	held, waiter, _, err := behind(a, b, st.key("k"))
 	if err != nil {
-		return err
-	}
-	waiter := b.request(held.Key, long)
-	if _, err := b.want(backends.Held, waiter); err != nil {
 		return err
 	}
 	if err := c.revoke(held.Key, backends.Revocation{}, backends.Marked); err != nil {
@@ -169,14 +178,7 @@ func revokedPasses(st *store) error {
 	if err := a.free(held); err != nil {
 		return err
 	}
-	reply, err := b.await(waiter, grace)
-	if err != nil {
-		return err
-	}
-	if _, err := b.renewed(waiter, reply.Base); err != nil {
-		return err
-	}
-	return b.free(waiter)
+	return b.served(waiter, grace)
 }
 
 // revokedOnce: the same session comes back, as a key actor does for its next
@@ -203,16 +205,8 @@ func revokedOnce(st *store) error {
 		if err := end(r); err != nil {
 			return err
 		}
-		next := a.request(key, long)
-		reply, err := a.await(next, grace)
-		if err != nil {
-			return err
-		}
-		if _, err := a.renewed(next, reply.Base); err != nil {
+		if err := a.served(a.request(key, long), grace); err != nil {
 			return fmt.Errorf("end %d: %w", i, err)
-		}
-		if err := a.free(next); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -208,6 +208,16 @@ func (s *session) hold(key string, ttl time.Duration) (backends.Request, backend
 	return r, reply, err
 }
 
+// behind has b wait for a key that a holds; reply is what a's hold was answered.
+func behind(a, b *session, key string) (held, waiter backends.Request, reply backends.Reply, err error) {
+	if held, reply, err = a.hold(key, long); err != nil {
+		return held, waiter, reply, err
+	}
+	waiter = b.request(key, long)
+	_, err = b.want(backends.Held, waiter)
+	return held, waiter, reply, err
+}
+
 // await repeats an attempt at the backend's own pace until it is granted.
 func (s *session) await(r backends.Request, within time.Duration) (backends.Reply, error) {
 	deadline := time.Now().Add(within)

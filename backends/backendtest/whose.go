@@ -53,12 +53,8 @@ func revokeUnclaimed(st *store) error {
 	if err != nil {
 		return err
 	}
-	held, reply, err := a.hold(st.key("k"), long)
+	held, waiter, reply, err := behind(a, b, st.key("k"))
 	if err != nil {
-		return err
-	}
-	waiter := b.request(held.Key, long)
-	if _, err := b.want(backends.Held, waiter); err != nil {
 		return err
 	}
 	if err := a.free(held); err != nil {
@@ -69,14 +65,7 @@ func revokeUnclaimed(st *store) error {
 			return err
 		}
 	}
-	claimed, err := b.await(waiter, grace)
-	if err != nil {
-		return err
-	}
-	if _, err := b.renewed(waiter, claimed.Base); err != nil {
-		return err
-	}
-	return b.free(waiter)
+	return b.served(waiter, grace)
 }
 
 // revokeSuperseded: who names a fence means the hold that had it.
@@ -164,11 +153,8 @@ func revokeByBase(st *store) error {
 		return err
 	}
 	// And of a lease that was given by a release.
-	if held, _, err = a.hold(held.Key, long); err != nil {
-		return err
-	}
-	waiter := b.request(held.Key, long)
-	if _, err := b.want(backends.Held, waiter); err != nil {
+	held, waiter, _, err := behind(a, b, held.Key)
+	if err != nil {
 		return err
 	}
 	if err := a.free(held); err != nil {
