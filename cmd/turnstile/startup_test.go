@@ -1,0 +1,53 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// A start costs what a shell script does not notice. The numbers are in the log; the
+// first bound is for a machine that runs the tests of other packages beside, where
+// the bare command, too, takes many times as long. The second is the machine's own:
+// a run does little that a turnstile which only says its version does not, but for
+// the guard, which is another process.
+func TestARunStartsInNoTimeAndTheBinaryIsSmall(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "turnstile")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", name, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if info, err := os.Stat(name); err != nil || info.Size() >= 30_000_000 {
+		t.Errorf("the stripped binary: %v bytes, want under 30 MB (%v)", info.Size(), err)
+	} else {
+		t.Logf("the stripped binary: %.1f MB", float64(info.Size())/1e6)
+	}
+	backend := fileBackend(t)
+	median := func(args ...string) time.Duration {
+		var took []time.Duration
+		for range 15 {
+			begin := time.Now()
+			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			took = append(took, time.Since(begin))
+		}
+		slices.Sort(took)
+		return took[len(took)/2]
+	}
+	bare, idle, locked := median("true"), median(name, "version"), median(name, "--backend", backend, "run", "k", "--", "true")
+	t.Logf("true: %v; under turnstile: %v; turnstile version: %v", bare, locked, idle)
+	if more := locked - bare; more > max(250*time.Millisecond, 15*bare) {
+		t.Errorf("turnstile adds %v to a command, median", more)
+	}
+	if locked > 3*idle {
+		t.Errorf("a run takes %v, median, and turnstile version %v", locked, idle)
+	}
+}
