@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/turnstile
 PACKAGES    := ./...
 # Those that wait the longest begin first, so that they don't end last.
-SLOWEST     := ./faults ./backends/redis ./cmd/turnstile ./lockclient ./backends/memcache ./backends/file
+SLOWEST     := ./faults ./backends/redis ./cmd/turnstile ./backends/memcache ./backends/file
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build man run test race lint faults bench figures bench-go bench-check bench-peers clean
