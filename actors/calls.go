@@ -36,6 +36,8 @@ type call struct {
 	budget  time.Duration // how long it may take
 	began   instant
 
+	wanted bool // the actor's: while it was in flight, a push said that others wait
+
 	sent  instant
 	reply backends.Reply
 	err   error

@@ -218,6 +218,11 @@ func (a *keyActor) wake(kind backends.WakeKind, now instant) {
 		// Ask now; or again, if we are asking and the answer is from before.
 		a.woken = a.queue.len > 0 && !a.lease.own
 	case backends.Wanted:
+		// A push is faster than an answer: what is in flight may be answered by what was
+		// true before somebody came, and then nobody would say it again for a heartbeat.
+		if a.call != nil {
+			a.call.wanted = true
+		}
 		if a.lease.own {
 			a.lease.note(true, now)
 		}

@@ -24,6 +24,7 @@ func (a *keyActor) finish(c *call, now instant) {
 		return
 	}
 	a.call = nil
+	c.reply.Contended = c.reply.Contended || c.wanted
 	if c.err != nil {
 		a.lastErr = c.err
 	}

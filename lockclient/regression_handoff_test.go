@@ -262,3 +262,65 @@ func handsOn(t *testing.T, cfg Config, late time.Duration) {
 		t.Errorf("the other process waited %v, want at most %v", waited, most)
 	}
 }
+
+// eagerFake answers a call with what was true when it came, and has others come
+// while the answer is on its way: they are told of by a push, which is faster.
+type eagerFake struct {
+	*wakingFake
+	verb string // during which somebody comes to wait
+}
+
+func (f *eagerFake) overtake(verb, key string) {
+	if f.verb == verb {
+		f.wake(backends.Wake{Key: key, Kind: backends.Wanted})
+		time.Sleep(time.Millisecond) // virtual: the push is there before the answer
+	}
+}
+
+func (f *eagerFake) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	reply, err := f.wakingFake.Acquire(ctx, r)
+	f.overtake("acquire", r.Key)
+	return reply, err
+}
+
+func (f *eagerFake) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
+	reply, err := f.wakingFake.Renew(ctx, a, ttl, known)
+	f.overtake("renew", a.Key)
+	return reply, err
+}
+
+// Two processes in turn on Redis: every tenth time or so one kept the key for a
+// heartbeat (300 ms) in place of a Tenure, for it had been told too early.
+func TestAWantedThatOvertakesAnAnswerIsNotForgotten(t *testing.T) {
+	for _, verb := range []string{"acquire", "renew"} {
+		t.Run(verb, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := &eagerFake{&wakingFake{fakeBackend: newFake(newStore(), 1, faults{})}, verb}
+				c, err := New(fake, Config{KeyPrefix: NoPrefix})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var wg sync.WaitGroup
+				stop := time.Now().Add(2 * time.Second)
+				for range 2 { // one holds, and one waits here, so that the key is handed on
+					wg.Go(func() {
+						for time.Now().Before(stop) {
+							l := mustAcquire(t, c, "k", Expires(300*time.Millisecond))
+							time.Sleep(time.Millisecond) // virtual
+							if err := l.Release(); err != nil {
+								t.Error(err)
+							}
+						}
+					})
+				}
+				wg.Wait()
+				if st := c.Stats(); st.Holds-st.Handoffs < 10 {
+					t.Errorf("%d leases for %d holds in 2 s, with somebody waiting all the time", st.Holds-st.Handoffs, st.Holds)
+				}
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
