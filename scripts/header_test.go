@@ -136,16 +136,16 @@ func TestHeadersAgreeWithTheCode(t *testing.T) {
 		t.Errorf("shared.lua: %s", f)
 	}
 	for _, s := range scripts.Mutex() {
-		own, found := strings.CutPrefix(s.Source, string(shared))
+		own, found := strings.CutPrefix(s.Source(), string(shared))
 		if !found {
 			t.Fatalf("%s does not begin with shared.lua", s.Name)
 		}
 		for _, f := range append(checkHeader(own), checkCalls(own)...) {
 			t.Errorf("%s.lua: %s", s.Name, f)
 		}
-		sum := sha1.Sum([]byte(s.Source)) //nolint:gosec // see above
-		if want := hex.EncodeToString(sum[:]); s.SHA != want {
-			t.Errorf("%s: SHA is %s, want %s", s.Name, s.SHA, want)
+		sum := sha1.Sum([]byte(s.Source())) //nolint:gosec // see above
+		if want := hex.EncodeToString(sum[:]); s.SHA() != want {
+			t.Errorf("%s: SHA is %s, want %s", s.Name, s.SHA(), want)
 		}
 	}
 }

@@ -10,18 +10,26 @@ import (
 	"crypto/sha1" //nolint:gosec // EVALSHA names scripts by SHA-1; nothing is secured by it.
 	_ "embed"
 	"encoding/hex"
+	"sync"
 )
 
 // The number of keys every verb takes: the lock, its companion, its queue, and
 // the sessions alive in it, all in one hash slot.
 const KeyCount = 4
 
-// A Script is one verb as a server gets it.
+// A Script is one verb as a server gets it. What is put together of it, is when it is
+// first asked for: a process that needs no script pays for none at its start.
 type Script struct {
-	Name   string // the verb, "acquire"
-	Source string // shared.lua and the verb's own file
-	SHA    string // of Source, 40 hex digits, the name EVALSHA knows it by
+	Name string // the verb, "acquire"
+
+	source, sha func() string
 }
+
+// Source is shared.lua and the verb's own file.
+func (s *Script) Source() string { return s.source() }
+
+// SHA is that of Source, 40 hex digits, the name EVALSHA knows it by.
+func (s *Script) SHA() string { return s.sha() }
 
 var (
 	//go:embed mutex/shared.lua
@@ -56,7 +64,11 @@ func Mutex() []*Script {
 }
 
 func script(name, body string) *Script {
-	source := shared + body
-	sum := sha1.Sum([]byte(source)) //nolint:gosec // see above
-	return &Script{Name: name, Source: source, SHA: hex.EncodeToString(sum[:])}
+	s := &Script{Name: name}
+	s.source = sync.OnceValue(func() string { return shared + body })
+	s.sha = sync.OnceValue(func() string {
+		sum := sha1.Sum([]byte(s.Source())) //nolint:gosec // see above
+		return hex.EncodeToString(sum[:])
+	})
+	return s
 }

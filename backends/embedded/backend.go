@@ -37,7 +37,7 @@ type verbs struct {
 // compiled compiles the scripts once a process, when the first backend opens.
 var compiled = sync.OnceValue(func() *verbs {
 	compile := func(s *scripts.Script) *engine.Program {
-		p, err := engine.Compile(s.Name, s.Source)
+		p, err := engine.Compile(s.Name, s.Source())
 		if err != nil {
 			panic("embedded: a script of this very module: " + err.Error())
 		}

@@ -86,7 +86,7 @@ func ceiling(b *testing.B) {
 	server := servers.Redis(b)
 	client := server.RedisClient(b, nil)
 	for _, s := range scripts.Mutex() {
-		if err := client.ScriptLoad(b.Context(), s.Source).Err(); err != nil {
+		if err := client.ScriptLoad(b.Context(), s.Source()).Err(); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -151,7 +151,7 @@ func appendScript(buf []byte, s *scripts.Script, key string, args ...string) []b
 		buf = append(append(append(buf, "\r\n"...), t...), "\r\n"...)
 	}
 	text("evalsha")
-	text(s.SHA)
+	text(s.SHA())
 	text(strconv.Itoa(len(keys)))
 	for _, t := range slices.Concat(keys, args) {
 		text(t)
@@ -173,7 +173,7 @@ func BenchmarkLone(b *testing.B) {
 	var bare, ours []time.Duration
 	for b.Loop() {
 		start := time.Now()
-		if err := client.EvalSha(ctx, scripts.Inspect.SHA, keys).Err(); err != nil {
+		if err := client.EvalSha(ctx, scripts.Inspect.SHA(), keys).Err(); err != nil {
 			b.Fatal(err)
 		}
 		middle := time.Now()

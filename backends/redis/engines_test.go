@@ -38,7 +38,7 @@ func onEngine(t *testing.T) (scripttest.Exec, scripttest.Raw) {
 	vm := engine.New(keys)
 	programs := map[*scripts.Script]*engine.Program{}
 	for _, s := range scripts.Mutex() {
-		p, err := engine.Compile(s.Name, s.Source)
+		p, err := engine.Compile(s.Name, s.Source())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -74,9 +74,10 @@ type command struct {
 	done     chan struct{} // one slot; the flush sends once, if it settles the command
 	written  atomic.Bool
 
-	// What the driver serializes. args holds pointers into texts, which spares
-	// an allocation a text; the last argument is the command itself.
+	// What the driver serializes. args holds pointers to text and into texts, which
+	// spares an allocation each; the last argument is the command itself.
 	args  []any
+	text  string // of the script, or its SHA
 	texts []string
 	last  []byte
 }
@@ -101,16 +102,17 @@ func newCommand(ctx context.Context, s *scripts.Script, keys, args []string) *co
 }
 
 // bySHA makes it a request that the server may not know the script of.
-func (c *command) bySHA() { c.renew("evalsha", &c.script.SHA) }
+func (c *command) bySHA() { c.renew("evalsha", c.script.SHA()) }
 
 // bySource makes it a request that brings the script along, and leaves it with
 // the server for those that follow.
-func (c *command) bySource() { c.renew("eval", &c.script.Source) }
+func (c *command) bySource() { c.renew("eval", c.script.Source()) }
 
 // renew forgets what became of the request so far, which nothing ran of.
-func (c *command) renew(verb string, script *string) {
+func (c *command) renew(verb, script string) {
 	c.written.Store(false)
-	c.args[0], c.args[1] = verb, script
+	c.text = script
+	c.args[0], c.args[1] = verb, &c.text
 	c.Cmd = goredis.NewCmd(context.Background(), c.args...)
 }
 

@@ -257,7 +257,7 @@ var within62 = regexp.MustCompile(`^ERR Error running script \(call to [^)]*\): 
 
 // judgeReply tells what a server's error means, by its words.
 func judgeReply(text string, s *scripts.Script, key string, f form) *fault {
-	inside := strings.Contains(text, s.SHA) // Redis names the script that an error came from
+	inside := strings.Contains(text, s.SHA()) // Redis names the script that an error came from
 	said := within62.ReplaceAllString(text, "")
 	for _, v := range verdicts {
 		if !v.matches(said) {

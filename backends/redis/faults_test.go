@@ -27,11 +27,11 @@ func (reply) RedisError()     {}
 
 // at7 and at6 put an error into a script, in the words of Redis 7 and 6.2.
 func at7(text string) reply {
-	return reply(text + " script: " + scripts.Acquire.SHA + ", on @user_script:150.")
+	return reply(text + " script: " + scripts.Acquire.SHA() + ", on @user_script:150.")
 }
 
 func at6(text string) reply {
-	return reply("ERR Error running script (call to f_" + scripts.Acquire.SHA + "): @user_script:150: @user_script: 150: " + text)
+	return reply("ERR Error running script (call to f_" + scripts.Acquire.SHA() + "): @user_script:150: @user_script: 150: " + text)
 }
 
 func TestFaults(t *testing.T) {
@@ -149,7 +149,7 @@ func TestAConnectionsDeadlineIsTheContexts(t *testing.T) {
 func TestTheGrantsCoverTheScripts(t *testing.T) {
 	called := regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`)
 	for _, s := range scripts.Mutex() {
-		for _, m := range called.FindAllStringSubmatch(s.Source, -1) {
+		for _, m := range called.FindAllStringSubmatch(s.Source(), -1) {
 			if c := "+" + strings.ToLower(m[1]) + " "; !strings.Contains(grants+" ", c) {
 				t.Errorf("%s calls %s, which the advice leaves out", s.Name, m[1])
 			}

@@ -224,7 +224,7 @@ func TestAFlushedScriptIsSentAgain(t *testing.T) {
 	}
 	for _, s := range scripts.Mutex() {
 		if s == scripts.Release {
-			if ok := inside.ScriptExists(bounded(t), s.SHA).Val(); len(ok) != 1 || !ok[0] {
+			if ok := inside.ScriptExists(bounded(t), s.SHA()).Val(); len(ok) != 1 || !ok[0] {
 				t.Error("the script was not left with the server")
 			}
 		}

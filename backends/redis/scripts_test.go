@@ -23,7 +23,7 @@ func TestScripts(t *testing.T) {
 func onServer(t *testing.T, server *servers.Server) (scripttest.Exec, scripttest.Raw) {
 	client := server.RedisClient(t, &goredis.Options{Protocol: 2})
 	exec := func(s *scripts.Script, keys []string, args ...string) (any, error) {
-		return client.Eval(bounded(t), s.Source, keys, anys(args)...).Result()
+		return client.Eval(bounded(t), s.Source(), keys, anys(args)...).Result()
 	}
 	raw := func(cmd ...string) (any, error) {
 		v, err := client.Do(bounded(t), anys(cmd)...).Result()

@@ -152,9 +152,9 @@ func dialCeiling(addr string, names []string) (*ceilingConn, error) {
 		names = names[n:]
 	}
 	for _, s := range []*scripts.Script{scripts.Acquire, scripts.Release} {
-		_, err := conn.Write(resp("SCRIPT", "LOAD", s.Source))
+		_, err := conn.Write(resp("SCRIPT", "LOAD", s.Source()))
 		if err == nil {
-			err = c.bulk(s.SHA)
+			err = c.bulk(s.SHA())
 		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("ceiling: script load: %w", err), conn.Close())
@@ -170,8 +170,8 @@ func newBatch(names []string, session backends.Session) *batch {
 	token := session.Token(1).Wire()
 	for _, name := range names {
 		key := lockclient.DefaultKeyPrefix + name // as long as ours
-		b.acquires = b.add(b.acquires, 0, token, acquireArgs("EVALSHA", scripts.Acquire.SHA, key, session.Token(1)))
-		b.releases = b.add(b.releases, 1, token, command("EVALSHA", scripts.Release.SHA, key, token, push))
+		b.acquires = b.add(b.acquires, 0, token, acquireArgs("EVALSHA", scripts.Acquire.SHA(), key, session.Token(1)))
+		b.releases = b.add(b.releases, 1, token, command("EVALSHA", scripts.Release.SHA(), key, token, push))
 	}
 	return b
 }

@@ -57,10 +57,10 @@ func (w *wakeTurns) open(ctx context.Context, run string) error {
 	me, other := run+":"+strconv.FormatInt(before, 10), run+":"+strconv.FormatInt(3-before, 10)
 	w.other = other
 	token := backends.NewSession().Token(1)
-	if err := w.client.Do(ctx, acquireArgs("eval", scripts.Acquire.Source, me, token)...).Err(); err != nil {
+	if err := w.client.Do(ctx, acquireArgs("eval", scripts.Acquire.Source(), me, token)...).Err(); err != nil {
 		return err
 	}
-	w.confirm = acquireArgs("evalsha", scripts.Acquire.SHA, me, token)
+	w.confirm = acquireArgs("evalsha", scripts.Acquire.SHA(), me, token)
 	w.inbox = w.client.Subscribe(ctx, me)
 	_, err = w.inbox.Receive(ctx) // subscribed, or the first message would be lost
 	return err

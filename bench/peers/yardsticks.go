@@ -100,7 +100,7 @@ var trivialSHA = goredis.NewScript(trivialScript).Hash()
 // Open loads the scripts first, or the first samples would be NOSCRIPT.
 func (b bare) Open(ctx context.Context, at bench.Place) (bench.Locker, error) {
 	l := &bareLocks{client: plainClient(at.Addr, b.pool), session: backends.NewSession(), trivial: b.trivial}
-	for _, source := range []string{scripts.Acquire.Source, scripts.Release.Source, trivialScript} {
+	for _, source := range []string{scripts.Acquire.Source(), scripts.Release.Source(), trivialScript} {
 		if err := l.client.ScriptLoad(ctx, source).Err(); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", b.Name(), err), l.Close())
 		}
@@ -123,7 +123,7 @@ func (b *bareLocks) Lock(ctx context.Context, key string) (bench.Held, error) {
 	// acquire.lua would return at once.
 	token := b.session.Token(b.attempt.Add(1))
 	full := lockclient.DefaultKeyPrefix + key
-	reply, err := b.client.Do(ctx, acquireArgs("evalsha", scripts.Acquire.SHA, full, token)...).Slice()
+	reply, err := b.client.Do(ctx, acquireArgs("evalsha", scripts.Acquire.SHA(), full, token)...).Slice()
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (b *bareLocks) Lock(ctx context.Context, key string) (bench.Held, error) {
 		return nil, fmt.Errorf("evalsha: not granted: %v", reply)
 	}
 	return unlock(func() error {
-		return b.client.Do(context.Background(), command("evalsha", scripts.Release.SHA, full, token.Wire(), push)...).Err()
+		return b.client.Do(context.Background(), command("evalsha", scripts.Release.SHA(), full, token.Wire(), push)...).Err()
 	}), nil
 }
 

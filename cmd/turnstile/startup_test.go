@@ -21,7 +21,9 @@ func TestARunStartsInNoTimeAndTheBinaryIsSmall(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "turnstile")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", name, ".").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", name, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if info, err := os.Stat(name); err != nil || info.Size() >= 30_000_000 {

@@ -40,7 +40,7 @@ func BenchmarkNew(b *testing.B) {
 
 func mutex(tb testing.TB, s *scripts.Script) *engine.Program {
 	tb.Helper()
-	p, err := engine.Compile(s.Name, s.Source)
+	p, err := engine.Compile(s.Name, s.Source())
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -181,7 +181,7 @@ func TestTheLockSaysTheSameOnRedis(t *testing.T) {
 		for step := range 60 {
 			a := sessions[random.IntN(len(sessions))]
 			s, argv := a.step(random)
-			want := onRedis(t, client, s.Source, keys, argv...)
+			want := onRedis(t, client, s.Source(), keys, argv...)
 			reply, err := vm.Run(programs[s], keys, argv)
 			got := outcome(reply, err)
 			if mask(got) != mask(want) {
