@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"flag"
-	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -62,12 +61,14 @@ func plainHolds(l Locker, goroutines int) float64 {
 
 // TestFiguresAgreeWithPlainBenchmarks runs both in turn, each first in half of the
 // rounds, and compares the median of the rounds' ratios. A shared machine allows
-// only a lax bound in the short form, which sees no more than a gross mistake; with -long it is the 15 percent that the
-// report claims.
+// only a lax bound in the short form, which sees no more than a gross mistake; with
+// -long it is the 15 percent that the report claims. Many short rounds: the ratio of
+// a single one is as far off as 30 percent on two shared CPUs, and the error of a
+// median falls with their number.
 func TestFiguresAgreeWithPlainBenchmarks(t *testing.T) {
-	rounds, each, bound := 5, 50*time.Millisecond, 3.0
+	rounds, each, low, high := 5, 50*time.Millisecond, 1/3.0, 3.0
 	if *long {
-		rounds, each, bound = 15, 600*time.Millisecond, 1.15
+		rounds, each, low, high = 31, 300*time.Millisecond, 0.85, 1.15
 	}
 	if err := flag.Set("test.benchtime", each.String()); err != nil {
 		t.Fatal(err)
@@ -75,7 +76,13 @@ func TestFiguresAgreeWithPlainBenchmarks(t *testing.T) {
 	redis := servers.Redis(t)
 	w := Workload{Goroutines: 64, Keys: 1, Warmup: each, Duration: each}
 	open := func(url string) func() locker {
-		return func() locker { return openClient(t, lockclient.Config{Backend: url}) }
+		return func() locker {
+			c, err := lockclient.Open(lockclient.Config{Backend: url})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return client{c}
+		}
 	}
 	for i, c := range []struct {
 		name string
@@ -87,7 +94,13 @@ func TestFiguresAgreeWithPlainBenchmarks(t *testing.T) {
 		{"redis", open(redis.URL())},
 	} {
 		var ratios, plain, driven []float64
-		one := func() { plain = append(plain, plainHolds(adapted{c.open()}, w.Goroutines)) }
+		one := func() {
+			l := adapted{c.open()}
+			plain = append(plain, plainHolds(l, w.Goroutines))
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		other := func() {
 			s := testStrategy{c.name, PlaceProcess, func(Place) Locker { return adapted{c.open()} }}
 			m := New(Setup{}).Measure(t.Context(), Case{Strategy: s, Workload: w})
@@ -110,8 +123,8 @@ func TestFiguresAgreeWithPlainBenchmarks(t *testing.T) {
 		s := SpreadOf(ratios)
 		t.Logf("%s: driver %s holds/s, plain benchmark %s, ratio %.3f (%.3f to %.3f)",
 			c.name, Number(SpreadOf(driven).Median), Number(SpreadOf(plain).Median), s.Median, s.Min, s.Max)
-		if s.Median > bound || s.Median < 1/bound {
-			t.Errorf("%s: the ratio is %.3f, want it within %s", c.name, s.Median, fmt.Sprintf("1/%v and %v", bound, bound))
+		if s.Median < low || s.Median > high {
+			t.Errorf("%s: the ratio is %.3f, want it from %.2f to %.2f", c.name, s.Median, low, high)
 		}
 	}
 }
