@@ -178,7 +178,7 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	// The guard comes before the command, so that there is no moment without one. A
 	// machine that has no process left for it may still run the command.
-	g, err := guard.Start(a.session)
+	g, err := guard.Start(a.session, p.log)
 	if err != nil {
 		p.log.Warn("the command would survive a SIGKILL of turnstile", "cause", err)
 	}

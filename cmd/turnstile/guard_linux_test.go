@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,4 +47,54 @@ func startMarked(t *testing.T, marks []string) (pid int) {
 		_ = cmd.Wait()
 	})
 	return cmd.Process.Pid
+}
+
+// A guard that is killed alone leaves no command without one, and one that is killed
+// again and again is told of.
+func TestAGuardThatIsKilledIsReplaced(t *testing.T) {
+	t.Parallel()
+	r := launch(t, fileBackend(t), "-v", "run", "k", "--", "sh", "-c", family)
+	grandchild, child := r.number(t), r.number(t)
+	killGuard := func(want string, times int) {
+		t.Helper()
+		if err := syscall.Kill(guardOf(t, r.cmd.Process.Pid), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, want, func() bool { return strings.Count(r.stderr.String(), want) == times })
+	}
+	killGuard("there is a new one", 1)
+	killGuard("there is a new one", 2)
+	r.signal(t, syscall.SIGKILL)
+	eventually(t, "the last guard ends the command", func() bool { return !runs(child) && !runs(grandchild) })
+
+	r = launch(t, fileBackend(t), "-v", "run", "k", "--", "sh", "-c", "echo $$; exec sleep 600")
+	child = r.number(t)
+	for n := range 3 {
+		killGuard("there is a new one", n+1)
+	}
+	killGuard("would survive a SIGKILL", 1)
+	if !runs(child) {
+		t.Error("the command ended with its guard")
+	}
+	r.signal(t, syscall.SIGTERM)
+	r.exit(t, 128+int(syscall.SIGTERM))
+}
+
+// guardOf is the guard among a turnstile's children.
+func guardOf(t *testing.T, turnstile int) (pid int) {
+	t.Helper()
+	parent := fmt.Sprintf("\nPPid:\t%d\n", turnstile)
+	eventually(t, "a guard", func() bool {
+		all, _ := filepath.Glob("/proc/[0-9]*")
+		for _, process := range all {
+			status, _ := os.ReadFile(process + "/status") // of one that has ended: nothing
+			line, _ := os.ReadFile(process + "/cmdline")
+			if strings.Contains(string(status), parent) && strings.HasSuffix(string(line), "\x00"+guard.Arg+"\x00") {
+				pid, _ = strconv.Atoi(filepath.Base(process))
+				return true
+			}
+		}
+		return false
+	})
+	return pid
 }

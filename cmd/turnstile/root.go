@@ -78,6 +78,8 @@ func newRoot(o *options) *cobra.Command {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
 	f.StringVarP(&o.format, "output", "o", "table", "`FORMAT` of what is listed: table or json")
 	root.SetFlagErrorFunc(unknownFlag)
+	root.Version = readBuild().String() // --version, which many try first
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(newRun(o), newLs(o), newShow(o), newRelease(o), newBench(o), newVersion(o), newCompletion(o), newMan(o))
 	completeFlags(root, map[string][]cobra.Completion{
 		"backend": {"file:///", "redis://", "rediss://", "redis+sentinel://", "redis+cluster://", "unix:///", "memcache://"},

@@ -3,13 +3,16 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -28,22 +31,45 @@ const (
 // The pipe's end comes at once and from the kernel, where a parent-death signal
 // reaches the direct child alone. The guard is a session of its own, since what
 // kills turnstile may kill its whole group.
+//
+// A guard that is killed alone is replaced: the next one is told what it was.
 type Guard struct {
-	cmd  *exec.Cmd
-	pipe *os.File
+	session *os.File
+	log     *slog.Logger
+	over    chan struct{} // closed when no guard is left, nor will be
+
+	mu        sync.Mutex // protects what follows
+	cmd       *exec.Cmd
+	pipe      *os.File
+	told      []string
+	dismissed bool
 }
+
+// mostGuards is how many guards a command may have in a row. Whoever kills more of
+// them means it, or the machine can't keep any.
+const mostGuards = 4
 
 // Start starts a guard; session is the descriptor that a file:// session is
 // locked through, or nil. It returns as soon as the process exists: what it has to
 // know waits in the pipe.
-func Start(session *os.File) (*Guard, error) {
+func Start(session *os.File, log *slog.Logger) (*Guard, error) {
+	g := &Guard{session: session, log: log, over: make(chan struct{})}
+	if err := g.start(); err != nil {
+		return nil, err
+	}
+	go g.keep() // ends with the guard, once it was dismissed
+	return g, nil
+}
+
+// start starts the process; mu is held, or nobody knows g yet.
+func (g *Guard) start() error {
 	self, err := executable()
 	if err != nil {
-		return nil, fmt.Errorf("no guard: %w", err)
+		return fmt.Errorf("no guard: %w", err)
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("no guard: %w", err)
+		return fmt.Errorf("no guard: %w", err)
 	}
 	defer r.Close()
 	cmd := exec.Command(self, Arg)
@@ -51,15 +77,51 @@ func Start(session *os.File) (*Guard, error) {
 	cmd.Env = runtimeEnv() // no secrets where nobody needs them
 	cmd.Dir = "/"          // it must not keep a file system from being unmounted
 	cmd.Stdin = r
-	if session != nil {
-		cmd.ExtraFiles = []*os.File{session}
+	if g.session != nil {
+		cmd.ExtraFiles = []*os.File{g.session}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		w.Close()
-		return nil, fmt.Errorf("no guard: %w", err)
+		return fmt.Errorf("no guard: %w", err)
 	}
-	return &Guard{cmd: cmd, pipe: w}, nil
+	g.cmd, g.pipe = cmd, w
+	return nil
+}
+
+// keep waits for the guard to end, and replaces one that ended before its time.
+func (g *Guard) keep() {
+	defer close(g.over)
+	for n := 1; ; n++ {
+		_ = g.cmd.Wait() // it has nothing to tell
+		if !g.replace(n < mostGuards) {
+			return
+		}
+	}
+}
+
+// replace reports whether there is a new guard to wait for.
+func (g *Guard) replace(allowed bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.dismissed {
+		return false
+	}
+	g.pipe.Close()
+	err := errors.New("it was killed again and again")
+	if allowed {
+		err = g.start()
+	}
+	if err != nil {
+		g.dismissed = true // there is nobody to tell
+		g.log.Warn("the guard is gone: the command would survive a SIGKILL of turnstile", "cause", err)
+		return false
+	}
+	for _, word := range g.told {
+		g.write(word)
+	}
+	g.log.Debug("the guard was killed, and there is a new one")
+	return true
 }
 
 // executable is our own file. An upgrade may have replaced it while we waited for
@@ -104,25 +166,43 @@ func (g *Guard) Watch(group int) { g.tell(strconv.Itoa(group)) }
 // Dismiss says that nothing is left to kill. It comes before the command is
 // reaped, while the group's number is still its own.
 func (g *Guard) Dismiss() {
-	g.tell(dismissal)
-	if g != nil {
-		g.pipe.Close()
-		// The word was for the case that we are killed before this: under a short
-		// command the guard may not have started yet, and need not any more.
-		_ = g.cmd.Process.Kill()
+	if g == nil {
+		return
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.dismissed {
+		return
+	}
+	g.dismissed = true
+	g.write(dismissal)
+	g.pipe.Close()
+	// The word was for the case that we are killed before this: under a short
+	// command the guard may not have started yet, and need not any more.
+	_ = g.cmd.Process.Kill()
 }
 
 func (g *Guard) tell(word string) {
-	if g != nil {
-		_, _ = io.WriteString(g.pipe, word+"\x00") // a guard that is gone can't be helped
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.dismissed {
+		g.told = append(g.told, word)
+		g.write(word)
 	}
 }
 
-// Wait returns when a dismissed guard is gone. Nobody else may be there to reap it.
+// write is for whoever holds mu.
+func (g *Guard) write(word string) {
+	_, _ = io.WriteString(g.pipe, word+"\x00") // one that is gone is replaced, and told again
+}
+
+// Wait returns when a dismissed guard is gone.
 func (g *Guard) Wait() {
 	if g != nil {
-		_ = g.cmd.Wait() // it has nothing to tell
+		<-g.over
 	}
 }
 
