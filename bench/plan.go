@@ -55,7 +55,8 @@ func (p Plan) Cases() []Case {
 
 // takesPart says whether the point means anything to the strategy.
 func takesPart(s Strategy, at Point) bool {
-	return (at.Only == nil || slices.Contains(at.Only, s.Name())) && fits(s, at)
+	most := s.Describe().Most
+	return (at.Only == nil || slices.Contains(at.Only, s.Name())) && fits(s, at) && (most == 0 || at.Workload.Contenders() <= most)
 }
 
 // follows says whether the strategy fits all points of an experiment. One that

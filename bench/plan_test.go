@@ -65,6 +65,32 @@ func TestWhoCantFollowAnExperimentIsNotInItsFirstPoint(t *testing.T) {
 	}
 }
 
+type atMostFour struct{ Strategy }
+
+func (s atMostFour) Describe() Description {
+	d := s.Strategy.Describe()
+	d.Most = 4
+	return d
+}
+
+// Its curve ends there, and does not vanish.
+func TestWhoTakesOnlySoManyContendersIsNotMeasuredWithMore(t *testing.T) {
+	p := twoPoints()
+	p.Strategies, p.Rounds = []Strategy{atMostFour{p.Strategies[1]}}, 1
+	more := p.Experiments[0].Points[0]
+	more.Workload.Goroutines = 5
+	more.X = 5
+	p.Experiments[0].Points = append(p.Experiments[0].Points, more)
+	p.Experiments[1].Points[0].Workload.Goroutines = 3 // of each of two processes
+	var got []float64
+	for _, c := range p.Cases() {
+		got = append(got, c.X)
+	}
+	if !slices.Equal(got, []float64{4}) {
+		t.Errorf("measured at %v", got)
+	}
+}
+
 func TestAPlanIsCutToItsTime(t *testing.T) {
 	p := Plan{Strategies: testStrategies()[:3], Experiments: Experiments(Scale{Warmup: time.Second, Duration: 4 * time.Second, Few: true}), Rounds: 3}
 	whole := p.Estimate()

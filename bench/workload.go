@@ -29,3 +29,6 @@ type Workload struct {
 	// RoundTrip is added between a strategy and its server, by a proxy.
 	RoundTrip time.Duration `json:"round_trip,omitempty"`
 }
+
+// Contenders are all processes' goroutines.
+func (w Workload) Contenders() int { return w.Goroutines * max(w.Processes, 1) }

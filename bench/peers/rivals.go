@@ -26,6 +26,7 @@ type rival struct {
 	inner   []string
 	expires time.Duration
 	pool    int // connections of a go-redis client; 0: the driver's default
+	most    int // contenders; 0: any number
 	open    func(context.Context, rival, bench.Place) (bench.Locker, error)
 }
 
@@ -38,7 +39,7 @@ var (
 func (r rival) Name() string { return r.name }
 
 func (r rival) Describe() bench.Description {
-	return bench.Description{Settings: r.settings(r), Place: r.place, Peer: true}
+	return bench.Description{Settings: r.settings(r), Place: r.place, Peer: true, Most: r.most}
 }
 
 func (r rival) Inner() []string { return r.inner }

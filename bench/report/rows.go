@@ -266,7 +266,7 @@ func (p *page) strips() *rows {
 				continue
 			}
 			order := run.Order[max(0, len(run.Order)-300):]
-			track, seen, streak := strip(order, max(run.Workload.Goroutines*max(run.Workload.Processes, 1), slices.Max(order)+1))
+			track, seen, streak := strip(order, max(run.Workload.Contenders(), slices.Max(order)+1))
 			r.Rows = append(r.Rows, row{look: l, Track: track, Value: fmt.Sprintf("%d · %d", seen, streak)})
 			break // one round's order; a median of orders is none
 		}

@@ -119,7 +119,7 @@ func (m *madeUp) run(rng *rand.Rand, experiment string, x float64, round int, w 
 		Strategy: m.name, Experiment: experiment, X: x, Round: round, Workload: w, Elapsed: 1,
 		Holds: uint64(rate), Rate: rate, Wait: *distribution(rng, stretch/rate, m.tail, uint64(rate)),
 	}
-	n := w.Goroutines * max(w.Processes, 1)
+	n := w.Contenders()
 	if n > 1 {
 		run.Grant = distribution(rng, m.grant, 3+m.tail/4, uint64(rate))
 	}
