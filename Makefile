@@ -68,7 +68,7 @@ bench-go: ## Go benchmarks: in process, embedded, file, Redis
 bench-check: ## hold bench to 15 % of plain Go benchmarks of the same locks (2 minutes, on an idle machine)
 	$(GO) test -count=1 -timeout 10m -run TestFiguresAgree -v ./bench -long
 
-bench-peers: ## beside redsync, redislock, rueidislock, etcd and others; writes bin/peers.html (about 20 minutes)
+bench-peers: ## beside redsync, redislock, rueidislock, etcd and others; writes bin/peers.html (about 25 minutes)
 	@mkdir -p bin
 	cd bench/peers && $(GO) run . -report ../../bin/peers.html
 

@@ -23,9 +23,9 @@ const (
 // A README shows a figure at 400 px on a phone, where the letters below are 11 px
 // high. The colours of text are those of the page.
 const (
-	svgWidth, svgHeight = 520, 400
+	svgWidth, svgHeight = 523, 400
 	svgTop, svgBottom   = 62, 46
-	svgLeft             = 74
+	svgLeft             = 77
 	svgGap              = 15 // between the names at the lines' ends
 )
 
@@ -133,7 +133,7 @@ func (d *drawing) axes() {
 		y := d.y(t.At)
 		fmt.Fprintf(d, `<path d="M%d,%.1fH%.1f" stroke="%s"/>`+"\n", svgLeft, y, end, d.rule)
 		if t.Text != "" {
-			d.text(svgLeft-6, y+4, "end", d.soft, "", t.Text)
+			d.text(svgLeft-9, y+4, "end", d.soft, "", t.Text)
 		}
 	}
 	d.text((svgLeft+end)/2, svgHeight-8, "middle", d.soft, "", d.chart.X.Label)

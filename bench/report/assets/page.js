@@ -86,7 +86,8 @@
       scales: { x: scale(chart.x), y: scale(chart.y) },
       axes: [
         axis(chart.x, { size: 24 * k, values: (u) => roomy(u, chart.x) }),
-        axis(chart.y, { size: widest(chart.y.ticks.map((t) => t.text)) + 10 * k }),
+        // Beside the marks of the first point, which reach over the edge.
+        axis(chart.y, { gap: 9 * k, size: widest(chart.y.ticks.map((t) => t.text)) + 15 * k }),
       ],
       series, bands: band,
       hooks: {
