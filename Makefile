@@ -18,6 +18,7 @@ setup: ## install what the tests need: redis-server, memcached, etcd, redis-py, 
 	cd bench/peers && $(GO) mod download
 
 # Without cgo the binary needs no C library: it runs in any container, and starts sooner.
+# Host names are then resolved by hosts and DNS alone, without the plugins of nsswitch.conf.
 build: ## build the command into bin/
 	CGO_ENABLED=0 $(GO) build -o $(BIN) ./cmd/turnstile
 
@@ -65,7 +66,7 @@ figures: build ## draw the README's figures, docs/figures, from FROM=build/bench
 bench-go: ## Go benchmarks: in process, embedded, file, Redis
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
 
-bench-check: ## hold bench to 15 % of plain Go benchmarks of the same locks (2 minutes, on an idle machine)
+bench-check: ## hold bench to 15 % of plain Go benchmarks of the same locks (2 to 3 minutes, on an idle machine)
 	$(GO) test -count=1 -timeout 10m -run TestFiguresAgree -v ./bench -long
 
 bench-peers: ## beside redsync, redislock, rueidislock, etcd and others; writes bin/peers.html (about 25 minutes)

@@ -55,7 +55,7 @@ func (p Plan) Cases() []Case {
 
 // takesPart says whether the point means anything to the strategy.
 func takesPart(s Strategy, at Point) bool {
-	most := s.Describe().Most
+	most := s.Describe().MaxContenders
 	return (at.Only == nil || slices.Contains(at.Only, s.Name())) && fits(s, at) && (most == 0 || at.Workload.Contenders() <= most)
 }
 

@@ -69,7 +69,7 @@ type atMostFour struct{ Strategy }
 
 func (s atMostFour) Describe() Description {
 	d := s.Strategy.Describe()
-	d.Most = 4
+	d.MaxContenders = 4
 	return d
 }
 

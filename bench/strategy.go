@@ -23,9 +23,9 @@ type Description struct {
 	// Unsafe strategies excuse nobody: their overlaps fail the run like all others'. It says
 	// that the strategy promises no exclusion, so that it is not chosen by default.
 	Unsafe bool `json:"unsafe,omitempty"`
-	// Most is how many contenders it is measured with, where more of them fail at its
-	// server and not at the lock; 0: any number. Its curves end there.
-	Most int `json:"most,omitempty"`
+	// MaxContenders bounds the workloads that it is measured in, where more fail at its
+	// server and not at the lock; 0: none. Its curves end there.
+	MaxContenders int `json:"max_contenders,omitempty"`
 }
 
 // Where a strategy's locks live.

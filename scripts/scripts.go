@@ -17,8 +17,8 @@ import (
 // the sessions alive in it, all in one hash slot.
 const KeyCount = 4
 
-// A Script is one verb as a server gets it. What is put together of it, is when it is
-// first asked for: a process that needs no script pays for none at its start.
+// A Script is one verb as a server gets it. Source and SHA are made when they are first
+// asked for: a process that needs no script pays for none at its start.
 type Script struct {
 	Name string // the verb, "acquire"
 

@@ -26,7 +26,7 @@ const etcdDial = 10 * time.Second
 // etcd for. --unsafe-no-fsync would show a faster etcd that nobody runs.
 func etcdRivals() []rival {
 	return []rival{{
-		name: "etcd", place: bench.PlaceEtcd, expires: expires, most: etcdMost,
+		name: "etcd", place: bench.PlaceEtcd, expires: expires, maxContenders: etcdMost,
 		settings: func(r rival) string {
 			return fmt.Sprintf("concurrency.Mutex, a session (WithTTL(%d)) for each caller at a time, kept for the next; one client; one node, data in the system's temporary directory, fsync on, its defaults; up to %d contenders (of 10 000 some get \"too many requests\")", r.ttl(), etcdMost)
 		},

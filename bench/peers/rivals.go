@@ -26,8 +26,9 @@ type rival struct {
 	inner   []string
 	expires time.Duration
 	pool    int // connections of a go-redis client; 0: the driver's default
-	most    int // contenders; 0: any number
 	open    func(context.Context, rival, bench.Place) (bench.Locker, error)
+
+	maxContenders int // 0: any number
 }
 
 var (
@@ -39,7 +40,7 @@ var (
 func (r rival) Name() string { return r.name }
 
 func (r rival) Describe() bench.Description {
-	return bench.Description{Settings: r.settings(r), Place: r.place, Peer: true, Most: r.most}
+	return bench.Description{Settings: r.settings(r), Place: r.place, Peer: true, MaxContenders: r.maxContenders}
 }
 
 func (r rival) Inner() []string { return r.inner }

@@ -182,7 +182,6 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	if err != nil {
 		p.log.Warn("the command would survive a SIGKILL of turnstile", "cause", err)
 	}
-	defer g.Wait()
 	g.Cover(marks(a.hold))
 	t := findTTY(signals)
 	signal.Notify(signals, syscall.SIGCONT)
@@ -190,6 +189,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	if err != nil {
 		g.Dismiss()
 		p.release(a.hold)
+		g.Wait()
 		return startError(p.argv[0], err)
 	}
 	g.Watch(c.pid)
@@ -210,6 +210,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	if gone := p.release(a.hold); lost == nil && gone {
 		lost = lockclient.ErrNotHeld
 	}
+	g.Wait()
 	if lost != nil {
 		return &exitError{code: exitLost, err: fmt.Errorf("the hold of %q was lost while the command ran: %w", p.key, lost)}
 	}

@@ -53,7 +53,8 @@ func startMarked(t *testing.T, marks []string) (pid int) {
 // again and again is told of.
 func TestAGuardThatIsKilledIsReplaced(t *testing.T) {
 	t.Parallel()
-	r := launch(t, fileBackend(t), "-v", "run", "k", "--", "sh", "-c", family)
+	backend := fileBackend(t)
+	r := launch(t, backend, "-v", "run", "k", "--", "sh", "-c", family)
 	grandchild, child := r.number(t), r.number(t)
 	killGuard := func(want string, times int) {
 		t.Helper()
@@ -64,8 +65,16 @@ func TestAGuardThatIsKilledIsReplaced(t *testing.T) {
 	}
 	killGuard("there is a new one", 1)
 	killGuard("there is a new one", 2)
+	// The last one has the file:// session as well: the key goes on when nothing runs.
+	next := launch(t, backend, "run", "k", "--", "echo", "next")
 	r.signal(t, syscall.SIGKILL)
-	eventually(t, "the last guard ends the command", func() bool { return !runs(child) && !runs(grandchild) })
+	if got := next.line(t); got != "next" {
+		t.Fatal(got)
+	}
+	if runs(child) || runs(grandchild) {
+		t.Error("the key went to the next command while the first one ran")
+	}
+	next.exit(t, 0)
 
 	r = launch(t, fileBackend(t), "-v", "run", "k", "--", "sh", "-c", "echo $$; exec sleep 600")
 	child = r.number(t)
@@ -78,6 +87,27 @@ func TestAGuardThatIsKilledIsReplaced(t *testing.T) {
 	}
 	r.signal(t, syscall.SIGTERM)
 	r.exit(t, 128+int(syscall.SIGTERM))
+}
+
+// An upgrade put another program in its place while it waited: that one's version of a
+// guard may be none.
+func TestATurnstileWhoseFileWasReplacedHasItsOwnGuard(t *testing.T) {
+	t.Parallel()
+	backend, own := fileBackend(t), copyOf(t)
+	holder := launch(t, backend, "run", "k", "--", "sh", "-c", "echo held; exec sleep 600")
+	holder.line(t)
+	r := launchFile(t, own, backend, "run", "-v", "k", "--", "sh", "-c", family)
+	eventually(t, "it waits", func() bool { return strings.Contains(r.stderr.String(), "held by") })
+	if err := os.Symlink("/bin/false", own+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(own+".new", own); err != nil {
+		t.Fatal(err)
+	}
+	holder.signal(t, syscall.SIGTERM)
+	grandchild, child := r.number(t), r.number(t)
+	r.signal(t, syscall.SIGKILL)
+	eventually(t, "the guard ends the command", func() bool { return !runs(child) && !runs(grandchild) })
 }
 
 // guardOf is the guard among a turnstile's children.

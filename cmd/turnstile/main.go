@@ -26,7 +26,8 @@
 //     file:// session.
 //
 // Out of reach are processes that left the group: those that made a session of
-// their own (setsid, daemons), and a guard that was killed along with turnstile.
+// their own (setsid, daemons). A guard that is killed is replaced, but not while
+// turnstile itself is stopped or gone, nor the fourth within a minute.
 package main
 
 import (

@@ -77,9 +77,15 @@ func newRoot(o *options) *cobra.Command {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no warnings, and no message when the key is not acquired in time")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
 	f.StringVarP(&o.format, "output", "o", "table", "`FORMAT` of what is listed: table or json")
+	var version bool
+	root.Flags().BoolVar(&version, "version", false, "what the command version tells")
 	root.SetFlagErrorFunc(unknownFlag)
-	root.Version = readBuild().String() // --version, which many try first
-	root.SetVersionTemplate("{{.Version}}\n")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if version { // which many try first
+			return tellVersion(o, cmd)
+		}
+		return cmd.Help()
+	}
 	root.AddCommand(newRun(o), newLs(o), newShow(o), newRelease(o), newBench(o), newVersion(o), newCompletion(o), newMan(o))
 	completeFlags(root, map[string][]cobra.Completion{
 		"backend": {"file:///", "redis://", "rediss://", "redis+sentinel://", "redis+cluster://", "unix:///", "memcache://"},

@@ -68,20 +68,10 @@ func TestAKilledHolderFreesAMemcachedKeyWhenItsLeaseEnds(t *testing.T) {
 	}
 }
 
-// An upgrade may replace the binary while it waits.
+// An upgrade may remove the binary while it waits.
 func TestATurnstileWhoseFileIsGoneStillHasAGuard(t *testing.T) {
 	t.Parallel()
-	backend := fileBackend(t)
-	path, err := exec.LookPath("turnstile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := filepath.Join(t.TempDir(), "turnstile")
-	// By another process: what one of ours starts meanwhile would have the file open
-	// for writing as well, and such a file can't be run.
-	if out, err := exec.Command("cp", path, own).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	backend, own := fileBackend(t), copyOf(t)
 	holder := launch(t, backend, "run", "k", "--", "sh", "-c", "echo held; exec sleep 600")
 	holder.line(t)
 	next := launchFile(t, own, backend, "run", "-v", "k", "--", "echo", "next")
@@ -94,4 +84,20 @@ func TestATurnstileWhoseFileIsGoneStillHasAGuard(t *testing.T) {
 	if said := next.stderr.String(); strings.Contains(said, "warning") {
 		t.Error(said)
 	}
+}
+
+// copyOf is a turnstile in a file of its own.
+func copyOf(t *testing.T) (file string) {
+	t.Helper()
+	path, err := exec.LookPath("turnstile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(t.TempDir(), "turnstile")
+	// By another process: what one of ours starts meanwhile would have the file open
+	// for writing as well, and such a file can't be run.
+	if out, err := exec.Command("cp", path, own).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return own
 }

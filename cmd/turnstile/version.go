@@ -23,19 +23,21 @@ func newVersion(o *options) *cobra.Command {
 		Short:             "Print the version",
 		Args:              none("version"),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := o.resolve(cmd)
-			if err != nil {
-				return err
-			}
-			b := readBuild()
-			if s.format == "json" {
-				return writeJSON(s.stdout, b)
-			}
-			_, err = fmt.Fprintln(s.stdout, b)
-			return err
-		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return tellVersion(o, cmd) },
 	}
+}
+
+func tellVersion(o *options, cmd *cobra.Command) error {
+	s, err := o.resolve(cmd)
+	if err != nil {
+		return err
+	}
+	b := readBuild()
+	if s.format == "json" {
+		return writeJSON(s.stdout, b)
+	}
+	_, err = fmt.Fprintln(s.stdout, b)
+	return err
 }
 
 // String is one line, like `turnstile (devel) 1a2b3c4d5e6f+changes go1.26.0 linux/amd64`.

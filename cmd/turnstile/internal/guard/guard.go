@@ -3,13 +3,14 @@
 package guard
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,109 +33,187 @@ const (
 // reaches the direct child alone. The guard is a session of its own, since what
 // kills turnstile may kill its whole group.
 //
-// A guard that is killed alone is replaced: the next one is told what it was.
+// A guard that ends before its time, killed alone or for want of memory, is
+// replaced: see keep.
 type Guard struct {
 	session *os.File
 	log     *slog.Logger
+	quit    chan struct{} // closed by Dismiss
 	over    chan struct{} // closed when no guard is left, nor will be
 
-	mu        sync.Mutex // protects what follows
-	cmd       *exec.Cmd
-	pipe      *os.File
-	told      []string
-	dismissed bool
+	mu   sync.Mutex // protects what follows; nothing that may take long is done under it
+	now  *process
+	told []string
+	done bool // dismissed, or given up
 }
 
-// mostGuards is how many guards a command may have in a row. Whoever kills more of
-// them means it, or the machine can't keep any.
-const mostGuards = 4
+// A process is one guard.
+type process struct {
+	cmd  *exec.Cmd
+	pipe *os.File
+}
+
+const (
+	// mostGuards is how many guards a command may lose in a row, each before it was
+	// steady. Whoever kills more of them means it, or the machine can't keep any.
+	mostGuards = 4
+	steady     = time.Minute
+	// breath is added between one loss in a row and the next guard.
+	breath = 250 * time.Millisecond
+)
 
 // Start starts a guard; session is the descriptor that a file:// session is
 // locked through, or nil. It returns as soon as the process exists: what it has to
 // know waits in the pipe.
 func Start(session *os.File, log *slog.Logger) (*Guard, error) {
-	g := &Guard{session: session, log: log, over: make(chan struct{})}
-	if err := g.start(); err != nil {
+	g := &Guard{session: session, log: log, quit: make(chan struct{}), over: make(chan struct{})}
+	first, err := g.start(nil)
+	if err != nil {
 		return nil, err
 	}
-	go g.keep() // ends with the guard, once it was dismissed
+	g.now = first
+	go g.keep(first) // ends when the guard has, once it was dismissed; or when there can be none
 	return g, nil
 }
 
-// start starts the process; mu is held, or nobody knows g yet.
-func (g *Guard) start() error {
+// start starts a process that is told the words before it exists, so that there is
+// no moment in which it knows less than the one before it.
+func (g *Guard) start(words []string) (*process, error) {
 	self, err := executable()
 	if err != nil {
-		return fmt.Errorf("no guard: %w", err)
+		return nil, fmt.Errorf("no guard: %w", err)
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("no guard: %w", err)
+		return nil, fmt.Errorf("no guard: %w", err)
 	}
 	defer r.Close()
-	cmd := exec.Command(self, Arg)
-	cmd.Args[0] = os.Args[0]
-	cmd.Env = runtimeEnv() // no secrets where nobody needs them
-	cmd.Dir = "/"          // it must not keep a file system from being unmounted
-	cmd.Stdin = r
+	p := &process{cmd: exec.Command(self, Arg), pipe: w}
+	for _, word := range words {
+		p.write(word) // far less than a pipe holds
+	}
+	p.cmd.Args[0] = os.Args[0]
+	p.cmd.Env = runtimeEnv() // no secrets where nobody needs them
+	p.cmd.Dir = "/"          // it must not keep a file system from being unmounted
+	p.cmd.Stdin = r
 	if g.session != nil {
-		cmd.ExtraFiles = []*os.File{g.session}
+		p.cmd.ExtraFiles = []*os.File{g.session}
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := p.cmd.Start(); err != nil {
 		w.Close()
-		return fmt.Errorf("no guard: %w", err)
+		return nil, fmt.Errorf("no guard: %w", err)
 	}
-	g.cmd, g.pipe = cmd, w
-	return nil
+	return p, nil
+}
+
+func (p *process) write(word string) {
+	_, _ = io.WriteString(p.pipe, word+"\x00") // one that is gone is replaced, and told again
+}
+
+// end ends a process without a deed of its own.
+func (p *process) end() {
+	p.write(dismissal)
+	p.pipe.Close()
+	// The word was for the case that we are killed before this: under a short
+	// command the guard may not have started yet, and need not any more.
+	_ = p.cmd.Process.Kill()
 }
 
 // keep waits for the guard to end, and replaces one that ended before its time.
-func (g *Guard) keep() {
+func (g *Guard) keep(p *process) {
 	defer close(g.over)
-	for n := 1; ; n++ {
-		_ = g.cmd.Wait() // it has nothing to tell
-		if !g.replace(n < mostGuards) {
+	began, lost := time.Now(), 0
+	for {
+		how := p.cmd.Wait()
+		if g.isDone() {
 			return
 		}
+		p.pipe.Close()
+		if time.Since(began) > steady {
+			lost = 0
+		}
+		var err error
+		for p = nil; p == nil; {
+			if lost++; lost >= mostGuards {
+				g.giveUp(cmp.Or(err, how))
+				return
+			}
+			if !g.pause(time.Duration(lost-1) * breath) {
+				return
+			}
+			began = time.Now()
+			p, err = g.replacement()
+		}
+		g.log.Debug("the guard ended before its time, and there is a new one", "how", how)
 	}
 }
 
-// replace reports whether there is a new guard to wait for.
-func (g *Guard) replace(allowed bool) bool {
+// replacement starts the next guard. One that comes after the dismissal is
+// dismissed as well, and what remains is to wait for it.
+func (g *Guard) replacement() (*process, error) {
+	g.mu.Lock()
+	words := slices.Clone(g.told)
+	g.mu.Unlock()
+	p, err := g.start(words)
+	if err != nil {
+		return nil, err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.dismissed {
-		return false
+	for _, word := range g.told[len(words):] {
+		p.write(word)
 	}
-	g.pipe.Close()
-	err := errors.New("it was killed again and again")
-	if allowed {
-		err = g.start()
+	g.now = p
+	if g.done {
+		p.end()
 	}
-	if err != nil {
-		g.dismissed = true // there is nobody to tell
-		g.log.Warn("the guard is gone: the command would survive a SIGKILL of turnstile", "cause", err)
-		return false
-	}
-	for _, word := range g.told {
-		g.write(word)
-	}
-	g.log.Debug("the guard was killed, and there is a new one")
-	return true
+	return p, nil
 }
 
-// executable is our own file. An upgrade may have replaced it while we waited for
-// the key; Linux still knows the one that we are.
+func (g *Guard) isDone() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.done
+}
+
+// giveUp says that there will be no guard any more.
+func (g *Guard) giveUp(cause error) {
+	g.mu.Lock()
+	done := g.done
+	g.done = true
+	g.mu.Unlock()
+	if !done {
+		g.log.Warn("the guard is gone: the command would survive a SIGKILL of turnstile", "cause", cause)
+	}
+}
+
+// pause reports whether there is still something to guard.
+func (g *Guard) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-g.quit:
+		return false
+	}
+}
+
+// executable is our own file. An upgrade may have removed or replaced it since we
+// started; Linux still knows the one that we are. Another version would be told
+// what it may not understand.
 func executable() (string, error) {
 	self, err := os.Executable()
-	if _, gone := os.Stat(self); err == nil && gone != nil {
-		const running = "/proc/self/exe"
-		if _, err := os.Stat(running); err == nil {
-			return running, nil
-		}
+	const running = "/proc/self/exe"
+	ours, unknown := os.Stat(running)
+	if unknown != nil {
+		return self, err // no Linux
 	}
-	return self, err
+	if file, gone := os.Stat(self); err != nil || gone != nil || !os.SameFile(file, ours) {
+		return running, nil
+	}
+	return self, nil
 }
 
 // runtimeEnv is the part of the environment that Go's runtime reads.
@@ -171,15 +250,11 @@ func (g *Guard) Dismiss() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.dismissed {
-		return
+	if !g.done {
+		g.done = true
+		close(g.quit)
+		g.now.end()
 	}
-	g.dismissed = true
-	g.write(dismissal)
-	g.pipe.Close()
-	// The word was for the case that we are killed before this: under a short
-	// command the guard may not have started yet, and need not any more.
-	_ = g.cmd.Process.Kill()
 }
 
 func (g *Guard) tell(word string) {
@@ -188,15 +263,8 @@ func (g *Guard) tell(word string) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.dismissed {
-		g.told = append(g.told, word)
-		g.write(word)
-	}
-}
-
-// write is for whoever holds mu.
-func (g *Guard) write(word string) {
-	_, _ = io.WriteString(g.pipe, word+"\x00") // one that is gone is replaced, and told again
+	g.told = append(g.told, word)
+	g.now.write(word)
 }
 
 // Wait returns when a dismissed guard is gone.

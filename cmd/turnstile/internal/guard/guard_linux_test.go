@@ -1,0 +1,131 @@
+package guard
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// The guards of these tests are the test's own binary, which is a guard when it is
+// called as one.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// events is a log that tells when it is written to.
+type events struct {
+	slog.Handler
+	said chan string
+}
+
+func (e events) Enabled(context.Context, slog.Level) bool { return true }
+
+func (e events) Handle(_ context.Context, r slog.Record) error {
+	e.said <- r.Message
+	return nil
+}
+
+func startGuard(t *testing.T) (*Guard, chan string) {
+	t.Helper()
+	said := make(chan string, mostGuards)
+	g, err := Start(nil, slog.New(events{slog.DiscardHandler, said}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, said
+}
+
+func (g *Guard) process() *process {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.now
+}
+
+func next(t *testing.T, said chan string) string {
+	t.Helper()
+	select {
+	case s := <-said:
+		return s
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing was said")
+		return ""
+	}
+}
+
+// It was killed before turnstile knew the group, and its successor knows the marks
+// alone when turnstile is gone as well.
+func TestAReplacedGuardKnowsWhatWasSaidBefore(t *testing.T) {
+	marks := [2]string{"TURNSTILE_KEY=of this test", "TURNSTILE_FENCE=7"}
+	g, said := startGuard(t)
+	g.Cover(marks)
+	if err := g.process().cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	next(t, said)
+	command := exec.Command("sleep", "600")
+	command.Env = append(os.Environ(), marks[:]...)
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer command.Process.Kill() //nolint:errcheck // it has ended, or the test has failed
+	ended := make(chan struct{})
+	go func() { // ends with the command
+		_ = command.Wait()
+		close(ended)
+	}()
+	g.process().pipe.Close() // as the kernel does when turnstile is gone
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("the command outlived turnstile")
+	}
+	g.Dismiss()
+	g.Wait()
+}
+
+// Whichever is first, the death or the dismissal, no process and no goroutine is left.
+func TestADismissalMayMeetAReplacement(t *testing.T) {
+	for n := range 40 {
+		g, _ := startGuard(t)
+		died := make(chan struct{})
+		go func() { // ends by itself
+			_ = g.process().cmd.Process.Kill()
+			close(died)
+		}()
+		if n%2 == 0 {
+			<-died
+			time.Sleep(time.Duration(n) * 50 * time.Microsecond) // another moment of the replacement each time
+		}
+		g.Dismiss()
+		g.Wait()
+		<-died
+	}
+	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
+		t.Errorf("a process is left: %d, %v", pid, err)
+	}
+}
+
+// What can't be started again is told of, and nobody waits for it.
+func TestAGuardThatCannotBeReplacedIsGivenUp(t *testing.T) {
+	g, said := startGuard(t)
+	for range mostGuards - 1 {
+		if err := g.process().cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		next(t, said)
+	}
+	if err := g.process().cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(t, said); got != "the guard is gone: the command would survive a SIGKILL of turnstile" {
+		t.Error(got)
+	}
+	g.Watch(1 << 30)
+	g.Dismiss()
+	g.Wait()
+}
