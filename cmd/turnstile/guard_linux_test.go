@@ -58,9 +58,7 @@ func TestAGuardThatIsKilledIsReplaced(t *testing.T) {
 	grandchild, child := r.number(t), r.number(t)
 	killGuard := func(want string, times int) {
 		t.Helper()
-		if err := syscall.Kill(guardOf(t, r.cmd.Process.Pid), syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		mustKill(t, guardOf(t, r.cmd.Process.Pid), syscall.SIGKILL)
 		eventually(t, want, func() bool { return strings.Count(r.stderr.String(), want) == times })
 	}
 	killGuard("there is a new one", 1)
@@ -108,6 +106,46 @@ func TestATurnstileWhoseFileWasReplacedHasItsOwnGuard(t *testing.T) {
 	grandchild, child := r.number(t), r.number(t)
 	r.signal(t, syscall.SIGKILL)
 	eventually(t, "the guard ends the command", func() bool { return !runs(child) && !runs(grandchild) })
+}
+
+// The first guard has the file:// session, and so has one after it. It is held still
+// when turnstile is killed, or it would end the command faster than the key is tried.
+func TestAGuardKeepsTheKeyUntilNothingRuns(t *testing.T) {
+	for _, name := range []string{"first", "replaced"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			backend := fileBackend(t)
+			r := launch(t, backend, "-v", "run", "k", "--", "sh", "-c", family)
+			grandchild := r.number(t)
+			r.number(t)
+			pid := guardOf(t, r.cmd.Process.Pid)
+			if name == "replaced" {
+				mustKill(t, pid, syscall.SIGKILL)
+				eventually(t, "a new guard", func() bool { return strings.Contains(r.stderr.String(), "there is a new one") })
+				pid = guardOf(t, r.cmd.Process.Pid)
+			}
+			mustKill(t, pid, syscall.SIGSTOP)
+			t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) }) // so that it ends the command, whatever fails
+			r.signal(t, syscall.SIGKILL)
+			<-r.waited
+			launch(t, backend, "run", "-n", "k", "--", "true").exit(t, exitConflict)
+			if !runs(grandchild) {
+				t.Error("somebody else has ended the command: this shows nothing")
+			}
+			mustKill(t, pid, syscall.SIGCONT)
+			launch(t, backend, "run", "k", "--", "true").exit(t, 0)
+			if runs(grandchild) {
+				t.Error("the key went on while the command ran")
+			}
+		})
+	}
+}
+
+func mustKill(t *testing.T, pid int, sig syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(pid, sig); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // guardOf is the guard among a turnstile's children.

@@ -3,7 +3,6 @@
 package guard
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,13 +37,12 @@ const (
 type Guard struct {
 	session *os.File
 	log     *slog.Logger
-	quit    chan struct{} // closed by Dismiss
+	quit    chan struct{} // closed, under mu, when no further guard is wanted
 	over    chan struct{} // closed when no guard is left, nor will be
 
 	mu   sync.Mutex // protects what follows; nothing that may take long is done under it
 	now  *process
 	told []string
-	done bool // dismissed, or given up
 }
 
 // A process is one guard.
@@ -120,32 +118,44 @@ func (p *process) end() {
 	_ = p.cmd.Process.Kill()
 }
 
-// keep waits for the guard to end, and replaces one that ended before its time.
+// keep waits for the guard to end, and replaces one that ended before its time. One
+// that can't be started is as good as lost.
 func (g *Guard) keep(p *process) {
 	defer close(g.over)
 	began, lost := time.Now(), 0
 	for {
 		how := p.cmd.Wait()
-		if g.isDone() {
-			return
-		}
-		p.pipe.Close()
 		if time.Since(began) > steady {
 			lost = 0
 		}
-		var err error
-		for p = nil; p == nil; {
-			if lost++; lost >= mostGuards {
-				g.giveUp(cmp.Or(err, how))
-				return
-			}
-			if !g.pause(time.Duration(lost-1) * breath) {
+		p = nil
+		for cause := how; p == nil; {
+			if lost++; !g.goOn(lost, cause) {
 				return
 			}
 			began = time.Now()
-			p, err = g.replacement()
+			p, cause = g.replacement()
 		}
 		g.log.Debug("the guard ended before its time, and there is a new one", "how", how)
+	}
+}
+
+// goOn reports, after a pause, whether the guard that was lost needs another. It
+// does not when it was dismissed.
+func (g *Guard) goOn(lost int, cause error) bool {
+	if lost == mostGuards {
+		if g.finish() {
+			g.log.Warn("the guard is gone: the command would survive a SIGKILL of turnstile", "cause", cause)
+		}
+		return false
+	}
+	pause := time.NewTimer(time.Duration(lost-1) * breath)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return !g.finished() // both may be ready
+	case <-g.quit:
+		return false
 	}
 }
 
@@ -164,40 +174,34 @@ func (g *Guard) replacement() (*process, error) {
 	for _, word := range g.told[len(words):] {
 		p.write(word)
 	}
+	g.now.pipe.Close()
 	g.now = p
-	if g.done {
+	if g.finished() {
 		p.end()
 	}
 	return p, nil
 }
 
-func (g *Guard) isDone() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.done
-}
-
-// giveUp says that there will be no guard any more.
-func (g *Guard) giveUp(cause error) {
-	g.mu.Lock()
-	done := g.done
-	g.done = true
-	g.mu.Unlock()
-	if !done {
-		g.log.Warn("the guard is gone: the command would survive a SIGKILL of turnstile", "cause", cause)
-	}
-}
-
-// pause reports whether there is still something to guard.
-func (g *Guard) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+// finished is asked with mu held where the answer has to stay true.
+func (g *Guard) finished() bool {
 	select {
-	case <-timer.C:
-		return true
 	case <-g.quit:
+		return true
+	default:
 		return false
 	}
+}
+
+// finish ends the replacing and what guard there is. It reports whether that was news.
+func (g *Guard) finish() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.finished() {
+		return false
+	}
+	close(g.quit)
+	g.now.end()
+	return true
 }
 
 // executable is our own file. An upgrade may have removed or replaced it since we
@@ -245,15 +249,8 @@ func (g *Guard) Watch(group int) { g.tell(strconv.Itoa(group)) }
 // Dismiss says that nothing is left to kill. It comes before the command is
 // reaped, while the group's number is still its own.
 func (g *Guard) Dismiss() {
-	if g == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.done {
-		g.done = true
-		close(g.quit)
-		g.now.end()
+	if g != nil {
+		g.finish()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -91,15 +92,21 @@ func TestAReplacedGuardKnowsWhatWasSaidBefore(t *testing.T) {
 // Whichever is first, the death or the dismissal, no process and no goroutine is left.
 func TestADismissalMayMeetAReplacement(t *testing.T) {
 	for n := range 40 {
-		g, _ := startGuard(t)
-		died := make(chan struct{})
+		g, said := startGuard(t)
+		first, died := g.process().cmd.Process, make(chan struct{})
 		go func() { // ends by itself
-			_ = g.process().cmd.Process.Kill()
+			_ = first.Kill()
 			close(died)
 		}()
-		if n%2 == 0 {
+		switch n % 4 {
+		case 1: // the death is known to nobody yet
 			<-died
-			time.Sleep(time.Duration(n) * 50 * time.Microsecond) // another moment of the replacement each time
+		case 2: // the next one is being made, or there
+			for first.Signal(syscall.Signal(0)) == nil {
+				runtime.Gosched()
+			}
+		case 3: // it is there
+			next(t, said)
 		}
 		g.Dismiss()
 		g.Wait()
