@@ -106,11 +106,18 @@ var strategies = []struct {
 }
 
 func openClient(b testing.TB, cfg lockclient.Config) client {
+	c := newClient(b, cfg)
+	b.Cleanup(func() { c.Close() })
+	return c
+}
+
+// newClient leaves the closing to its caller.
+func newClient(b testing.TB, cfg lockclient.Config) client {
+	b.Helper()
 	c, err := lockclient.Open(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { c.Close() })
 	return client{c}
 }
 

@@ -76,13 +76,7 @@ func TestFiguresAgreeWithPlainBenchmarks(t *testing.T) {
 	redis := servers.Redis(t)
 	w := Workload{Goroutines: 64, Keys: 1, Warmup: each, Duration: each}
 	open := func(url string) func() locker {
-		return func() locker {
-			c, err := lockclient.Open(lockclient.Config{Backend: url})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return client{c}
-		}
+		return func() locker { return newClient(t, lockclient.Config{Backend: url}) }
 	}
 	for i, c := range []struct {
 		name string

@@ -3,8 +3,11 @@ package bench
 import (
 	"context"
 	"errors"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -91,3 +94,41 @@ func TestAYardstickRunsByItself(t *testing.T) {
 		t.Errorf("%+v, failures %v", m.Run, m.Failures)
 	}
 }
+
+// heapSeen notes the heap that its first caller meets.
+type heapSeen struct {
+	nothing
+	once  sync.Once
+	bytes uint64
+}
+
+func (h *heapSeen) Lock(ctx context.Context, key string) (Held, error) {
+	h.once.Do(func() {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		h.bytes = m.HeapAlloc
+	})
+	return h.nothing.Lock(ctx, key)
+}
+
+// What an earlier run has left would be collected in the midst of the next one.
+func TestARunBeginsWithoutTheGarbageOfTheOneBefore(t *testing.T) {
+	const garbage = 64 << 20
+	before := debug.SetGCPercent(-1) // it is there until somebody asks
+	defer debug.SetGCPercent(before)
+	for range garbage >> 20 {
+		sink = make([]byte, 1<<20)
+	}
+	seen := new(heapSeen)
+	s := testStrategy{"heap", PlaceProcess, func(Place) Locker { return seen }}
+	w := Workload{Goroutines: 1, Keys: 1, Duration: 5 * time.Millisecond}
+	if m := New(Setup{}).Measure(t.Context(), Case{Strategy: s, Workload: w}); len(m.Failures) > 0 {
+		t.Fatal(m.Failures)
+	}
+	if seen.bytes >= garbage {
+		t.Errorf("the run began with a heap of %d bytes", seen.bytes)
+	}
+}
+
+// sink keeps the compiler from sparing what is made for nothing.
+var sink []byte
