@@ -192,8 +192,9 @@ func (p *place) share(end func()) {
 		// A restart that takes long on a busy machine has servers replaced, too: the
 		// end of the locks may then be what the new one was not told.
 		now := p.masters()
+		replaced := p.replaced || !slices.Equal(now, began)
 		for _, master := range now {
-			if p.replaced || !slices.Equal(now, began) {
+			if replaced {
 				p.clear(p.clients[master])
 			}
 			wantNothingLeft(p.t, p.clients[master])
