@@ -14,9 +14,9 @@ const module = "github.com/turnstile-go/turnstile"
 var concrete = []string{"open", "embedded", "file", "redis", "memcache"}
 
 // TestImportRules keeps each layer from knowing more than the one below it:
-// lockclient → actors → backends ← backends/* → scripts; cmd, lockclient and
-// bench alone pick concrete backends; nothing but the command imports bench, and
-// nothing cmd.
+// lockclient → actors → backends ← backends/* → scripts; lockclient knows embedded
+// and open alone, and cmd and bench pick the others; nothing but the command imports
+// bench, and nothing cmd.
 func TestImportRules(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
 	if err != nil {
@@ -42,6 +42,30 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
+// TestAnAppLinksWhatItNames keeps drivers out of a program that locks in process.
+func TestAnAppLinksWhatItNames(t *testing.T) {
+	for _, c := range []struct {
+		from string
+		not  []string
+	}{
+		{"lockclient", []string{"github.com/redis/", "github.com/bradfitz/", module + "/backends/redis", module + "/backends/file", module + "/backends/memcache"}},
+	} {
+		out, err := exec.Command("go", "list", "-deps", "./"+c.from).Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		linked := strings.Fields(string(out))
+		if !slices.Contains(linked, module+"/backends/embedded") {
+			t.Fatalf("%s does not even link embedded://: the test looks at nothing", c.from)
+		}
+		for _, not := range c.not {
+			if i := slices.IndexFunc(linked, func(p string) bool { return p == not || strings.HasPrefix(p, not) && strings.Contains(not, "/") }); i >= 0 {
+				t.Errorf("%s links %s", c.from, linked[i])
+			}
+		}
+	}
+}
+
 // TestForbidden checks the rules themselves.
 func TestForbidden(t *testing.T) {
 	for _, c := range []struct {
@@ -49,7 +73,9 @@ func TestForbidden(t *testing.T) {
 		bad      bool
 	}{
 		{"lockclient", "actors", false},
-		{"lockclient", "backends/redis", false},
+		{"lockclient", "backends/redis", true},
+		{"lockclient", "backends/embedded", false},
+		{"lockclient", "backends/open", false},
 		{"actors", "backends", false},
 		{"backends/redis", "scripts", false},
 		{"backends/embedded", "backends/embedded/engine", false},
@@ -68,7 +94,7 @@ func TestForbidden(t *testing.T) {
 		{"lockclient", "bench", true},
 		{"lockclient", "cmd/turnstile", true},
 		{"faults", "lockclient", false},
-		{"faults", "backends/redis", true},
+		{"faults", "backends/redis", false},
 		{"lockclient", "faults", true},
 	} {
 		if got := forbidden(c.from, c.to) != ""; got != c.bad {
@@ -118,10 +144,11 @@ func forbidden(from, to string) string {
 		}
 		return "a backend knows the contract and the scripts only"
 	case strings.HasPrefix(to, "backend "):
-		if f == "lockclient" || f == "cmd" || f == "bench" {
+		always := to == "backend embedded" || to == "backend open"
+		if f == "cmd" || f == "bench" || f == "faults" || f == "lockclient" && always {
 			return ""
 		}
-		return "only lockclient, cmd and bench pick concrete backends"
+		return "an app links the backends that it names: see backends.Register"
 	case !slices.Contains(allowed[f], to):
 		return f + " must not know " + to
 	}

@@ -39,7 +39,8 @@ type Config struct {
 	// and redis+cluster://HOST:PORT,…; rediss in place of redis is by TLS. The
 	// parameters are listed at redis.Open in package backends/redis; with
 	// ?lazy=true, Open does not ask for the server to be there. memcached is
-	// memcache://HOST:PORT[,HOST:PORT…]; see package backends/memcache first.
+	// memcache://HOST:PORT[,HOST:PORT…]; see package backends/memcache first. All
+	// but embedded:// and open:// need an import of their package: see Open.
 	Backend string
 	// TLS is how a rediss:// server is talked to, in place of the URL's tls_…
 	// parameters: with another backend, or beside these, it is ErrInvalid.

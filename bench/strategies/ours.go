@@ -10,6 +10,9 @@ import (
 	"strings"
 	"time"
 
+	_ "github.com/turnstile-go/turnstile/backends/file" // opened by URL
+	_ "github.com/turnstile-go/turnstile/backends/memcache"
+	_ "github.com/turnstile-go/turnstile/backends/redis"
 	"github.com/turnstile-go/turnstile/bench"
 	"github.com/turnstile-go/turnstile/lockclient"
 )

@@ -15,6 +15,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends/file"
+	_ "github.com/turnstile-go/turnstile/backends/memcache" // the command links them all
+	_ "github.com/turnstile-go/turnstile/backends/redis"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
