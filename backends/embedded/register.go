@@ -7,10 +7,10 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-func init() { backends.Register(open, "embedded") }
+func init() { backends.Register(openURL, "embedded") }
 
-// open opens the store that embedded://NAME names.
-func open(_ context.Context, u *url.URL, _ backends.OpenOptions) (backends.Backend, error) {
+// openURL opens the store that embedded://NAME names.
+func openURL(_ context.Context, u *url.URL, _ backends.OpenOptions) (backends.Backend, error) {
 	name, err := backends.LocalName(u)
 	if err != nil {
 		return nil, err

@@ -8,11 +8,11 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-func init() { backends.Register(open, "file") }
+func init() { backends.Register(openURL, "file") }
 
-// open opens the directory of file:///DIR. Its user has named it, so it may be one
+// openURL opens the directory of file:///DIR. Its user has named it, so it may be one
 // that several users share.
-func open(_ context.Context, u *url.URL, _ backends.OpenOptions) (backends.Backend, error) {
+func openURL(_ context.Context, u *url.URL, _ backends.OpenOptions) (backends.Backend, error) {
 	dir, err := directoryOf(u)
 	if err != nil {
 		return nil, err

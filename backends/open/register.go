@@ -7,10 +7,10 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-func init() { backends.Register(open, "open") }
+func init() { backends.Register(openURL, "open") }
 
-// open takes any name after open://, which makes no difference.
-func open(_ context.Context, u *url.URL, o backends.OpenOptions) (backends.Backend, error) {
+// openURL takes any name after open://, which makes no difference.
+func openURL(_ context.Context, u *url.URL, o backends.OpenOptions) (backends.Backend, error) {
 	if _, err := backends.LocalName(u); err != nil {
 		return nil, err
 	}
