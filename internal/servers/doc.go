@@ -11,6 +11,6 @@
 // that is done to them later is waited for by asking the servers, within a
 // bound; the error of such a wait has the end of every server's output.
 //
-// A missing binary is installed once with apt-get, and where that can't be
-// done the test fails: a test of a backend that is skipped proves nothing.
+// Where a binary is missing the test fails and says how to install it: a test of
+// a backend that is skipped proves nothing.
 package servers

@@ -19,9 +19,9 @@ const (
 	// groupPoll is how often a group is looked at while something is awaited.
 	// Each look costs a command a server, on two shared cores.
 	groupPoll = 20 * time.Millisecond
-	// groupLimit bounds a wait for what takes a group a second or three. It is
-	// ten times as much because the machine may be shared.
-	groupLimit = 30 * time.Second
+	// groupLimit bounds a wait for what takes a group a second or three: no machine
+	// is so slow.
+	groupLimit = time.Minute
 	// answerLimit bounds one command.
 	answerLimit = 2 * time.Second
 	// tailKept is how much of each server's output an error carries.

@@ -23,7 +23,7 @@ type process struct {
 // threads at will, which would kill a healthy server in the middle of a test.
 func launch(binary string, args []string, dir string, out *output) (*process, error) {
 	cmd := exec.Command(binary, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = dir, out, out, environment()
 	cmd.SysProcAttr = dieWithParent()
 	started := make(chan error, 1)
 	p := &process{gone: make(chan struct{})}
@@ -42,6 +42,13 @@ func launch(binary string, args []string, dir string, out *output) (*process, er
 	}
 	p.os, p.pid = cmd.Process, cmd.Process.Pid
 	return p, nil
+}
+
+// environment is all that a server is told of ours. A Redis doesn't start in a
+// locale that the machine lacks, an etcd takes options from ETCD_…, and a memcached
+// from MEMCACHED_…
+func environment() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 }
 
 func (p *process) kill() {

@@ -10,17 +10,9 @@ import (
 // PATH, and know nothing of it.
 var pythons = []string{"/usr/bin/python3", "python3"}
 
-// Python finds a Python 3 that has redis-py, and installs Debian's where there
-// is none. It starts an interpreter to see: a caller asks once.
+// Python finds a Python 3 that has redis-py. It starts an interpreter to see: a
+// caller asks once.
 func Python() (path string, err error) {
-	err = ensure("a Python with redis-py", "python3-redis", func() (err error) {
-		path, err = findPython()
-		return err
-	})
-	return path, err
-}
-
-func findPython() (string, error) {
 	var failure error
 	for _, path := range pythons {
 		out, err := exec.Command(path, "-c", "import redis").CombinedOutput()
@@ -29,5 +21,5 @@ func findPython() (string, error) {
 		}
 		failure = fmt.Errorf("%s: %w\n%s", path, err, out)
 	}
-	return "", failure
+	return "", missing("a Python with redis-py", "python3-redis", failure)
 }

@@ -6,6 +6,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,9 +18,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is what only a defect outlasts.
+const patience = time.Minute
+
 func bounded(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -95,6 +101,48 @@ func TestAnotherServerOnThePortIsNotTakenForOurs(t *testing.T) {
 	}
 }
 
+// Where a program is missing, the error says what to do, and nothing is done.
+func TestNothingIsInstalled(t *testing.T) {
+	bin := t.TempDir()
+	ran := filepath.Join(bin, "ran")
+	for _, name := range []string{"apt-get", "sudo"} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n: >"+ran+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin)
+	for name, start := range map[string]func(...string) (*Server, error){
+		"redis-server": StartRedis, "memcached": StartMemcached, "etcd": StartEtcd,
+	} {
+		s, err := start()
+		if err == nil {
+			s.Close()
+			t.Fatalf("%s was started", name)
+		}
+		if !strings.Contains(err.Error(), name+" is missing") || !strings.Contains(err.Error(), "make setup") {
+			t.Errorf("%s: %v, want that it is missing, and how to install it", name, err)
+		}
+	}
+	if _, err := os.Stat(ran); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something was to be installed: %v", err)
+	}
+}
+
+// No locale, and no option of the servers' own that ours happens to carry, is theirs.
+func TestServersInheritNothing(t *testing.T) {
+	t.Setenv("LC_ALL", "xx_XX.UTF-8")
+	t.Setenv("ETCD_DATA_DIR", filepath.Join(t.TempDir(), "other"))
+	t.Setenv("MEMCACHED_PORT_FILENAME", filepath.Join(t.TempDir(), "port"))
+	Redis(t)
+	Memcached(t)
+	Etcd(t)
+	for _, name := range []string{"ETCD_DATA_DIR", "MEMCACHED_PORT_FILENAME"} {
+		if _, err := os.Stat(os.Getenv(name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a server has read %s: %v", name, err)
+		}
+	}
+}
+
 func TestPythonHasRedisPy(t *testing.T) {
 	path, err := Python()
 	if err != nil {
@@ -169,8 +217,12 @@ func TestProxyFaults(t *testing.T) {
 			if err := client.Set(short, t.Name(), "1", 0).Err(); err == nil {
 				t.Error("no error under the fault")
 			}
-			if n := direct.Exists(bounded(t), t.Name()).Val(); (n == 1) != fault.executed {
-				t.Errorf("executed: %v, want %v", n == 1, fault.executed)
+			executed := func() bool { return direct.Exists(bounded(t), t.Name()).Val() == 1 }
+			for end := bounded(t); fault.executed && !executed() && end.Err() == nil; {
+				runtime.Gosched() // it was sent, and may be on its way still
+			}
+			if got := executed(); got != fault.executed {
+				t.Errorf("executed: %v, want %v", got, fault.executed)
 			}
 			proxy.Heal()
 			if err := client.Ping(bounded(t)).Err(); err != nil {
