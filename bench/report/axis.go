@@ -10,7 +10,7 @@ import (
 // An axis is a scale and its ticks. They are made here, once, for the page's
 // tables, for uPlot and for the SVGs, so that all of them agree.
 type axis struct {
-	Label string  `json:"label"` // with the unit
+	Label string  `json:"label"` // with the unit, unless the ticks have it
 	Log   bool    `json:"log"`
 	Min   float64 `json:"min"`
 	Max   float64 `json:"max"`

@@ -270,18 +270,21 @@ func TestAVerdictIsSaidWhicheverWayItComesOut(t *testing.T) {
 	r := &bench.Report{
 		Strategies: []bench.Listed{
 			at("ours", bench.PlaceRedis, false), at("fast", bench.PlaceRedis, true), at("fair", bench.PlaceRedis, true), at("broken", bench.PlaceRedis, true),
+			at("memcached", bench.PlaceMemcached, false), at("sherlock", bench.PlaceMemcached, true),
 			at("embedded", bench.PlaceEmbedded, false), at("mutex", bench.PlaceProcess, true), at("alone", bench.PlaceFile, false),
 		},
 		Runs: []bench.Run{
 			run("ours", 1000, 0.5), run("fast", 100, 4), run("fair", 50, 2), run("broken", 9e9, 1e-9),
+			run("memcached", 1000, 0.25), run("sherlock", 1050, 1),
 			run("embedded", 1000, 0.25), run("mutex", 4000, 8), run("alone", 1, 1),
 		},
 		Failures: []bench.Failure{{Strategy: "broken"}},
 	}
 	got := newPage(r).verdicts()
 	want := []string{
-		"On Redis: “ours” does 1000 holds/s, 10.0 times as many as “fast” (100), the fastest of the others. Its p99 wait is 500 ms; the shortest of the others is 2.00 s (“fair”).",
-		"In one process: “embedded” does 1000 holds/s, 0.25 times as many as “mutex” (4000), the fastest of the others. Its p99 wait is 250 ms; the shortest of the others is 8.00 s (“mutex”).",
+		"On Redis: “ours” does 1000 holds/s, 10.0 times the 100 of “fast”, the fastest of the others. Its p99 wait is 500 ms; the shortest of the others is 2.00 s (“fair”).",
+		"On memcached: “memcached” does 1000 holds/s, about as many as “sherlock”, the fastest of the others (1050). Its p99 wait is 250 ms; the shortest of the others is 1.00 s (“sherlock”).",
+		"In one process: “embedded” does 1000 holds/s; “mutex”, the fastest of the others, does 4000, which is 4.00 times as many. Its p99 wait is 250 ms; the shortest of the others is 8.00 s (“mutex”).",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

@@ -184,7 +184,7 @@ func (p *page) waits() *chart {
 	c := &chart{
 		ID: "waits", Title: "Wait from call to grant, by percentile: lower is better", Percentile: true,
 		Note:  "Each step to the right is ten times rarer: at 99 %, one wait in a hundred is longer. A curve that climbs steeply at the end serves most callers well and some very late.",
-		Lines: lines, X: percentileAxis(highest), Y: logAxis("wait, seconds (log)", tickSeconds, values(lines), upwards),
+		Lines: lines, X: percentileAxis(highest), Y: logAxis("wait (log)", tickSeconds, values(lines), upwards),
 	}
 	p.tableOf(c, percentileText, seconds) // for the points' words: as a table it would be too long
 	named := *c

@@ -86,6 +86,7 @@ type look struct {
 	Group  int
 	Colour int // in palette
 	Failed bool
+	Aside  bool // not in the curves until the reader asks for it: see setAside
 }
 
 func (l *look) group() group   { return groups[l.Group] }

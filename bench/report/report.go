@@ -69,6 +69,7 @@ func newPage(r *bench.Report) *page {
 	if len(p.hotRuns) > 0 {
 		p.hotWhat = describe(&p.hotRuns[0].Workload)
 	}
+	p.setAside()
 	p.Sections = p.sections()
 	return p
 }
@@ -116,6 +117,7 @@ type viewLook struct {
 	Dash   []int   `json:"dash"`
 	Width  float64 `json:"width"`
 	Marker string  `json:"marker"`
+	Aside  bool    `json:"aside"`
 }
 
 func (p *page) view() view {
@@ -124,7 +126,7 @@ func (p *page) view() view {
 		v.Light, v.Dark = append(v.Light, c.light), append(v.Dark, c.dark)
 	}
 	for _, l := range p.Looks {
-		v.Looks = append(v.Looks, viewLook{l.Name, l.Number, l.Colour, l.group().Dash, l.group().Width, l.marker()})
+		v.Looks = append(v.Looks, viewLook{l.Name, l.Number, l.Colour, l.group().Dash, l.group().Width, l.marker(), l.Aside})
 	}
 	for _, s := range p.Sections {
 		for _, b := range s.Blocks {
@@ -204,6 +206,7 @@ func paletteStyle() string {
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"shell": shell, "seconds": seconds, "bytes": bytesText, "count": count, "groupsOf": groupsOf,
+		"sub": func(a, b int) int { return a - b },
 	}).Parse(asset("page.html")))
 })
 

@@ -14,8 +14,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -86,21 +88,25 @@ func TestEveryChartSaysWhatIsBetterAndHasUnits(t *testing.T) {
 	p := newPage(sample())
 	page := written(t, sample())
 	seen := map[string]bool{}
-	unit := regexp.MustCompile(`seconds|contenders|processes|keys|holds|percentile|0 to 1|1 × = fair|per hold`)
+	unit := regexp.MustCompile(`contenders|processes|keys|holds|percentile|0 to 1|1 × = fair|per hold`)
+	timed := regexp.MustCompile(` (ns|µs|ms|s|min)$`)
 	check := func(id, title string, axes ...axis) {
 		seen[id] = true
 		if !strings.Contains(title, "better") {
 			t.Errorf("chart %s: the title %q doesn't say what is better", id, title)
 		}
 		for _, a := range axes {
-			if !unit.MatchString(a.Label) {
-				t.Errorf("chart %s: the axis %q has no unit", id, a.Label)
-			}
-			texts := 0
+			// A time has its unit at each tick, which may be µs where the next is ms: one
+			// in the label as well would be another.
+			texts, inUnits := 0, true
 			for _, tick := range a.Ticks {
 				if tick.Text != "" {
 					texts++
+					inUnits = inUnits && (tick.Text == "0" || timed.MatchString(tick.Text))
 				}
+			}
+			if inUnits == unit.MatchString(a.Label) {
+				t.Errorf("chart %s: the axis %q has its unit at the ticks: %v, and in the label: %v; want one of both", id, a.Label, inUnits, !inUnits)
 			}
 			if texts < 2 {
 				t.Errorf("chart %s: %d labels on the axis %q", id, texts, a.Label)
@@ -168,7 +174,7 @@ func TestACustomWorkloadStandsInForContenders(t *testing.T) {
 	r.Strategies[1].Unsafe = true
 	page := written(t, r)
 	keepAs(t, "custom.html", page)
-	for _, want := range []string{`data-chart="waits"`, `data-chart="jain"`, "16 goroutines on 1 key", "no exclusion"} {
+	for _, want := range []string{`data-chart="throughput"`, `data-chart="waits"`, `data-chart="jain"`, "16 goroutines on 1 key", "no exclusion"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q", want)
 		}
@@ -369,5 +375,64 @@ func TestOnePlannedRateIsNoCurve(t *testing.T) {
 	page := written(t, r)
 	if charts(page) != 1 || !strings.Contains(page, "Wait at 1000 planned holds per second: lower is better") {
 		t.Error("one planned rate isn't shown as rows")
+	}
+}
+
+// A page with seventeen lines in each chart shows none of them.
+func TestCurvesBeginWithAFewOfManyStrategies(t *testing.T) {
+	p := newPage(sample())
+	var shown []string
+	for _, l := range p.Looks {
+		if !l.Aside {
+			shown = append(shown, l.Name)
+		}
+	}
+	// Ours of each place as it comes, the fastest rival of each, and then the next.
+	want := []string{"embedded", "file", "redis", "memcached", "retools", "distributedlock", "sync.Mutex", "channel"}
+	slices.Sort(shown)
+	slices.Sort(want)
+	if !slices.Equal(shown, want) {
+		t.Errorf("the curves begin with %q, want %q", shown, want)
+	}
+	few := sample()
+	few.Strategies = few.Strategies[:3]
+	few.Runs = slices.DeleteFunc(few.Runs, func(r bench.Run) bool {
+		return !slices.ContainsFunc(few.Strategies, func(l bench.Listed) bool { return l.Name == r.Strategy })
+	})
+	if n := newPage(few).Aside(); n != 0 {
+		t.Errorf("%d of three strategies are left out", n)
+	}
+}
+
+func TestAPageSaysHowMuchWasChecked(t *testing.T) {
+	r := sample()
+	var holds uint64
+	for i := range r.Runs {
+		r.Runs[i].Holds = 1000
+		holds += 1000
+	}
+	if page := written(t, r); !strings.Contains(page, count(float64(holds))+" holds were checked") {
+		t.Error("nothing says how many holds were checked")
+	}
+	r.Failures = []bench.Failure{{Strategy: "redis", Kind: "overlap", What: "two at once"}}
+	if strings.Contains(written(t, r), "holds were checked") {
+		t.Error("a page with failures says that nothing was found")
+	}
+}
+
+func TestRoughFiguresAreCalledRough(t *testing.T) {
+	r := sample()
+	if got := newPage(r).Cautions(); got != nil {
+		t.Errorf("three rounds of a second: %q", got)
+	}
+	r.Runs = slices.DeleteFunc(r.Runs, func(one bench.Run) bool { return one.Round > 1 })
+	for i := range r.Runs {
+		r.Runs[i].Workload.Duration = 130 * time.Millisecond
+	}
+	page := written(t, r)
+	for _, want := range []string{"1 round: nothing shows", "The shortest runs took 130 ms"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("one round of 130 ms, and no %q", want)
+		}
 	}
 }

@@ -215,9 +215,9 @@ func (p *page) recovery() *rows {
 	if len(values) == len(leases) { // none was measured
 		return nil
 	}
-	a := linearAxis("recovery, seconds", tickSeconds, values)
+	a := linearAxis("from SIGKILL to the next grant", tickSeconds, values)
 	if low := slices.Min(values); slices.Max(values) > 30*max(low, 1e-9) {
-		a = logAxis("recovery, seconds (log)", tickSeconds, values, across)
+		a = logAxis("from SIGKILL to the next grant (log)", tickSeconds, values, across)
 	}
 	r.Axis = &a
 	for _, l := range p.Looks {

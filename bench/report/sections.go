@@ -22,14 +22,6 @@ type block struct {
 	Words []string
 }
 
-// Legend is the strategies that a chart shows.
-func (p *page) Legend(c *chart) (out []*look) {
-	for _, l := range c.Lines {
-		out = append(out, p.Looks[l.Look])
-	}
-	return out
-}
-
 func (p *page) sections() []section {
 	at := ""
 	if p.hotWhat != "" {
@@ -37,7 +29,7 @@ func (p *page) sections() []section {
 	}
 	all := []section{
 		{ID: "findings", Title: "At a glance", Note: at + " Median over the rounds, lowest – highest below it. Bold: the best among those whose locks live in the same place.", Blocks: blocks(p.verdicts(), p.findings())},
-		{ID: "throughput", Title: "Throughput", Blocks: blocks(p.throughput())},
+		{ID: "throughput", Title: "Throughput", Blocks: blocks(p.throughput()...)},
 		{ID: "wait", Title: "Waiting", Note: at, Blocks: blocks(p.waits())},
 		{ID: "grants", Title: "Passing the key on", Note: at, Blocks: blocks(p.grants())},
 		{ID: "fairness", Title: "Fairness", Note: at, Blocks: blocks(p.jains(), p.shares(), p.strips(), p.processes())},
@@ -83,7 +75,19 @@ func blocks(parts ...any) (out []block) {
 
 const bands = "Line: the median over the rounds; band: from the lowest round to the highest."
 
-func (p *page) throughput() *chart {
+// throughput is a curve where the contenders were varied, and else a mark a strategy.
+func (p *page) throughput() []any {
+	if c := p.throughputCurve(); c != nil {
+		return []any{c}
+	}
+	return []any{p.pairs(rows{
+		ID: "throughput", Title: "Throughput: higher is better",
+		Note:   "With " + p.hotWhat + ". Bar behind the mark: lowest to highest round.",
+		Values: "median",
+	}, p.hot, func(v []float64) axis { return logAxis("holds per second (log)", roundCount, v, across) }, count, rate)}
+}
+
+func (p *page) throughputCurve() *chart {
 	c := p.curves("throughput", bench.Contenders, "Throughput against contenders on one key: higher is better", rate,
 		"contenders (log)", "holds per second (log)", count, roundCount)
 	if c != nil {
@@ -98,7 +102,7 @@ func (p *page) grants() *rows {
 		Note:   "Filled mark: p50; hollow: p99; bar behind a mark: lowest to highest round.",
 		Values: "p50 · p99",
 	}, p.hot, func(v []float64) axis {
-		return logAxis("release → next grant, seconds (log)", tickSeconds, v, across)
+		return logAxis("release → next grant (log)", tickSeconds, v, across)
 	}, seconds, grant(0.5), grant(0.99))
 }
 
@@ -136,9 +140,9 @@ func (p *page) scaling() (out []any) {
 		{bench.Contenders, "contenders", "contenders on one key (log)"},
 		{bench.Keys, "keys", "keys (log)"},
 		{bench.Processes, "processes", "processes on one key"},
-		{bench.RoundTrips, "round trip", "round trip added by a proxy, seconds"},
+		{bench.RoundTrips, "round trip", "round trip added by a proxy"},
 	} {
-		c := p.curves("cost-"+e.experiment, e.experiment, "Cost per hold against "+e.against+": lower is better", cost, e.x, "time per hold, seconds (log)", seconds, tickSeconds)
+		c := p.curves("cost-"+e.experiment, e.experiment, "Cost per hold against "+e.against+": lower is better", cost, e.x, "time for each one (log)", seconds, tickSeconds)
 		if c != nil {
 			c.Small = true
 			out = append(out, c)
@@ -154,13 +158,13 @@ func (p *page) planned() (out []any) {
 			Note:   "Filled mark: p50; hollow: p99; bar behind a mark: lowest to highest round.",
 			Values: "p50 · p99",
 		}, func(name string) []*bench.Run { return p.rounds(bench.OpenLoop, name, xs[0]) },
-			func(v []float64) axis { return logAxis("wait, seconds (log)", tickSeconds, v, across) }, seconds, wait(0.5), wait(0.99))}
+			func(v []float64) axis { return logAxis("wait (log)", tickSeconds, v, across) }, seconds, wait(0.5), wait(0.99))}
 	}
 	for _, q := range []struct {
 		name string
 		at   float64
 	}{{"p50", 0.5}, {"p99", 0.99}} {
-		c := p.curves("planned-"+q.name, bench.OpenLoop, "Wait ("+q.name+") against planned rate: lower is better", wait(q.at), "planned holds per second (log)", "wait, seconds (log)", seconds, tickSeconds)
+		c := p.curves("planned-"+q.name, bench.OpenLoop, "Wait ("+q.name+") against planned rate: lower is better", wait(q.at), "planned holds per second (log)", "wait (log)", seconds, tickSeconds)
 		if c != nil {
 			c.Small = true
 			out = append(out, c)

@@ -42,7 +42,7 @@ func SVG(w io.Writer, r *bench.Report, figure string, dark bool) error {
 	var with string
 	switch figure {
 	case FigureThroughput:
-		c = p.throughput()
+		c = p.throughputCurve()
 	case FigureWaits:
 		c = p.waits()
 		with, _, _ = strings.Cut(p.hotWhat, ",")

@@ -25,8 +25,7 @@ func (p *page) verdicts() (out []string) {
 		if !ok || !found {
 			continue
 		}
-		said := fmt.Sprintf("%s: “%s” does %s holds/s, %s as many as “%s” (%s), the fastest of the others.",
-			place.where, a.Name, count(fast), times(fast/rival), b.Name, count(rival))
+		said := place.where + ": " + compared(a.Name, b.Name, fast, rival)
 		late, ok := over(p.hot(a.Name), wait(0.99))
 		c, least, found := p.best(theirs, wait(0.99), false)
 		if ok && found && late.Mid > 0 && least > 0 {
@@ -52,4 +51,21 @@ func (p *page) best(among func(*look) bool, f figure, highest bool) (winner *loo
 	return winner, value, ok
 }
 
-func times(ratio float64) string { return digits(ratio) + " times" }
+// alike is how far apart two rates may be and still count as about as many: rounds of
+// one strategy differ as much.
+const alike = 1.1
+
+// compared says how many holds ours does beside the fastest of the others. A ratio
+// is never below one: nobody reads "0.074 times as many" as 13 times slower.
+func compared(ours, other string, fast, rival float64) string {
+	switch {
+	case fast >= rival*alike:
+		return fmt.Sprintf("“%s” does %s holds/s, %s times the %s of “%s”, the fastest of the others.",
+			ours, count(fast), digits(fast/rival), count(rival), other)
+	case rival >= fast*alike:
+		return fmt.Sprintf("“%s” does %s holds/s; “%s”, the fastest of the others, does %s, which is %s times as many.",
+			ours, count(fast), other, count(rival), digits(rival/fast))
+	}
+	return fmt.Sprintf("“%s” does %s holds/s, about as many as “%s”, the fastest of the others (%s).",
+		ours, count(fast), other, count(rival))
+}

@@ -9,6 +9,8 @@
   const family = getComputedStyle(document.body).fontFamily;
   const tip = document.getElementById("tip");
   const hidden = new Set(); // looks, by number
+  const aside = new Set(view.looks.filter((l) => l.aside).map((l) => l.number)); // from the curves alone
+  const drawn = (number) => !hidden.has(number) && !aside.has(number);
   const plots = new Map(); // element → what is drawn in it
   let printing = false;
 
@@ -54,7 +56,7 @@
     chart.lines.forEach((l, i) => {
       const look = looks[i];
       const colour = theme.colours[look.colour];
-      const show = !hidden.has(look.number);
+      const show = drawn(look.number);
       const edge = { show, spanGaps: true, width: 0, stroke: "transparent", points: { show: false } };
       series.push({ ...edge }, { ...edge }, {
         show, spanGaps: true, width: look.width * k, stroke: colour, points: { show: false },
@@ -108,7 +110,7 @@
     const ends = [];
     ctx.save();
     state.chart.lines.forEach((l, i) => {
-      if (hidden.has(looks[i].number)) return;
+      if (!drawn(looks[i].number)) return;
       const colour = theme.colours[looks[i].colour];
       const shape = new Path2D(looks[i].marker);
       ctx.globalAlpha = state.focus < 0 || state.focus === i ? 1 : 0.25;
@@ -171,7 +173,7 @@
     let best = 40, found;
     if (left >= 0) {
       state.chart.lines.forEach((l, i) => {
-        if (hidden.has(looks[i].number)) return;
+        if (!drawn(looks[i].number)) return;
         l.x.forEach((x, j) => {
           const away = Math.hypot(u.valToPos(x, "x") - left, u.valToPos(l.mid[j], "y") - top);
           if (away < best) [best, found] = [away, { i, j, x, y: l.mid[j] }];
@@ -198,32 +200,34 @@
 
   // A strategy is shown or hidden everywhere at once.
   function apply() {
-    for (const e of document.querySelectorAll(".chip")) e.setAttribute("aria-pressed", String(!hidden.has(+e.dataset.look)));
+    for (const e of document.querySelectorAll(".chip")) {
+      e.setAttribute("aria-pressed", String(drawn(+e.dataset.look)));
+      e.classList.toggle("aside", aside.has(+e.dataset.look));
+    }
     for (const e of document.querySelectorAll("tr[data-look]")) e.classList.toggle("out", hidden.has(+e.dataset.look));
     for (const { u, chart } of plots.values()) {
       u.batch(() => chart.lines.forEach((l, i) => {
-        for (const s of [middle(i) - 2, middle(i) - 1, middle(i)]) u.setSeries(s, { show: !hidden.has(view.looks[l.look].number) });
+        for (const s of [middle(i) - 2, middle(i) - 1, middle(i)]) u.setSeries(s, { show: drawn(view.looks[l.look].number) });
       }));
     }
-    document.getElementById("all").hidden = hidden.size === 0;
+    document.getElementById("all").hidden = hidden.size + aside.size === 0;
   }
   for (const chip of document.querySelectorAll(".chip")) {
     const number = +chip.dataset.look;
     chip.addEventListener("click", () => {
-      if (!hidden.delete(number)) hidden.add(number);
+      if (!aside.delete(number) && !hidden.delete(number)) hidden.add(number);
       apply();
     });
-    const figure = chip.closest("[data-chart]");
-    if (!figure) continue;
     const light = (on) => {
-      const state = plots.get(figure.querySelector(".plot"));
-      const i = state.chart.lines.findIndex((l) => view.looks[l.look].number === number);
-      focus(state, on && !hidden.has(number) ? i : -1);
+      for (const state of plots.values()) {
+        const i = state.chart.lines.findIndex((l) => view.looks[l.look].number === number);
+        focus(state, on && drawn(number) ? i : -1);
+      }
     };
     chip.addEventListener("mouseenter", () => light(true));
     chip.addEventListener("mouseleave", () => light(false));
   }
-  document.getElementById("all").addEventListener("click", () => (hidden.clear(), apply()));
+  document.getElementById("all").addEventListener("click", () => (hidden.clear(), aside.clear(), apply()));
 
   const save = document.getElementById("save");
   save.hidden = false;
@@ -237,7 +241,10 @@
     setTimeout(() => URL.revokeObjectURL(a.href), 10000);
   });
 
+  // On a phone the key would fill the screen.
+  if (matchMedia("(max-width: 720px)").matches) document.querySelector(".key").open = false;
   drawAll();
+  apply();
   const watch = new ResizeObserver((seen) => {
     if (printing) return;
     for (const { target } of seen) {
