@@ -16,6 +16,9 @@
 //     a checksum. A write that was torn by a crash or a full disk leaves the
 //     newer slot as it was: the change did not happen, and whoever made it was
 //     told so or is dead.
+//     The blocks of both slots are taken when a key is granted, 8 KiB in all, so that
+//     no renewal needs more. A long queue takes more. File systems that copy what is
+//     written over (btrfs, ZFS) promise nothing of the kind.
 //  3. A record names the full key, so two keys whose names collide are refused
 //     rather than merged.
 //  4. A lease ends at its time, or when its session file is free: the kernel
@@ -35,10 +38,6 @@
 // that has leases looks into its session file every 100 ms, and so learns of the
 // mark at once; without the note it does when it renews. What is promised to a
 // waiter that has not come for it yet is nobody's, and can't be revoked.
-//
-// Records are of version 2. Those of version 1 are read and, when they change,
-// written as version 2, which a binary that knows version 1 alone refuses: end
-// its processes first.
 //
 // Lease ends are told on the clock that runs since boot (Linux), which neither
 // a step of the wall clock nor a suspend disturbs; on macOS on the wall clock.

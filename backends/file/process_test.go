@@ -31,6 +31,12 @@ const rounds = 250
 // play is a process of a test: it does its role, says so on stdout, and ends
 // when its stdin does.
 func play(role string) {
+	if role == "full disk" {
+		if err := fillDisk(os.Getenv(dirVariable)); err != nil {
+			fail(err)
+		}
+		return
+	}
 	b, err := Open(os.Getenv(dirVariable))
 	if err != nil {
 		fail(err)

@@ -17,6 +17,7 @@ import (
 type record struct {
 	key   string
 	seq   uint64 // grows with each write; the newer slot has the higher one
+	size  int    // of the slot it was read from; 0: it is new
 	last  uint64 // the newest base
 	lease lease
 	queue []waiter // in the order of their arrival
@@ -36,12 +37,13 @@ type lease struct {
 	revoked bool // it is not made longer any more
 }
 
-// A waiter has no label: it brings it along when it comes for its lease, and
-// a queue of many is written often.
+// A waiter is a place in the queue.
 type waiter struct {
 	token   backends.Token
 	session string
-	alive   int64 // it counts as gone afterwards
+	label   string // shortened to maxWaiterLabel
+	since   int64  // when it came
+	alive   int64  // it counts as gone afterwards
 }
 
 func (l lease) none() bool { return l.token == backends.Token{} }
@@ -59,18 +61,14 @@ const (
 	// A slot is magic (4), version (1), 3 bytes 0, checksum of all that follows
 	// (4), length of the body (4), seq (8), body. The rest of its place is old.
 	magic      = "TSTL"
-	version    = 2
+	version    = 3
 	headerSize = 24
-	// oldest is the first version, whose leases say neither first nor revoked. Its
-	// records are still read, and written anew as this version's.
-	oldest = 1
-	// slotSize is the place of a slot. The second one stands behind a hole, so
-	// that a record takes two blocks; it holds a queue of 2 000 or so.
-	slotSize = 256 << 10
+	// maxSlot bounds the length that is believed of a slot: see TestTheLongestRecordFits.
+	maxSlot = 512 << 10
 
-	maxLabel = 256 // bytes of a label that are kept
-	// maxQueue keeps the longest record within its slot: 96 bytes a waiter.
-	maxQueue = 2000
+	maxLabel       = 256 // bytes of a holder's label that are kept
+	maxWaiterLabel = 64  // of a waiter's, of which there are many
+	maxQueue       = 2000
 )
 
 var (
@@ -124,6 +122,8 @@ func (r *record) encode(c clock) []byte {
 	for _, w := range r.queue {
 		token(w.token)
 		put(w.session)
+		put(w.label)
+		number(uint64(w.since))
 		number(uint64(w.alive))
 	}
 	seal(buf, r.seq)
@@ -144,7 +144,7 @@ func bodySize(slot []byte) (int, error) {
 		return 0, errTorn
 	}
 	n := binary.LittleEndian.Uint32(slot[12:])
-	if n > slotSize-headerSize {
+	if n > maxSlot-headerSize {
 		return 0, errTorn
 	}
 	return int(n), nil
@@ -164,22 +164,17 @@ func decode(slot []byte, c clock) (*record, error) {
 		return nil, errTorn
 	}
 	// Only after the checksum: a torn slot of ours is no slot of a later version.
-	if slot[4] < oldest || slot[4] > version {
+	if slot[4] != version {
 		return nil, errVersion
 	}
 	p := parser{rest: slot[headerSize:]}
 	r := &record{seq: binary.LittleEndian.Uint64(slot[16:]), key: p.text()}
 	epoch, wrote, wroteWall := p.number(), int64(p.number()), int64(p.number())
 	r.last = p.number()
-	r.lease = lease{token: p.token(), session: p.text(), label: p.text(), at: int64(p.number()), ends: int64(p.number()), promised: p.number() == 1}
-	switch {
-	case slot[4] > oldest:
-		r.lease.first, r.lease.revoked = p.number(), p.number() == 1
-	case !r.lease.none():
-		r.lease.first = r.last // of its bases the newest alone is certainly its own
-	}
-	for range min(p.number(), slotSize) {
-		w := waiter{token: p.token(), session: p.text(), alive: int64(p.number())}
+	r.lease = lease{token: p.token(), session: p.text(), label: p.text(), at: int64(p.number()), ends: int64(p.number()),
+		promised: p.number() == 1, first: p.number(), revoked: p.number() == 1}
+	for range min(p.number(), maxQueue) {
+		w := waiter{token: p.token(), session: p.text(), label: p.text(), since: int64(p.number()), alive: int64(p.number())}
 		if p.bad || !isSession(w.session) {
 			return nil, errTorn
 		}
@@ -202,6 +197,7 @@ func (r *record) shift(by int64) {
 	r.lease.at += by
 	r.lease.ends += by
 	for i := range r.queue {
+		r.queue[i].since += by
 		r.queue[i].alive += by
 	}
 }

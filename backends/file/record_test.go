@@ -38,7 +38,7 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 				first: rapid.Uint64().Draw(t, "first"), revoked: rapid.Bool().Draw(t, "revoked")}
 		}
 		for n := range rapid.Uint64Range(0, 20).Draw(t, "waiting") {
-			want.queue = append(want.queue, waiter{session.Token(n + 1), someSession, rapid.Int64().Draw(t, "alive")})
+			want.queue = append(want.queue, waiter{session.Token(n + 1), someSession, rapid.String().Draw(t, "name"), rapid.Int64().Draw(t, "since"), rapid.Int64().Draw(t, "alive")})
 		}
 		c := fixed(7, 1000)
 		slot := want.encode(c)
@@ -62,14 +62,14 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 	})
 }
 
-func TestTheLongestRecordFitsItsSlot(t *testing.T) {
+func TestTheLongestRecordFits(t *testing.T) {
 	session := backends.NewSession()
-	r := &record{key: strings.Repeat("k", 512+256), lease: lease{token: session.Token(1), session: someSession, label: cut(strings.Repeat("é", 999))}}
+	r := &record{key: strings.Repeat("k", 512+256), lease: lease{token: session.Token(1), session: someSession, label: cut(strings.Repeat("é", 999), maxLabel)}}
 	for n := range uint64(maxQueue + 10) {
-		r.wait(waiter{session.Token(n + 1), someSession, 1})
+		r.wait(waiter{session.Token(n + 1), someSession, cut(strings.Repeat("é", 999), maxWaiterLabel), 1, 1})
 	}
-	if slot := r.encode(fixed(0, 0)); len(slot) > slotSize || len(r.queue) != maxQueue {
-		t.Errorf("%d bytes for %d waiters, %d fit", len(slot), len(r.queue), slotSize)
+	if slot := r.encode(fixed(0, 0)); len(slot) > maxSlot || len(r.queue) != maxQueue {
+		t.Errorf("%d bytes for %d waiters, %d fit", len(slot), len(r.queue), maxSlot)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestTimesOfAnotherEpochAreCarriedOver(t *testing.T) {
 
 func TestLabelsAreCutBetweenCharacters(t *testing.T) {
 	for label, want := range map[string]int{"": 0, strings.Repeat("a", 256): 256, strings.Repeat("a", 300): 256, "a" + strings.Repeat("é", 200): 255, strings.Repeat("\x80", 300): 252} {
-		if got := cut(label); len(got) != want || !strings.HasPrefix(label, got) {
+		if got := cut(label, maxLabel); len(got) != want || !strings.HasPrefix(label, got) {
 			t.Errorf("%d bytes are cut to %d, want %d", len(label), len(got), want)
 		}
 	}
@@ -130,7 +130,7 @@ func TestATornWriteDidNotHappen(t *testing.T) {
 	if _, err := a.Renew(t.Context(), r.Attempt, time.Hour, reply.Base); err != nil {
 		t.Fatal(err)
 	}
-	garble(t, slots(t, a, "k"), slotSize)
+	garble(t, slots(t, a, "k"), page)
 	if reply, err := b.Acquire(t.Context(), d.request("k")); err != nil || reply.Outcome != backends.Held || reply.FreeIn > time.Minute {
 		t.Fatalf("beside the first lease: %+v, %v", reply, err)
 	}
@@ -169,7 +169,7 @@ func TestAnUnreadableRecordGrantsNothing(t *testing.T) {
 	}
 	f := slots(t, a, "k")
 	garble(t, f, 0)
-	garble(t, f, slotSize)
+	garble(t, f, page)
 	got, err := b.Acquire(t.Context(), d.request("k"))
 	if got.Outcome != backends.NotRun || !errors.Is(err, errTorn) || !backends.IsRefused(err) || !strings.Contains(err.Error(), f.Name()) {
 		t.Errorf("acquire: %v, %v", got.Outcome, err)
@@ -225,7 +225,7 @@ func TestAFullDiskLeavesTheLeaseAsItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store(fd, before.encode(b.clock), before.seq+1); err == nil {
+	if err := write(fd, before, before.encode(b.clock)); err == nil {
 		t.Error("a write that can't succeed did")
 	}
 	if after, err := b.load(fd, "k"); err != nil || !reflect.DeepEqual(before, after) {

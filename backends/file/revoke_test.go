@@ -3,8 +3,6 @@
 package file
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -151,53 +149,5 @@ func TestWhatNobodyHoldsIsNotRevoked(t *testing.T) {
 		if err != nil || (before == nil) != (after == nil) || before != nil && before.seq != after.seq {
 			t.Errorf("%s: the record was written, %v", key, err)
 		}
-	}
-}
-
-// firstVersion is a record as the first version wrote it: with nothing between the
-// lease's promise and the queue.
-func firstVersion(t *testing.T, r *record, c clock) []byte {
-	t.Helper()
-	slot := r.encode(c)
-	// Behind what differs stand the queue's length and its waiters: see encode.
-	behind := 8
-	for _, w := range r.queue {
-		behind += 1 + len(w.token.Wire()) + 1 + len(w.session) + 8
-	}
-	at := len(slot) - behind
-	slot = append(slot[:at-16:at-16], slot[at:]...)
-	slot[4] = 1
-	seal(slot, r.seq)
-	return slot
-}
-
-// TestRecordsOfTheFirstVersionAreRead: an older binary has left them behind, and
-// its processes may still run.
-func TestRecordsOfTheFirstVersionAreRead(t *testing.T) {
-	dir := t.TempDir()
-	a, b := open(t, dir), open(t, dir)
-	var c, d claims
-	r, waiting := c.request("k"), d.request("k")
-	now := a.clock.now()
-	old := &record{key: "k", seq: 1, last: 1_700_000_000_000_000}
-	old.lease = lease{token: r.Token, session: a.session.name, label: "old", at: now, ends: now + ceil(time.Minute)}
-	old.queue = []waiter{{waiting.Token, b.session.name, now + patience}}
-	if err := os.WriteFile(filepath.Join(dir, recordName("k")), firstVersion(t, old, a.clock), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := b.Inspect(t.Context(), "k"); err != nil || !info.Held || info.Revoked || *info.Holder != "old" || *info.Base != old.last || *info.Waiting != 1 {
-		t.Fatalf("inspect: %+v, %v", info, err)
-	}
-	// Of the bases only the last is known to be this lease's.
-	revoke(t, b, "k", backends.Revocation{Base: old.last - 1}, backends.Superseded)
-	revoke(t, b, "k", backends.Revocation{Base: old.last}, backends.Marked) // writes the second slot
-	if _, err := a.Renew(t.Context(), r.Attempt, time.Minute, old.last); err != backends.ErrRevoked {
-		t.Errorf("renew: %v", err)
-	}
-	if err := a.Release(t.Context(), r.Attempt); err != nil {
-		t.Fatal(err)
-	}
-	if next := take(t, b, waiting); next.Base <= old.last {
-		t.Errorf("base %d after %d", next.Base, old.last)
 	}
 }

@@ -3,142 +3,26 @@
 package file
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/turnstile-go/turnstile/backends"
 )
 
 const (
-	// busy is how long a call waits for a record's flock at most: others have
-	// it for microseconds, unless one of them is stopped.
-	busy = 2 * time.Second
-	// firstNap and lastNap bound the pauses between looks at a busy record.
-	firstNap, lastNap = 30 * time.Microsecond, 2 * time.Millisecond
-	// settling is how long a new file of another user may refuse us: that user
-	// opens it to others right after it is made.
-	settling = 50 * time.Millisecond
+	// page is what a slot's place is made of: the file's pages belong to the first
+	// and the second slot by turns. A held key needs one of each, and a longer queue
+	// adds more. It is the block of most file systems, so that no two slots share one.
+	page = 4 << 10
 	// forgotten is the age of an unreadable record that can hide no lease any
 	// more: the longest is 24 h and its slack.
 	forgotten = 26 * time.Hour
 )
 
-var errMissing = errors.New("no record")
+// place is where byte at of a slot stands in its file; slot is 0 or 1.
+func place(slot, at int) int64 { return int64(2*(at/page)+slot)*page + int64(at%page) }
 
-// change runs one step on a key's record, under its flock. step says whether
-// the record is to be written; its effect counts only if change returns nil.
-// Without create a missing record is errMissing.
-func (b *Backend) change(ctx context.Context, key string, create bool, step func(r *record, now int64) (write bool)) error {
-	file := recordName(key)
-	fd, err := b.lock(ctx, file, create)
-	if err != nil {
-		return err
-	}
-	defer unlock(fd)
-	r, err := b.load(fd, key)
-	if err != nil {
-		return b.unreadable(file, err)
-	}
-	// The time is read under the flock: whoever had it before read an earlier one.
-	if !step(r, b.clock.now()) {
-		return nil
-	}
-	r.seq++
-	if err := store(fd, r.encode(b.clock), r.seq); err != nil {
-		// The older slot is spoilt and the newer one as it was: nothing happened.
-		return failed("write", b.dir.join(file), err)
-	}
-	return nil
-}
-
-// lock opens a record and takes its flock. It looks again and again instead
-// of blocking in flock(2), where no context could reach it.
-func (b *Backend) lock(ctx context.Context, file string, create bool) (int, error) {
-	var started time.Time
-	for nap := firstNap; ; nap = min(2*nap, lastNap) {
-		fd, err := b.tryLock(file, create)
-		waited := time.Duration(0)
-		if !started.IsZero() {
-			waited = time.Since(started)
-		} else {
-			started = time.Now()
-		}
-		switch {
-		case err == nil && fd >= 0:
-			return fd, nil
-		case err == unix.ENOENT && !create:
-			return -1, errMissing
-		// Another user has just made this file and is about to open it to others.
-		case err == unix.EACCES && b.dir.shared && waited < settling:
-		case err != nil:
-			return -1, failed("open", b.dir.join(file), err)
-		case waited > busy:
-			return -1, backends.Unavailable(name, fmt.Errorf("%s has been locked for %v: is a process stopped?", b.dir.join(file), busy))
-		}
-		if err := b.nap(ctx, nap/2+rand.N(nap)); err != nil {
-			return -1, err
-		}
-	}
-}
-
-// nap waits for d, the context or Close, whichever is first.
-func (b *Backend) nap(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return backends.Interrupted(ctx, name)
-	case <-b.closing:
-		return backends.ErrClosed
-	}
-}
-
-// tryLock returns -1 and no error if the record is busy, or was made or
-// unlinked in the meantime.
-func (b *Backend) tryLock(file string, create bool) (int, error) {
-	fd, err := b.dir.open(file, unix.O_RDWR)
-	if err == unix.ENOENT && create {
-		if fd, err = b.dir.create(file); err == unix.EEXIST {
-			return -1, nil
-		}
-	}
-	if err != nil {
-		return -1, err
-	}
-	locked, err := tryFlock(fd, unix.LOCK_EX)
-	if err != nil || !locked {
-		unix.Close(fd)
-		return -1, err
-	}
-	// A lock on an inode that has lost its name excludes nobody: the next caller
-	// makes another file under that name and locks that.
-	if same, err := b.dir.names(file, fd); err != nil || !same {
-		unlock(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
-// load reads the record of a key; a blank file is a new one.
-func (b *Backend) load(fd int, key string) (*record, error) {
-	r, err := b.read(fd)
-	switch {
-	case err != nil:
-		return nil, err
-	case r == nil:
-		return &record{key: key}, nil
-	case r.key != key:
-		return nil, fmt.Errorf("it is the record of another key, %q", r.key)
-	}
-	return r, nil
-}
+// space is the size of a file whose slots have room for n bytes each.
+func space(n int) int64 { return 2 * page * int64(max(1, (n+page-1)/page)) }
 
 // read finds the newer slot that is whole; nil without an error is a blank
 // file. A torn slot holds a write that failed, or whose process died in it: it
@@ -146,20 +30,26 @@ func (b *Backend) load(fd int, key string) (*record, error) {
 // trouble with a slot is an error, as it may hold the newest state.
 func (b *Backend) read(fd int) (*record, error) {
 	var newest *record
-	var buf [1024]byte // decode copies what it keeps, so one will do, on the stack
-	for _, at := range []int64{0, slotSize} {
-		slot, err := readSlot(fd, at, buf[:])
+	var buf [2 * page]byte // decode copies what it keeps, so one will do, on the stack
+	n, err := pread(fd, buf[:], 0)
+	if err != nil {
+		return nil, err
+	}
+	first, second := buf[:min(n, page)], buf[min(n, page):n]
+	for i, begin := range [][]byte{first, second} {
+		slot, err := wholeSlot(fd, i, begin)
 		if err == nil {
 			var r *record
 			if r, err = decode(slot, b.clock); err == nil && (newest == nil || r.seq > newest.seq) {
 				newest = r
+				r.size = len(slot)
 			}
 		}
 		if err != nil && err != errTorn {
 			return nil, err
 		}
 	}
-	if newest == nil && !blank(fd) {
+	if newest == nil && !blank(fd, first, second) {
 		return nil, errTorn
 	}
 	return newest, nil
@@ -169,7 +59,7 @@ func (b *Backend) read(fd int) (*record, error) {
 // new; or its first write was torn, and nobody was ever granted anything by
 // such a write; or it is all zeros, as a power cut leaves files, and no
 // session outlives that; or it is too old to hide a lease.
-func blank(fd int) bool {
+func blank(fd int, first, second []byte) bool {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
 		return false
@@ -177,35 +67,45 @@ func blank(fd int) bool {
 	if st.Size == 0 || age(&st) > forgotten {
 		return true
 	}
-	var first, second, zero [headerSize]byte
-	n, err := pread(fd, first[:], 0)
-	if err != nil {
-		return false
+	first, second = first[:min(len(first), headerSize)], second[:min(len(second), headerSize)]
+	begun := zeros(first) || string(first[:min(len(first), len(magic))]) == magic[:min(len(first), len(magic))]
+	return begun && zeros(second)
+}
+
+func zeros(p []byte) bool {
+	for _, c := range p {
+		if c != 0 {
+			return false
+		}
 	}
-	if _, err := pread(fd, second[:], slotSize); err != nil {
-		return false
-	}
-	begun := first == zero || string(first[:min(n, len(magic))]) == magic[:min(n, len(magic))]
-	return begun && second == zero
+	return true
 }
 
 // age is by the wall clock, as file times are; it only ever decides about what
 // has been idle for a minute or a day.
 func age(st *unix.Stat_t) time.Duration { return time.Since(time.Unix(st.Mtim.Unix())) }
 
-// readSlot reads what is at an offset, into buf if it fits: most records do.
-func readSlot(fd int, at int64, buf []byte) ([]byte, error) {
-	n, err := pread(fd, buf, at)
+// wholeSlot is a slot whose first page was read already: most have no other.
+func wholeSlot(fd, slot int, begin []byte) ([]byte, error) {
+	body, err := bodySize(begin)
 	if err != nil {
 		return nil, err
 	}
-	body, err := bodySize(buf[:n])
-	if err != nil || headerSize+body <= n {
-		return buf[:n], err
+	if headerSize+body <= len(begin) {
+		return begin[:headerSize+body], nil
 	}
 	whole := make([]byte, headerSize+body)
-	n, err = pread(fd, whole, at)
-	return whole[:n], err
+	for at := copy(whole, begin); at < len(whole); {
+		n, err := pread(fd, whole[at:min(len(whole), at-at%page+page)], place(slot, at))
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, errTorn
+		}
+		at += n
+	}
+	return whole, nil
 }
 
 // pread fills buf as far as the file goes; the end of the file is no error, as a
@@ -225,24 +125,60 @@ func pread(fd int, buf []byte, at int64) (int, error) {
 	return done, nil
 }
 
+// write stores a record's next slot. The blocks are taken before anything is
+// written, and for both slots: the first write of a key, and a waiter that makes
+// its queue longer, fail on a full disk. What comes later does not: the renewals
+// and the release of that key write over what is there.
+func write(fd int, r *record, slot []byte) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if need := space(len(slot)); st.Size < need {
+		if err := allocate(fd, st.Size, need); err != nil {
+			return err
+		}
+	}
+	if err := store(fd, slot, r.seq); err != nil {
+		return err
+	}
+	// The slot that was read before stays whole, for a reader that is in the middle
+	// of it.
+	if keep := space(max(len(slot), r.size)); len(r.queue) == 0 && st.Size > keep {
+		_ = unix.Ftruncate(fd, keep)
+	}
+	return nil
+}
+
 // store writes a slot in the place of the older one: the first write, seq 1,
 // goes to the first.
 func store(fd int, slot []byte, seq uint64) error {
-	at := int64((seq+1)%2) * slotSize
-	for len(slot) > 0 {
-		n, err := unix.Pwrite(fd, slot, at)
+	which := int((seq + 1) % 2)
+	for at := 0; at < len(slot); {
+		n, err := unix.Pwrite(fd, slot[at:min(len(slot), at-at%page+page)], place(which, at))
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		slot, at = slot[n:], at+int64(n)
+		at += n
 	}
 	return nil
 }
 
-// unreadable says of a record that no key is granted by it, and what to do.
-func (b *Backend) unreadable(file string, err error) error {
-	return backends.Refused(name, b.dir.join(file)+" is not a readable record; remove it if nobody holds its key", err)
+// fill makes a file longer by zeros that are written, and so have their blocks.
+func fill(fd int, from, to int64) error {
+	var nothing [page]byte
+	for from < to {
+		n, err := unix.Pwrite(fd, nothing[:min(page, to-from)], from)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		from += int64(n)
+	}
+	return nil
 }

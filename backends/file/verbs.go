@@ -69,7 +69,7 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 		reply.FreeIn = span(max(0, rec.lease.ends-now))
 	}
 	if r.Queue {
-		place, changed := rec.wait(waiter{token: r.Token, session: b.session.name, alive: now + patience})
+		place, changed := rec.wait(waiter{token: r.Token, session: b.session.name, label: cut(r.Label, maxWaiterLabel), since: now, alive: now + patience})
 		reply.Place, write = place, write || changed
 	}
 	reply.Retry = pace(r.Probe, reply.Place)
@@ -81,7 +81,7 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 // revoked, not even that.
 func (b *Backend) grant(rec *record, r backends.Request, now int64) backends.Reply {
 	us, base := ceil(r.TTL), rec.mint()
-	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label), at: now, ends: now + us, first: base}
+	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label, maxLabel), at: now, ends: now + us, first: base}
 	// Not so for a promise: its second of grace is not part of the lease.
 	if old := rec.lease; !old.none() && !old.promised {
 		l.at, l.first, l.revoked = old.at, old.first, old.revoked
@@ -211,13 +211,13 @@ func pace(probe, place int) time.Duration {
 	return d - rand.N(d/4)
 }
 
-// cut shortens a label that is too long for a record, between two characters.
-func cut(label string) string {
-	if len(label) <= maxLabel {
+// cut shortens a label that is longer than most bytes, between two characters.
+func cut(label string, most int) string {
+	if len(label) <= most {
 		return label
 	}
-	n := maxLabel
-	for n > maxLabel-utf8.UTFMax && !utf8.RuneStart(label[n]) {
+	n := most
+	for n > most-utf8.UTFMax && !utf8.RuneStart(label[n]) {
 		n--
 	}
 	return label[:n]
