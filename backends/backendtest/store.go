@@ -253,7 +253,7 @@ func (s *session) pause(key string, d time.Duration) error {
 // outlast waits until a lease of d is certainly over, also where leases last
 // whole seconds and one more.
 func (s *session) outlast(d time.Duration) error {
-	if d >= time.Second {
+	if backends.Describe(s.Backend).MinExpires >= time.Second {
 		d += 2 * time.Second
 	}
 	return s.pause("", d+d/4) // no key is empty, so no wake ends this early

@@ -81,6 +81,7 @@ func userKeys(t testing.TB) []string {
 }
 
 func TestTheRuleInTheREADMEIsEnough(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	inside := server.RedisClient(t, nil)
 	if err := inside.Do(bounded(t), aclRule(t, "turnstile")...).Err(); err != nil {
@@ -115,6 +116,7 @@ func TestTheRuleInTheREADMEIsEnough(t *testing.T) {
 
 // So do the Sentinels' users.
 func TestTheRuleInTheREADMEIsEnoughForSentinels(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +125,7 @@ func TestTheRuleInTheREADMEIsEnoughForSentinels(t *testing.T) {
 	if said == nil {
 		t.Fatal("the README has no rule for Sentinels")
 	}
-	set := servers.RedisSentinel(t)
+	set := onSentinel(t)
 	for _, watcher := range set.Sentinels {
 		rule := append(anys([]string{"ACL", "SETUSER", "watch", "on", ">PASSWORD", "allchannels"}), anys(strings.Fields(string(said[1])))...)
 		if err := watcher.RedisClient(t, nil).Do(bounded(t), rule...).Err(); err != nil {

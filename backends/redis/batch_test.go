@@ -48,13 +48,14 @@ func occupy(t *testing.T, b *redis.Backend) (wait func()) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for range redis.AloneMost {
-		wg.Go(func() { _, _ = b.Acquire(within(t, 5*time.Second), newRequest(newKey(t))) })
+		wg.Go(func() { _, _ = b.Acquire(bounded(t), newRequest(newKey(t))) })
 	}
 	eventually(t, "all lone callers are out", func() bool { lone, _, _ := b.Out(); return lone == redis.AloneMost })
 	return wg.Wait
 }
 
 func TestEachCallerOfABatchLeavesWithItsOwnContext(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b := open(t, server.URL())
 	mustGrant(t, b, newRequest(newKey(t)))
@@ -80,21 +81,17 @@ func TestEachCallerOfABatchLeavesWithItsOwnContext(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			stay := time.Duration(50+5*i) * time.Millisecond
-			end := time.Now().Add(stay)
 			if i%4 == 1 {
 				time.AfterFunc(stay, cancel)
 			} else {
-				ctx, cancel = context.WithDeadline(ctx, end)
+				ctx, cancel = context.WithTimeout(ctx, stay)
 			}
 			defer cancel()
 			reply, err := b.Acquire(ctx, r)
-			if late := time.Since(end); late > 500*time.Millisecond {
-				t.Errorf("%v late", late)
-			}
 			short <- outcome{r, reply, err}
 		})
 	}
-	for range 30 {
+	for range 30 { // all of them, while the server is still paused
 		o := <-short
 		wantFailed(t, o.request, o.reply, o.err, o.reply.Outcome)
 		if o.reply.Outcome != backends.NotRun && o.reply.Outcome != backends.MayHaveRun {
@@ -116,6 +113,7 @@ func TestEachCallerOfABatchLeavesWithItsOwnContext(t *testing.T) {
 }
 
 func TestACommandThatWaitedInVainDidNotRun(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	mustGrant(t, b, newRequest(newKey(t)))
@@ -152,11 +150,12 @@ func TestACommandThatWaitedInVainDidNotRun(t *testing.T) {
 }
 
 func TestStuckConnectionsBlockNobodyElse(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	f := &redis.Faults{Addr: server.Addr}
 	var stuck atomic.Int64 // connections from now on that take requests and never answer
 	client := goredis.NewClient(&goredis.Options{
-		ContextTimeoutEnabled: true,
+		ContextTimeoutEnabled: true, ReadTimeout: -1,
 		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := f.Dial(ctx, network, addr)
 			return &muteConn{Conn: conn, stuck: &stuck}, err
@@ -168,16 +167,15 @@ func TestStuckConnectionsBlockNobodyElse(t *testing.T) {
 	stuck.Store(redis.AloneMost + 3)
 	var wg sync.WaitGroup
 	for range redis.AloneMost + 3 {
-		want := stuck.Load() // before it can count
-		wg.Go(func() { _, _ = b.Acquire(within(t, 3*time.Second), newRequest(newKey(t))) })
+		want := stuck.Load()                                                  // before it can count
+		wg.Go(func() { _, _ = b.Acquire(bounded(t), newRequest(newKey(t))) }) // ends with Close
 		eventually(t, "another connection is stuck", func() bool { return stuck.Load() < want || want == 0 })
 	}
-	start := time.Now()
 	if reply := mustGrant(t, b, newRequest(newKey(t))); reply.Outcome != backends.Granted {
 		t.Error(reply)
 	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("took %v", took)
+	if lone, _, _ := b.Out(); lone != redis.AloneMost {
+		t.Errorf("%d callers are stuck still, of %d: it waited for them", lone, redis.AloneMost)
 	}
 	_ = b.Close()
 	wg.Wait()
@@ -207,6 +205,7 @@ func (c *muteConn) Write(p []byte) (int, error) {
 func TestCloseLetsNobodyHang(t *testing.T) {
 	for _, owned := range []bool{true, false} {
 		t.Run(fmt.Sprintf("owned %v", owned), func(t *testing.T) {
+			t.Parallel()
 			server := servers.Redis(t)
 			client := server.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
 			b := redis.New(client, redis.Options{Owned: owned})
@@ -228,8 +227,7 @@ func TestCloseLetsNobodyHang(t *testing.T) {
 			}
 			go call()
 			eventually(t, "one waits", func() bool { _, _, pending := b.Out(); return pending == 1 })
-			start := time.Now()
-			_ = b.Close()
+			_ = b.Close() // the server is paused until all have left
 			var closed int
 			for range stuck + 1 {
 				err := <-errs
@@ -243,8 +241,8 @@ func TestCloseLetsNobodyHang(t *testing.T) {
 			if owned && closed != stuck+1 || closed == 0 {
 				t.Errorf("%d callers were told that it is closed", closed)
 			}
-			if took := time.Since(start); owned && took > time.Second || took > 4*time.Second {
-				t.Errorf("took %v", took)
+			if err := server.Resume(); err != nil { // a caller's own client hangs as long as it is told to
+				t.Error(err)
 			}
 			wait()
 		})
@@ -252,21 +250,24 @@ func TestCloseLetsNobodyHang(t *testing.T) {
 }
 
 func TestNobodySeesAScriptFlush(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
-	ctx := within(t, 2*time.Second)
+	const enough = 40 // of the flushes, each in the middle of a crowd's calls
+	var flushes atomic.Int64
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		tick := time.NewTicker(50 * time.Millisecond)
+		tick := time.NewTicker(10 * time.Millisecond)
 		defer tick.Stop()
-		for ctx.Err() == nil {
+		for flushes.Load() < enough {
 			_ = inside.ScriptFlush(context.Background()).Err()
+			flushes.Add(1)
 			<-tick.C
 		}
 	})
 	for range 64 {
 		wg.Go(func() {
-			for ctx.Err() == nil {
+			for flushes.Load() < enough {
 				r := newRequest(newKey(t))
 				reply, err := b.Acquire(context.Background(), r)
 				if err == nil {
@@ -288,6 +289,7 @@ func TestNobodySeesAScriptFlush(t *testing.T) {
 
 // Requests that were executed and whose answer was lost, in batches and alone.
 func TestAThousandLostReplies(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b, f := openFaulty(t, server)
 	mustGrant(t, b, newRequest("pylock:warm"))
@@ -298,7 +300,7 @@ func TestAThousandLostReplies(t *testing.T) {
 	})))
 	var lost atomic.Int64
 	var wg sync.WaitGroup
-	deadline := within(t, 30*time.Second)
+	deadline := bounded(t)
 	for range 32 {
 		wg.Go(func() {
 			for lost.Load() < 1000 && deadline.Err() == nil {
@@ -328,6 +330,7 @@ func TestAThousandLostReplies(t *testing.T) {
 
 // Connections end anywhere, callers leave at any time: an outcome is still true.
 func TestOutcomesAreTrueUnderRandomCuts(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b, f := openFaulty(t, server)
 	inside := server.RedisClient(t, nil)
@@ -338,10 +341,13 @@ func TestOutcomesAreTrueUnderRandomCuts(t *testing.T) {
 	f.Write.Store(cut)
 	var seen [4]atomic.Int64
 	var wg sync.WaitGroup
-	end := within(t, 2*time.Second)
+	end := bounded(t)
+	all := func() bool { // outcomes were met, and often
+		return seen[backends.Granted].Load() > 50 && seen[backends.NotRun].Load() > 50 && seen[backends.MayHaveRun].Load() > 50
+	}
 	for range 64 {
 		wg.Go(func() {
-			for end.Err() == nil {
+			for rounds := 0; end.Err() == nil && (rounds < 50 || !all()); rounds++ {
 				r := newRequest(newKey(t))
 				patience := time.Duration(rand.Int64N(int64(20 * time.Millisecond)))
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -362,7 +368,7 @@ func TestOutcomesAreTrueUnderRandomCuts(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if seen[backends.Granted].Load() == 0 || seen[backends.NotRun].Load() == 0 || seen[backends.MayHaveRun].Load() == 0 {
+	if !all() {
 		t.Errorf("not all outcomes were met: %v", &seen)
 	}
 	f.Read.Store(nil)

@@ -189,3 +189,18 @@ func BenchmarkLone(b *testing.B) {
 	b.ReportMetric(p50(ours), "ours-p50-ns")
 	b.ReportMetric(p50(ours)/p50(bare), "ratio")
 }
+
+// BenchmarkOneDeafSessionOfFour takes turns by four sessions, of which all hear or
+// one polls; an op is a turn of one of the first three. With one deaf they have more
+// than half of the turns per second that they have beside one that hears.
+func BenchmarkOneDeafSessionOfFour(b *testing.B) {
+	sessions := map[string][]*session{"one is deaf": threeHearAndOneIsDeaf(b)}
+	for range 4 {
+		sessions["all hear"] = append(sessions["all hear"], newSession(b, shared.URL()))
+	}
+	for name, of := range sessions {
+		b.Run(name, func(b *testing.B) {
+			turns(b, of, func(each []*atomic.Int64) bool { return sum(each[:3]) >= int64(b.N) })
+		})
+	}
+}

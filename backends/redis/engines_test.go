@@ -15,6 +15,7 @@ import (
 // for reply. Bases and times, which no two runs share, are held against the
 // same bounds on both.
 func TestBothEnginesAgree(t *testing.T) {
+	t.Parallel()
 	var server, embedded []string
 	t.Run("server", func(t *testing.T) {
 		exec, raw := onServer(t, servers.Redis(t))

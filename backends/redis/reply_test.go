@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -12,6 +13,7 @@ import (
 )
 
 func TestMalformedRepliesGrantNothing(t *testing.T) {
+	t.Parallel()
 	const base = "1700000000000000"
 	for _, v := range []any{
 		nil, "OK", int64(1), []any{}, []any{nil}, []any{"1", base, int64(1), int64(0)}, []any{1.0, base, int64(1), int64(0)},
@@ -61,6 +63,7 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 // Each reply is right in one of the two modes: with the messages at its end if
 // the caller publishes, and without if the script does.
 func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
+	t.Parallel()
 	const base, session = "1700000000000000", "00000000000000000001"
 	read := map[string]func(v any, push string) ([]told, error){
 		"acquire": func(v any, push string) ([]told, error) {
@@ -116,6 +119,7 @@ func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
 }
 
 func TestPollingBacksOffAndMeetsTheLeasesEnd(t *testing.T) {
+	t.Parallel()
 	const ms = time.Millisecond
 	for probe, most := range map[int]time.Duration{
 		-1: 5 * time.Millisecond, 0: 5 * time.Millisecond, 1: 10 * time.Millisecond, 2: 20 * time.Millisecond,
@@ -135,6 +139,7 @@ func TestPollingBacksOffAndMeetsTheLeasesEnd(t *testing.T) {
 }
 
 func TestALeaseIsNeverShorterThanAskedFor(t *testing.T) {
+	t.Parallel()
 	for d, want := range map[time.Duration]string{
 		time.Second: "1000", 1500 * time.Microsecond: "2", time.Nanosecond: "1", 0: "1", 24 * time.Hour: "86400000",
 	} {
@@ -145,7 +150,9 @@ func TestALeaseIsNeverShorterThanAskedFor(t *testing.T) {
 }
 
 // What has to be asked at once must not become a storm, nor what was refused.
-func TestReconnectsSlowDown(t *testing.T) {
+func TestReconnectsSlowDown(t *testing.T) { synctest.Test(t, reconnectsSlowDown) }
+
+func reconnectsSlowDown(t *testing.T) {
 	down := errors.New("connection refused")
 	p := pace{passes: new(pushes).passes}
 	if d := p.next(down); d != 0 {

@@ -26,6 +26,7 @@ func mustRevoke(t testing.TB, b *redis.Backend, key string, r backends.Revocatio
 // Another library's client can't be told, so its lock is left alone or deleted,
 // one without a ttl as well, which nothing else would ever end.
 func TestAnotherLibrarysLockIsDeletedOrLeftAlone(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), shared.RedisClient(t, nil)
 	for name, ttl := range map[string]time.Duration{"with a ttl": time.Minute, "without": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -49,6 +50,7 @@ func TestAnotherLibrarysLockIsDeletedOrLeftAlone(t *testing.T) {
 
 // Whoever must end a lease now is likely to do so in an emergency.
 func TestARevokeWorksOnAFullServer(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	held, ended, waiter := newRequest(newKey(t)), newRequest(newKey(t)), newRequest("")
@@ -84,6 +86,7 @@ func lists(t testing.TB, b *redis.Backend, prefix string, want ...string) {
 
 // A server has other data, in which only a prefix, or a companion, tells a lock.
 func TestAListIsOfLocksAlone(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	put := func(cmd ...any) {
@@ -121,6 +124,7 @@ func TestAListIsOfLocksAlone(t *testing.T) {
 }
 
 func TestAListThatFails(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	inside := server.RedisClient(t, nil)
 	if err := inside.Do(bounded(t), "ACL", "SETUSER", "lame", "on", ">p", "~*", "+@all", "-scan").Err(); err != nil {
@@ -161,6 +165,7 @@ func TestAListThatFails(t *testing.T) {
 
 // Each node of a Cluster has some of the keys, and each is asked once.
 func TestAListIsOfAllNodes(t *testing.T) {
+	t.Parallel()
 	c := onCluster(t)
 	b := open(t, c.URL())
 	prefix := newKey(t) + ":"

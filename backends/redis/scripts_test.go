@@ -15,6 +15,7 @@ import (
 
 // TestScripts runs the scripts' cases on a real server, without the backend.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	exec, raw := onServer(t, servers.Redis(t))
 	scripttest.Run(t, exec, raw)
 }
@@ -44,6 +45,7 @@ func anys(list []string) []any {
 }
 
 func TestScriptMessages(t *testing.T) {
+	t.Parallel()
 	server := servers.Redis(t)
 	exec, raw := onServer(t, server)
 	client := server.RedisClient(t, nil)
@@ -67,6 +69,7 @@ func TestScriptMessages(t *testing.T) {
 // A script may touch its keys on a Cluster only if they share a slot, and it is
 // the server that says which slot a key has.
 func TestTheKeysOfALockShareASlot(t *testing.T) {
+	t.Parallel()
 	client := servers.Redis(t, "--cluster-enabled", "yes").RedisClient(t, nil)
 	for _, key := range []string{
 		"a", "pylock:a_key", "{tag}k", "pylock:{tag}:{other}", "{}k", "k{}", "}k{", "k{", "k}", "{{k}}", "{k", "a{b}c{d}", "{a{b}", "sch\u00f6n", "\xff\x01", "two words",
@@ -93,6 +96,7 @@ func TestTheKeysOfALockShareASlot(t *testing.T) {
 // The same of 10 000 keys of random bytes, half of which are braces: with a seed
 // of the day's own, which a failure tells.
 func TestTheKeysOfRandomLocksShareASlot(t *testing.T) {
+	t.Parallel()
 	client := servers.Redis(t, "--cluster-enabled", "yes").RedisClient(t, nil)
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 0))

@@ -7,9 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -20,6 +20,7 @@ import (
 // One Sentinel that answers well is enough, so one that can be waited for is
 // enough to wait.
 func TestWhatSeveralSentinelsSay(t *testing.T) {
+	t.Parallel()
 	refusedDial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	for _, row := range []struct {
 		name    string
@@ -49,23 +50,29 @@ func TestWhatSeveralSentinelsSay(t *testing.T) {
 
 // The inboxes of one node must not wait for those of another.
 func TestANodeThatDoesNotAnswerHoldsUpItsOwnInboxesOnly(t *testing.T) {
+	t.Parallel()
 	sent := make(chan string, 8)
+	var dead atomic.Int64 // of the messages that nobody answered
 	d := newDeliverer(func(ctx context.Context, channel, _ string) error {
 		if strings.HasSuffix(channel, "dead") {
 			<-ctx.Done()
+			dead.Add(1)
 			return ctx.Err()
 		}
 		sent <- channel
 		return nil
 	}, func(channel string) string { return channel[len(channel)-4:] })
 	b := &Backend{deliverer: d}
-	for range 3 {
+	const many = 100 // they take half a minute, a heartbeat each
+	for range many {
 		b.deliver([]told{{"1dead", "g"}})
 	}
 	b.deliver([]told{{"1live", "g"}})
 	select {
 	case <-sent:
-	case <-time.After(heartbeat / 2): // the dead one has the first of three heartbeats
+	case <-t.Context().Done():
+	}
+	if dead.Load() == many {
 		t.Error("a message to a node that answers waits for one that doesn't")
 	}
 	d.close()

@@ -13,10 +13,10 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
 func TestARingIsRefused(t *testing.T) {
+	t.Parallel()
 	ring := goredis.NewRing(&goredis.RingOptions{Addrs: map[string]string{"a": shared.Addr}})
 	b := redis.New(ring, redis.Options{Owned: true})
 	t.Cleanup(func() { _ = b.Close() })
@@ -32,6 +32,7 @@ func TestARingIsRefused(t *testing.T) {
 }
 
 func TestBothProtocols(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []string{"2", "3"} {
 		t.Run("RESP"+protocol, func(t *testing.T) {
 			as := shared.URL() + "?protocol=" + protocol
@@ -43,6 +44,7 @@ func TestBothProtocols(t *testing.T) {
 // A redis:// URL that leads to a node of a Cluster, and the reverse, are told apart
 // from a server that is away.
 func TestTheWrongFormIsNamed(t *testing.T) {
+	t.Parallel()
 	_, err := redis.Open(bounded(t), parse(t, "redis+cluster://"+shared.Addr), redis.Options{})
 	if !backends.IsRefused(err) || !strings.Contains(err.Error(), "use redis://") {
 		t.Errorf("a lone server as a Cluster: %v", err)
@@ -112,6 +114,7 @@ func TestAClusterClientOfOnesOwnNeverSendsAScriptTwice(t *testing.T) {
 
 // A user of a Cluster may do as little as the README says.
 func TestTheRuleInTheREADMEIsEnoughOnACluster(t *testing.T) {
+	t.Parallel()
 	c := onCluster(t)
 	for _, node := range c.Nodes {
 		rule := append(aclRule(t, "turnstile"), "+cluster|slots", "+spublish", "+ssubscribe")
@@ -127,16 +130,18 @@ func TestTheRuleInTheREADMEIsEnoughOnACluster(t *testing.T) {
 // One Sentinel or node that takes a connection and never answers (a stopped
 // process, a host that hangs) is no reason not to open.
 func TestOneOfSeveralThatDoesNotAnswerIsPassedOver(t *testing.T) {
+	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
 	for name, healthy := range map[string]string{
-		"Sentinel": servers.RedisSentinel(t).URL(),
+		"Sentinel": onSentinel(t).URL(),
 		"Cluster":  onCluster(t).URL(),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for range 3 { // whom the driver asks first is chance
 				b, err := redis.Open(bounded(t), parse(t, healthy+"&addr="+silent.Addr().String()), redis.Options{})
 				if err != nil {

@@ -21,6 +21,7 @@ func mustParse(t *testing.T, raw string) *url.URL {
 }
 
 func TestURLsOfSentinelsAndClusters(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		raw            string
 		form           form
@@ -71,6 +72,7 @@ func TestURLsOfSentinelsAndClusters(t *testing.T) {
 }
 
 func TestSentinelsHaveALoginOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	got, err := parse(mustParse(t, "redis+sentinel://data:d@a?master_name=m&sentinel_username=watch&sentinel_password=w%26%40"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +85,7 @@ func TestSentinelsHaveALoginOfTheirOwn(t *testing.T) {
 // The driver sends nothing twice, and reads nothing from replicas, whatever its
 // client is.
 func TestEveryFormIsTuned(t *testing.T) {
+	t.Parallel()
 	for _, raw := range []string{"redis://a", "redis+sentinel://a?master_name=m", "redis+cluster://a"} {
 		got, err := parse(mustParse(t, raw), nil)
 		if err != nil {
@@ -104,6 +107,7 @@ func TestEveryFormIsTuned(t *testing.T) {
 }
 
 func TestWhatAURLMustNotSay(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ raw, says string }{
 		{"redis+sentinel://a?master_name=m&dial_timeout=2001ms", "no more than 2s"},
 		{"redis+sentinel://a?master_name=m&dial_timeout=-1", "no more than 2s"},
@@ -165,6 +169,7 @@ func TestWhatAURLMustNotSay(t *testing.T) {
 }
 
 func TestTLSOfTheProgramsOwn(t *testing.T) {
+	t.Parallel()
 	given := &tls.Config{MinVersion: tls.VersionTLS13}
 	got, err := parse(mustParse(t, "rediss://example.test"), given)
 	if err != nil {

@@ -37,6 +37,7 @@ func (a actor) ProcessHook(goredis.ProcessHook) goredis.ProcessHook {
 var _ goredis.Hook = actor(nil)
 
 func TestWarningsOfServers(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name  string
 		form  form
@@ -79,13 +80,14 @@ func TestWarningsOfServers(t *testing.T) {
 
 // The words above are those of real servers.
 func TestAServerWithAReplicaIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	master := servers.Redis(t)
 	host, port, _ := net.SplitHostPort(master.Addr)
 	servers.Redis(t, "--replicaof", host+" "+port)
 	inside := master.RedisClient(t, nil)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(inside.Info(t.Context(), "replication").Val(), "connected_slaves:1"); <-tick.C {
+	for end := time.Now().Add(time.Minute); !strings.Contains(inside.Info(t.Context(), "replication").Val(), "connected_slaves:1"); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatal("the replica doesn't connect")
 		}

@@ -10,11 +10,13 @@ import (
 // heard of for long.
 func (l *lock) dead(n int) {
 	l.Helper()
+	order, ended := []string{"ZADD", l.keys[queue]}, []string{"ZADD", l.keys[alive]}
 	for i := range n {
 		m := member(attempt(uint64(1_000_000+i), 1))
-		l.do("ZADD", l.keys[queue], strconv.Itoa(i), m)
-		l.do("ZADD", l.keys[alive], "1", m)
+		order, ended = append(order, strconv.Itoa(i), m), append(ended, "1", m)
 	}
+	l.do(order...) // at once: those that live count as waiting for a second
+	l.do(ended...)
 	l.do("PEXPIRE", l.keys[queue], "60000")
 	l.do("PEXPIRE", l.keys[alive], "60000")
 	l.do("HSET", l.keys[companion], "queued", "1")
