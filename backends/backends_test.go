@@ -3,6 +3,7 @@ package backends_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -62,6 +63,42 @@ func TestErrorsSayTheModulesNameOnce(t *testing.T) {
 	} {
 		if s := err.Error(); strings.Count(s, "turnstile:") != 1 || !strings.HasPrefix(s, "turnstile: ") {
 			t.Errorf("%q, want the name once, in front", s)
+		}
+	}
+}
+
+// What a cause says of its kind and its backend is not said again in front of it.
+func TestErrorsDontRepeatThemselves(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want string
+	}{
+		{backends.Unavailable("redis", errors.New("redis: pool timeout")), "turnstile: backend unavailable: redis: pool timeout"},
+		{backends.Unavailable("redis", backends.Unavailable("redis", io.EOF)), "turnstile: backend unavailable: redis: EOF"},
+		{backends.Wrap(backends.ErrUnavailable, `"k" was not extended`, backends.Unavailable("redis", io.EOF)), `turnstile: backend unavailable: "k" was not extended: redis: EOF`},
+		{backends.Wrap(backends.ErrInvalid, "", fmt.Errorf("%w: empty key", backends.ErrInvalid)), "turnstile: invalid: empty key"},
+		{backends.Wrap(backends.ErrLost, "", backends.ErrLost), "turnstile: hold lost"},
+	} {
+		if got := row.err.Error(); got != row.want {
+			t.Errorf("%q, want %q", got, row.want)
+		}
+	}
+}
+
+func TestReasonsAreFoundInErrors(t *testing.T) {
+	for r := backends.Loading; r <= backends.WrongServer; r++ {
+		if r.Error() == "" || r.Error() == backends.Reason(0).Error() {
+			t.Errorf("reason %d has no words", r)
+		}
+		passing := backends.Unavailable("redis", fmt.Errorf("the server says: no: %w", r))
+		staying := backends.Refused("redis", "do something", fmt.Errorf("the server says: no: %w", r))
+		for _, err := range []error{passing, staying} {
+			if !errors.Is(err, r) || errors.Is(err, r+1) {
+				t.Errorf("%v does not match its reason alone", err)
+			}
+		}
+		if !backends.IsPassing(passing) || backends.IsPassing(staying) || backends.IsPassing(backends.Unavailable("redis", io.EOF)) {
+			t.Errorf("%v: passing %v, refused %v; no answer at all is neither", r, backends.IsPassing(passing), backends.IsPassing(staying))
 		}
 	}
 }

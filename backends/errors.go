@@ -38,7 +38,7 @@ func IsNotHeld(err error) bool { return errors.Is(err, ErrNotHeld) }
 func IsRefused(err error) bool { return errors.Is(err, ErrRefused) }
 
 // Unavailable wraps what a backend's driver reported so that it matches
-// ErrUnavailable; cause stays visible to errors.Is.
+// ErrUnavailable; cause stays visible to errors.Is and errors.As.
 func Unavailable(backend string, cause error) error { return Wrap(ErrUnavailable, backend, cause) }
 
 // Refused wraps an answer that waiting can't mend; what says what to do
@@ -61,13 +61,25 @@ func Interrupted(ctx context.Context, backend string) error {
 }
 
 // Wrap is an error that matches err and cause, and reads `err: what: cause`, or
-// `err: cause` where there is nothing to add. fmt.Errorf would do the same, but the
-// module's name would stand in front of both.
+// `err: cause` where there is nothing to add. fmt.Errorf would do the same, but what
+// a cause has in front would stand there twice: the module's name, the kind of error
+// that err is, and the backend's name that what is.
 func Wrap(err error, what string, cause error) error {
+	text := err.Error()
 	if what != "" {
-		what += ": "
+		text += ": " + what
 	}
-	return &wrapped{err.Error() + ": " + what + Bare(cause), []error{err, cause}}
+	said := Bare(cause)
+	for _, front := range []string{Bare(err), what} {
+		if said == front {
+			said = ""
+		}
+		said = strings.TrimPrefix(said, front+": ")
+	}
+	if said != "" {
+		text += ": " + said
+	}
+	return &wrapped{text, []error{err, cause}}
 }
 
 type wrapped struct {

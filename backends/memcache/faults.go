@@ -24,7 +24,7 @@ var (
 // complaint finds the server's own words in a driver's error. It is compiled when
 // there is one: a command starts too often to do that for nothing (measured: 1 ms).
 var complaint = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?:SERVER_ERROR|CLIENT_ERROR|client error:) ?([ -~]{1,100}?)(?:\\r|"|$)`)
+	return regexp.MustCompile(`(?:SERVER_ERROR|CLIENT_ERROR|client error:|"ERROR) ?([ -~]{1,100}?)(?:\\r|"|$)`)
 })
 
 // byRedis reports whether an answer is an error of Redis's: it answers so what it
@@ -36,6 +36,21 @@ func byRedis(err error) bool {
 		}
 	}
 	return false
+}
+
+// A serverError has the words of a server, and our type for what they mean.
+type serverError struct {
+	text   string
+	reason backends.Reason // 0: none of those we know
+}
+
+func (e *serverError) Error() string { return e.text }
+
+func (e *serverError) Unwrap() error {
+	if e.reason == 0 {
+		return nil
+	}
+	return e.reason
 }
 
 // judge words a failure. What the driver says of an answer that it can't read
@@ -56,18 +71,24 @@ func (t *talk) judge(err error) error {
 	}
 	if byRedis(err) {
 		return backends.Refused(name, "a Redis server answers there: use redis:// in place of memcache://, or another port",
-			fmt.Errorf("%s: %w", t.server.addr, errMalformed))
+			&serverError{t.server.addr + ": " + errMalformed.Error(), backends.WrongServer})
 	}
 	said := complaint().FindStringSubmatch(err.Error())
 	if said == nil {
 		return backends.Unavailable(name, fmt.Errorf("%s: %w", t.server.addr, errMalformed))
 	}
-	words := fmt.Errorf("%s says: %s", t.server.addr, said[1])
+	words := &serverError{text: t.server.addr + " says: " + said[1]}
 	switch said[1] {
 	case "unauthenticated":
+		words.reason = backends.WrongLogin
 		return backends.Refused(name, "the server wants a login, and this backend has none", words)
 	case "cannot increment or decrement non-numeric value":
+		words.reason = backends.WrongType
 		return backends.Refused(name, "delete the item "+t.items.fence+", which is no counter of ours", words)
+	case "Too many open connections":
+		words.reason = backends.TooManyClients
+	case "out of memory storing object":
+		words.reason = backends.OutOfMemory
 	}
 	return backends.Unavailable(name, words)
 }

@@ -29,6 +29,7 @@ func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args .
 	defer c.recycle()
 	v, err := c.answer()
 	if err == nil {
+		once(&b.let)
 		return v, nil
 	}
 	f := b.judge(ctx, s, key, err, c.written.Load())

@@ -25,16 +25,6 @@ type fault struct {
 // errClosed is what calls get after Close.
 var errClosed = backends.Unavailable(name, backends.ErrClosed)
 
-// driverError and serverError carry the words of the driver or the server, and
-// nothing else of them: their own types stay in here.
-type (
-	driverError string
-	serverError string
-)
-
-func (e driverError) Error() string { return string(e) }
-func (e serverError) Error() string { return "the server says: " + string(e) }
-
 // judge tells what an error means.
 //
 //	the request's end was never written   did not run, whatever the reason: dial refused, no free
@@ -53,7 +43,7 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 	var reply goredis.Error
 	switch {
 	case errors.As(err, &reply) && !errors.Is(err, goredis.Nil):
-		f := judgeReply(reply.Error(), s, key, b.topology.form)
+		f := b.judgeReply(reply.Error(), s, key)
 		if !written {
 			f.outcome = backends.NotRun // a reply to the login, not to the script
 		}
@@ -66,15 +56,15 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 	// No answer: its node may be gone, and another have the key's slot.
 	b.topology.reload(ctx)
 	if advice := tlsAdvice(err); advice != "" {
-		return &fault{outcome: outcome, err: backends.Refused(name, advice, driverError(err.Error()))}
+		return &fault{outcome: outcome, err: backends.Refused(name, advice, byDriver(err))}
 	}
 	if !written && strings.Contains(err.Error(), garbled) {
-		return &fault{outcome: outcome, err: backends.Refused(name, strangerAdvice, driverError(err.Error()))}
+		return &fault{outcome: outcome, err: backends.Refused(name, strangerAdvice, &serverError{bare(err), backends.WrongServer})}
 	}
 	if ended := ctxError(ctx, err); ended != nil {
 		return &fault{outcome: outcome, err: interrupted(ctx, ended, err)}
 	}
-	return &fault{outcome: outcome, err: backends.Unavailable(name, driverError(err.Error()))}
+	return &fault{outcome: outcome, err: backends.Unavailable(name, byDriver(err))}
 }
 
 // garbled is what the driver says of an answer that is not in Redis's protocol. It
@@ -94,7 +84,7 @@ func (b *Backend) judgeSentinels(ctx context.Context, s *scripts.Script, all err
 			if ended := ctxError(ctx, all); ended != nil {
 				return &fault{outcome: backends.NotRun, err: interrupted(ctx, ended, all)}
 			}
-			return &fault{outcome: backends.NotRun, err: backends.Unavailable(name, driverError(presentable(all.Error())))}
+			return &fault{outcome: backends.NotRun, err: backends.Unavailable(name, byDriver(all))}
 		}
 		if first == nil {
 			first = f
@@ -104,20 +94,20 @@ func (b *Backend) judgeSentinels(ctx context.Context, s *scripts.Script, all err
 }
 
 func (b *Backend) judgeSentinel(ctx context.Context, s *scripts.Script, err error) *fault {
-	what := ""
+	what, said := "", byServer(err.Error(), 0)
 	switch {
 	case errors.Is(err, goredis.Nil):
-		what, err = "the Sentinels watch no master of that name: check master_name", serverError("no such master")
+		what, said = "the Sentinels watch no master of that name: check master_name", byServer("no such master", 0)
 	case goredis.HasErrorPrefix(err, "NOPERM"):
-		what = "the Sentinels' user lacks a permission: grant " + sentinelGrants
+		what, said.reason = "the Sentinels' user lacks a permission: grant "+sentinelGrants, backends.NoPermission
 	case goredis.HasErrorPrefix(err, "NOAUTH"), goredis.HasErrorPrefix(err, "WRONGPASS"), goredis.HasErrorPrefix(err, "AUTH"):
-		what = "the Sentinels refuse the login: check sentinel_username and sentinel_password"
+		what, said.reason = "the Sentinels refuse the login: check sentinel_username and sentinel_password", backends.WrongLogin
 	case goredis.HasErrorPrefix(err, "unknown command"):
-		what = "the server is no Sentinel: check the port, or use redis:// in place of redis+sentinel://"
+		what, said.reason = "the server is no Sentinel: check the port, or use redis:// in place of redis+sentinel://", backends.WrongServer
 	default:
 		return b.judge(ctx, s, "", err, false)
 	}
-	return &fault{outcome: backends.NotRun, err: backends.Refused(name, what, serverError(presentable(err.Error())))}
+	return &fault{outcome: backends.NotRun, err: b.refusal(what, said)}
 }
 
 // ctxError is the ctx's part in an error, nil if it had none. The connection's
@@ -151,7 +141,7 @@ func interrupted(ctx context.Context, ended, driver error) error {
 		err = backends.Wrap(err, "", cause)
 	}
 	if !errors.Is(driver, ended) {
-		err = backends.Wrap(err, "", driverError(driver.Error()))
+		err = backends.Wrap(err, "", byDriver(driver))
 	}
 	return err
 }
@@ -159,7 +149,7 @@ func interrupted(ctx context.Context, ended, driver error) error {
 // malformed is the error of a reply that no script of ours gives: another
 // version's, or a proxy's. It is never taken for a grant.
 func malformed(verb string) error {
-	return backends.Unavailable(name, driverError("the reply to "+verb+" makes no sense"))
+	return backends.Unavailable(name, errors.New("the reply to "+verb+" makes no sense"))
 }
 
 // errSettled is what a late copy of a settled attempt's acquire gets.
@@ -169,8 +159,9 @@ var errSettled = backends.Unavailable(name, backends.ErrSettled)
 type verdict struct {
 	words   []string // how the error begins, or a part of it if it has a space in front
 	outcome backends.Outcome
-	// advice is set where waiting can't mend it, and says what can. %k, %c stand for the
-	// key and its companions.
+	reason  backends.Reason
+	// advice is set where waiting can't mend it, and says what can; but see passes.
+	// %k, %c stand for the key and its companions.
 	advice string
 }
 
@@ -179,59 +170,69 @@ type verdict struct {
 // a script's first write (the role, the memory, the disk, the replicas) can't
 // newly fail after it. Checked against Redis 7.0; the words of 6.2 are in the tests.
 var verdicts = []verdict{
-	{words: []string{"READONLY", "OOM", "MISCONF", "NOREPLICAS"}, outcome: backends.NotRun},
-	{words: []string{"LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "ASK ", "BUSY "}, outcome: backends.NotRun},
-	{words: []string{"ERR max number of clients"}, outcome: backends.NotRun},
+	{words: []string{"OOM"}, outcome: backends.NotRun, reason: backends.OutOfMemory},
+	{words: []string{"MISCONF"}, outcome: backends.NotRun, reason: backends.CannotSave},
+	{words: []string{"NOREPLICAS"}, outcome: backends.NotRun, reason: backends.TooFewReplicas},
+	{words: []string{"LOADING"}, outcome: backends.NotRun, reason: backends.Loading},
+	{words: []string{"BUSY "}, outcome: backends.NotRun, reason: backends.Busy},
+	{words: []string{"MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "ASK "}, outcome: backends.NotRun, reason: backends.Moving},
+	{words: []string{"ERR max number of clients"}, outcome: backends.NotRun, reason: backends.TooManyClients},
 	// A slot on its way: the script found all its keys at the start, and may no more
 	// make a new one in place of one that it deleted. What it did before that stands,
 	// as if the reply had been lost. Or the Cluster is down and lets scripts that read begin.
-	{words: []string{" attempted to access a non local key", " while the cluster is down"}, outcome: backends.MayHaveRun},
+	{words: []string{" attempted to access a non local key", " while the cluster is down"}, outcome: backends.MayHaveRun, reason: backends.Moving},
+	{
+		words: []string{"READONLY"}, outcome: backends.NotRun, reason: backends.ReadOnly,
+		advice: "the server is a replica, which takes no writes: name its master, or its Sentinels by redis+sentinel://",
+	},
 	{
 		words: []string{"NOAUTH", "WRONGPASS", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH", protocolNoAuth}, outcome: backends.NotRun,
+		reason: backends.WrongLogin,
 		advice: "the login was refused: check the user and password of the backend URL",
 	},
 	{
-		words: []string{"DENIED"}, outcome: backends.NotRun,
+		words: []string{"DENIED"}, outcome: backends.NotRun, reason: backends.NoPermission,
 		advice: "the server is in protected mode: give it a password or bind it to this network",
 	},
 	{
-		words: []string{"ERR DB index", "ERR invalid DB", "ERR SELECT"}, outcome: backends.NotRun,
+		words: []string{"ERR DB index", "ERR invalid DB", "ERR SELECT"}, outcome: backends.NotRun, reason: backends.WrongDatabase,
 		advice: "the server has no such database: check the number in the backend URL",
 	},
 	{
-		words: []string{"MOVED", "CROSSSLOT"}, outcome: backends.NotRun,
+		words: []string{"MOVED", "CROSSSLOT"}, outcome: backends.NotRun, reason: backends.WrongServer,
 		advice: "the server is a node of a Cluster: use redis+cluster://",
 	},
 	{
-		words: []string{"ERR This instance has cluster support disabled"}, outcome: backends.NotRun,
+		words: []string{"ERR This instance has cluster support disabled"}, outcome: backends.NotRun, reason: backends.WrongServer,
 		advice: "the server is no node of a Cluster: use redis:// in place of redis+cluster://",
 	},
 	{
-		words: []string{" run the 'select' command"}, outcome: backends.NotRun,
+		words: []string{" run the 'select' command"}, outcome: backends.NotRun, reason: backends.NoPermission,
 		advice: "the user may not choose a database: grant +select, or use database 0",
 	},
 	{
-		words: []string{" run the 'client|setname' command"}, outcome: backends.NotRun,
+		words: []string{" run the 'client|setname' command"}, outcome: backends.NotRun, reason: backends.NoPermission,
 		advice: "the user may not name its connections: grant +client|setname, or leave out client_name",
 	},
 	{
-		words: []string{" run the 'scan' command"}, outcome: backends.NotRun,
+		words: []string{" run the 'scan' command"}, outcome: backends.NotRun, reason: backends.NoPermission,
 		advice: "the user may not list keys: grant +scan",
 	},
 	{
 		words: []string{"NOPERM", " ACL failure in script", " can't access at least one of the keys"}, outcome: backends.MayHaveRun,
+		reason: backends.NoPermission,
 		advice: "the user lacks a permission: grant ~%k, ~%c and " + grants,
 	},
 	{
-		words: []string{" can't run this command"}, outcome: backends.MayHaveRun,
+		words: []string{" can't run this command"}, outcome: backends.MayHaveRun, reason: backends.NoPermission,
 		advice: "the user lacks a command of the script: grant " + grants,
 	},
 	{
-		words: []string{"WRONGTYPE"}, outcome: backends.MayHaveRun,
-		advice: wrongTypeAdvice,
+		words: []string{"WRONGTYPE"}, outcome: backends.MayHaveRun, reason: backends.WrongType,
+		advice: "%k, or one of its companions %c, holds something that is no lock",
 	},
 	{
-		words: []string{"ERR unknown command", "ERR Unknown"}, outcome: backends.MayHaveRun,
+		words: []string{"ERR unknown command", "ERR Unknown"}, outcome: backends.MayHaveRun, reason: backends.WrongServer,
 		advice: "the server lacks a command that locks need (Redis 6.2 or later, or Valkey)",
 	},
 }
@@ -250,13 +251,11 @@ const (
 	sentinelGrants = "+sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe and all channels"
 )
 
-const wrongTypeAdvice = "%k, or one of its companions %c, holds something that is no lock"
-
 // within62 is what Redis 6 puts before an error from inside a script.
 var within62 = regexp.MustCompile(`^ERR Error running script \(call to [^)]*\): (?:@?user_script: ?\d+: )*-?`)
 
 // judgeReply tells what a server's error means, by its words.
-func judgeReply(text string, s *scripts.Script, key string, f form) *fault {
+func (b *Backend) judgeReply(text string, s *scripts.Script, key string) *fault {
 	inside := strings.Contains(text, s.SHA()) // Redis names the script that an error came from
 	said := within62.ReplaceAllString(text, "")
 	for _, v := range verdicts {
@@ -267,18 +266,35 @@ func judgeReply(text string, s *scripts.Script, key string, f form) *fault {
 		if !inside {
 			outcome = backends.NotRun // refused at the door
 		}
-		cause := serverError(presentable(text))
-		if v.advice == "" || f == cluster && strings.HasPrefix(said, "MOVED") { // moved again while it was followed
+		cause := byServer(text, v.reason)
+		if v.advice == "" || b.topology.form == cluster && strings.HasPrefix(said, "MOVED") { // moved again while it was followed
 			return &fault{outcome: outcome, err: backends.Unavailable(name, cause)}
 		}
-		return &fault{outcome: outcome, err: backends.Refused(name, advise(v.advice, key, f), cause), wrongType: v.advice == wrongTypeAdvice}
+		err := b.refusal(advise(v.advice, key, b.topology.form), cause)
+		return &fault{outcome: outcome, err: err, wrongType: v.reason == backends.WrongType}
 	}
-	cause := serverError(presentable(text))
+	cause := byServer(text, 0)
 	if inside || strings.HasPrefix(text, "ERR Error compiling script") {
 		// The script itself failed. It will do so again.
 		return &fault{outcome: backends.MayHaveRun, err: backends.Refused(name, "the "+s.Name+" script failed", cause)}
 	}
 	return &fault{outcome: backends.MayHaveRun, err: backends.Unavailable(name, cause)}
+}
+
+// refusal is a server's error that waiting can't mend, unless it is one of those
+// that can pass after all:
+//
+//	the login was refused, but had worked    credentials are being changed
+//	a server takes no writes, but had taken  another is taking its place, behind its name
+//	the same by Sentinel, or on a Cluster    the next one will be found
+func (b *Backend) refusal(advice string, cause *serverError) error {
+	switch {
+	case cause.reason == backends.ReadOnly && b.topology.form != single:
+		return backends.Unavailable(name, cause)
+	case cause.reason == backends.ReadOnly && b.granted.Load(), cause.reason == backends.WrongLogin && b.let.Load():
+		return backends.Wrap(backends.ErrUnavailable, name+": "+advice, cause)
+	}
+	return backends.Refused(name, advice, cause)
 }
 
 func (v verdict) matches(said string) bool {

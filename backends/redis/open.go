@@ -147,6 +147,7 @@ func (b *Backend) pingOnce(ctx context.Context) error {
 		err = b.client.Ping(ctx).Err()
 	}
 	if err == nil || goredis.HasErrorPrefix(err, "NOPERM") && b.topology.nodes == nil {
+		once(&b.let)
 		return nil // a user without +ping is in, too
 	}
 	return b.judge(ctx, scripts.Inspect, "", err, false).err

@@ -64,6 +64,8 @@ type Backend struct {
 	owned    bool
 	log      *slog.Logger
 	closed   atomic.Bool
+	let      atomic.Bool // the servers have let us in once: see refusal
+	granted  atomic.Bool // and granted a lease, which takes a write
 	topology *topology
 	batch    *batcher // of all keys, but see routes
 	routes   *routes  // a batcher for each node of a Cluster; nil elsewhere
@@ -152,10 +154,20 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if err != nil {
 		return backends.Reply{Outcome: backends.MayHaveRun}, err
 	}
+	if reply.Outcome == backends.Granted {
+		once(&b.granted)
+	}
 	if in != nil {
 		in.note(r, &reply)
 	}
 	return reply, nil
+}
+
+// once sets a flag that many cores read, and writes to it no more than it must.
+func once(flag *atomic.Bool) {
+	if !flag.Load() {
+		flag.Store(true)
+	}
 }
 
 // Renew makes the lease last ttl from now; see backends.Backend.
@@ -248,7 +260,7 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	if err := b.client.Close(); err != nil && !errors.Is(err, goredis.ErrClosed) {
-		return backends.Unavailable(name, driverError(err.Error()))
+		return backends.Unavailable(name, byDriver(err))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +40,7 @@ func topologyOf(client goredis.UniversalClient) *topology {
 			return &topology{form: sentinel}
 		}
 	case *goredis.Ring:
-		return &topology{refusal: backends.Refused(name, "a Ring moves keys to other servers by itself", driverError("it excludes nobody"))}
+		return &topology{refusal: backends.Refused(name, "a Ring moves keys to other servers by itself", errors.New("it excludes nobody"))}
 	}
 	return &topology{form: single}
 }

@@ -29,7 +29,7 @@ func (b *Backend) nameWrongType(ctx context.Context, keys []string, err error) e
 			if i > 0 {
 				what = fmt.Sprintf("the key %q belongs to the lock %q and holds a %s instead of a %s", keys[i], keys[0], is, keyTypes[i])
 			}
-			return backends.Refused(name, what, serverError("WRONGTYPE"))
+			return backends.Refused(name, what, byServer("WRONGTYPE", backends.WrongType))
 		}
 	}
 	return err
