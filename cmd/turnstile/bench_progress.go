@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -34,7 +33,7 @@ func startProgress(s settings, plan bench.Plan) *progress {
 	s.say("%s; %s of %s", roughly(plan.Estimate()), plural(len(cases), "run", "runs"), plural(len(plan.Strategies), "strategy", "strategies"))
 	p := &progress{w: s.stderr, quiet: s.quiet}
 	p.now.Store(&bench.Step{})
-	if f, ok := s.stderr.(*os.File); ok && !s.quiet && isTerminal(f) {
+	if f := terminalOf(s.stderr); f != nil && !s.quiet {
 		p.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(30), mpb.WithRefreshRate(progressEvery))
 		p.bar = p.bars.AddBar(int64(len(cases)),
 			mpb.BarRemoveOnComplete(),

@@ -185,7 +185,12 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	g.Cover(marks(a.hold))
 	t := findTTY(signals)
 	signal.Notify(signals, syscall.SIGCONT)
+	p.settle()
 	c, err := startChild(p.path, p.argv, childEnv(a.hold), t.lends)
+	// From here on we may have to move the foreground, or to say something, while the
+	// terminal is the command's: either would stop us (the second with stty tostop).
+	// The command was started before, or it would inherit that.
+	signal.Ignore(syscall.SIGTTOU)
 	if err != nil {
 		g.Dismiss()
 		p.release(a.hold)

@@ -2,6 +2,7 @@
 // tells who holds which, and frees one by force.
 //
 //	main.go       where it starts; root.go the flags of all commands, version.go
+//	message.go    the form of a message; spool.go its way to stderr
 //	backend.go    how all commands open the backend; words.go, exit.go what went wrong
 //	list.go       `turnstile ls`; show.go, release.go what their names say
 //	completion.go, man.go  what a shell and man(1) are told of all this

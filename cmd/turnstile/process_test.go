@@ -57,14 +57,25 @@ func launch(t *testing.T, backend string, args ...string) *running {
 // launchFile is launch for a turnstile of its own.
 func launchFile(t *testing.T, file, backend string, args ...string) *running {
 	t.Helper()
+	cmd := exec.Command(file, args...)
+	cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+backend)
+	return launchCmd(t, cmd)
+}
+
+// launchCmd is launch for a command that is made ready but for its output; it may
+// have a stderr of its own.
+func launchCmd(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
 	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{cmd: exec.Command(file, args...), out: out, lines: bufio.NewReader(out), waited: make(chan struct{})}
+	r := &running{cmd: cmd, out: out, lines: bufio.NewReader(out), waited: make(chan struct{})}
 	r.stderr = new(transcript)
-	r.cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+backend)
-	r.cmd.Stdout, r.cmd.Stderr = in, r.stderr
+	r.cmd.Stdout = in
+	if r.cmd.Stderr == nil {
+		r.cmd.Stderr = r.stderr
+	}
 	// Grandchildren that a failing test leaves may keep stderr open.
 	r.cmd.WaitDelay = time.Second
 	err = r.cmd.Start()

@@ -43,18 +43,20 @@ where ps does not show it; turnstile never prints it.`
 
 // start runs the command line args and returns the exit code.
 func start(args []string, stdout, stderr io.Writer) int {
+	said := newSpool(stderr)
+	defer said.close()
 	var o options
 	root := newRoot(&o)
 	root.SetArgs(args[1:])
 	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetErr(said)
 	err := unknownCommand(root, root.Execute())
 	var e *exitError
 	switch {
 	case err == nil:
 	case errors.As(err, &e) && (e.err == nil || e.quiet && o.quiet):
 	default:
-		fmt.Fprintln(stderr, oneLine(err))
+		fmt.Fprintln(said, oneLine(err))
 	}
 	return codeOf(err)
 }

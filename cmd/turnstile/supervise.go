@@ -162,10 +162,11 @@ func (s *supervisor) lose(cause error) {
 	if last := s.hold.Deadline().Add(-s.margin); last.Before(s.killAt) {
 		s.killAt = last
 	}
-	s.log.Warn("the hold is lost, ending the command", "key", s.hold.Key(), "cause", cause)
 	s.job.Signal(syscall.SIGTERM)
 	s.look() // before a stopped group goes on: it may be too late for TERM
 	s.job.Signal(syscall.SIGCONT)
+	// Only now: no log may stand between a loss and the end of the command.
+	s.log.Warn("the hold is lost, ending the command", "key", s.hold.Key(), "cause", cause)
 }
 
 func (s *supervisor) kill() {

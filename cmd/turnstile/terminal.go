@@ -95,13 +95,11 @@ func (t *tty) mend() {
 func (t *tty) takeBack() { t.move(t.command, t.own) }
 
 // move passes the foreground on. Whoever does that from the background gets
-// SIGTTOU, unless it is ignored: from here on it is. A command that is started would
-// inherit that, but ours has been started.
+// SIGTTOU, unless it is ignored, as it is since the command was started.
 func (t *tty) move(from, to int) {
 	if !t.able || !foreground(from) {
 		return
 	}
-	signal.Ignore(syscall.SIGTTOU)
 	_ = unix.IoctlSetPointerInt(stdin, unix.TIOCSPGRP, to) // the terminal may have hung up
 }
 
