@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/logqueue"
 )
 
 // Config is how a coordinator behaves. lockclient documents the public fields.
@@ -58,6 +59,7 @@ type Coordinator struct {
 	clock      *clock
 	ctx        context.Context // of all backend calls; ends when Close stops waiting
 	cancel     context.CancelFunc
+	closeLog   func()
 
 	attempts atomic.Uint64
 	counters counters
@@ -98,9 +100,8 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	if cfg.MaxWaiters <= 0 {
 		cfg.MaxWaiters = DefaultMaxWaiters
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	logger, closeLog := logqueue.Wrap(cfg.Logger)
+	cfg.Logger = logger
 	quiet := slog.New(slog.DiscardHandler)
 	system := actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }),
@@ -114,6 +115,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 		dispatcher: newDispatcher(),
 		closed:     make(chan struct{}),
 		drained:    make(chan struct{}, 1),
+		closeLog:   closeLog,
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.directory = newDirectory(system, c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
@@ -203,6 +205,7 @@ func (c *Coordinator) Close() error {
 		c.dispatcher.Close()
 		c.system.Shutdown()
 		err = c.backend.Close()
+		c.closeLog()
 		c.closeErrs.Lock()
 		if c.closeErr != nil {
 			err = c.closeErr
@@ -231,11 +234,8 @@ func (c *Coordinator) drain() {
 	}
 }
 
-// warn logs. The logger is the user's, and a panic in it must not cost a key.
-func (c *Coordinator) warn(message string, args ...any) {
-	defer func() { _ = recover() }()
-	c.cfg.Logger.Warn(message, args...)
-}
+// warn logs, and never waits: the user's handler has a queue before it.
+func (c *Coordinator) warn(message string, args ...any) { c.cfg.Logger.Warn(message, args...) }
 
 // gone is called by each actor that retired.
 func (c *Coordinator) gone() {

@@ -218,7 +218,7 @@ func (a *keyActor) drop(h *Hold, cause error) {
 	a.cancelExtends(h)
 	if cause != backends.ErrExpired && !h.revoked {
 		a.c.counters.losses.Add(1)
-		defer a.c.warn("hold lost", "key", a.entry.key, "fence", h.fence, "cause", cause)
+		a.c.warn("hold lost", "key", a.entry.key, "fence", h.fence, "cause", cause)
 	}
 	h.end(cause)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/actors"
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/logqueue"
 )
 
 // tryTimeout bounds an acquire that does not wait: its one try may still have
@@ -20,6 +21,7 @@ type Client struct {
 	cfg         Config
 	backend     backends.Backend
 	coordinator *actors.Coordinator
+	closeLog    func()
 }
 
 // New returns a client over a backend of the caller's own, which is closed with
@@ -29,23 +31,29 @@ func New(backend backends.Backend, cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}
-	return newClient(backend, cfg)
+	var closeLog func()
+	cfg.Logger, closeLog = logqueue.Wrap(cfg.Logger)
+	return newClient(backend, cfg, closeLog)
 }
 
-// newClient takes a configuration whose defaults are filled in.
-func newClient(backend backends.Backend, cfg Config) (*Client, error) {
+// newClient takes a configuration whose defaults are filled in, and whose logger
+// never blocks; closeLog is called when the client is closed, and if there is none.
+func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, error) {
 	if least := backends.Describe(backend).MinExpires; cfg.Expires < least {
 		err := invalid("Config.Expires %v: this backend keeps no lease shorter than %v", cfg.Expires, least)
-		return nil, errors.Join(err, backend.Close())
+		err = errors.Join(err, backend.Close())
+		closeLog()
+		return nil, err
 	}
 	coordinator, err := actors.New(backend, actors.Config{
 		Prefix: cfg.KeyPrefix, Owner: cfg.Owner, Tenure: cfg.Tenure, Linger: cfg.Linger,
 		PollerGap: cfg.PollerGap, NoHandoff: cfg.NoHandoff, MaxWaiters: cfg.MaxWaiters, Logger: cfg.Logger,
 	})
 	if err != nil {
+		closeLog()
 		return nil, err
 	}
-	return &Client{cfg: cfg, backend: backend, coordinator: coordinator}, nil
+	return &Client{cfg: cfg, backend: backend, coordinator: coordinator, closeLog: closeLog}, nil
 }
 
 // Acquire waits for a hold of key: up to the timeout, or to ctx's end.
@@ -154,5 +162,10 @@ func interrupted(ctx context.Context, why actors.WaitError) error {
 
 // Close fails the waiters with ErrClosed, ends the contexts of holds, and gives
 // the leases back to the backend, for at most 2 s; when it returns, the client's
-// goroutines are gone. Closing again is nil.
-func (c *Client) Close() error { return c.coordinator.Close() }
+// goroutines are gone. A handler of Config.Logger that blocks is waited for 250 ms
+// more; the goroutine that it keeps then ends when it returns. Closing again is nil.
+func (c *Client) Close() error {
+	err := c.coordinator.Close()
+	c.closeLog()
+	return err
+}

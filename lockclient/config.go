@@ -80,7 +80,9 @@ type Config struct {
 	MaxWaiters int
 
 	// Logger gets what an operator should know: lost holds, backends that need
-	// attention. Default: discard. The Redis driver has a logger of its own, which
+	// attention. Default: discard. Its handler runs in the background, so it may
+	// block, panic or use the client: no hold waits for it. 1024 records wait for a
+	// slow one; more are dropped, and their number is logged afterwards. The Redis driver has a logger of its own, which
 	// prints failed dials, and which master Sentinels name, to stderr: SetLogger of
 	// package go-redis sets it.
 	Logger *slog.Logger
@@ -111,9 +113,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxWaiters == 0 {
 		c.MaxWaiters = actors.DefaultMaxWaiters
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, c.check()
 }

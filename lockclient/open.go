@@ -9,6 +9,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	_ "github.com/turnstile-go/turnstile/backends/embedded" // always there
 	_ "github.com/turnstile-go/turnstile/backends/open"     // and this
+	"github.com/turnstile-go/turnstile/internal/logqueue"
 )
 
 // openTimeout bounds what Open waits for a server.
@@ -29,11 +30,14 @@ func Open(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	var closeLog func()
+	cfg.Logger, closeLog = logqueue.Wrap(cfg.Logger) // backends log as well
 	backend, err := openBackend(cfg)
 	if err != nil {
+		closeLog()
 		return nil, err
 	}
-	return newClient(backend, cfg)
+	return newClient(backend, cfg, closeLog)
 }
 
 // openBackend opens a backend by its URL, as the package that registered the scheme

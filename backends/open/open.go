@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/logqueue"
 )
 
 const name = "open"
@@ -32,11 +33,11 @@ var (
 
 // New warns once that nothing is going to be excluded: whoever reads the log
 // of two jobs that ran into each other should find the reason there. A nil
-// logger is silent.
+// logger is silent; one that blocks is waited for at most 250 ms.
 func New(logger *slog.Logger) *Backend {
-	if logger != nil {
-		logger.Warn("open:// never excludes: every acquire is granted at once, also while others hold the key")
-	}
+	logger, closeLog := logqueue.Wrap(logger)
+	logger.Warn("open:// never excludes: every acquire is granted at once, also while others hold the key")
+	closeLog()
 	return &Backend{}
 }
 

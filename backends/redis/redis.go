@@ -29,6 +29,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/logqueue"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -47,7 +48,8 @@ var (
 
 // Options of New. The zero value is good.
 type Options struct {
-	// Logger gets what an operator should know; nil discards it.
+	// Logger gets what an operator should know; nil discards it. Its handler runs in
+	// the background and may block or panic; records beyond 1024 are dropped and counted.
 	Logger *slog.Logger
 	// TLS is how Open's servers are talked to, in place of the URL's tls_ parameters;
 	// for rediss:// schemes only. New doesn't look at it: its client is made.
@@ -62,7 +64,8 @@ type Options struct {
 type Backend struct {
 	client   goredis.UniversalClient
 	owned    bool
-	log      *slog.Logger
+	log      *slog.Logger // never blocks: a handler of the user's must not deafen the inbox
+	closeLog func()
 	closed   atomic.Bool
 	let      atomic.Bool // the servers have let us in once: see refusal
 	granted  atomic.Bool // and granted a lease, which takes a write
@@ -87,11 +90,8 @@ type Backend struct {
 // A goredis.Ring is refused by every call: when one of its servers doesn't
 // answer, it looks for that server's keys on another, where nobody holds them.
 func New(client goredis.UniversalClient, o Options) *Backend {
-	log := o.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	b := &Backend{client: client, owned: o.Owned, log: log, topology: topologyOf(client), batch: newBatcher(client)}
+	log, closeLog := logqueue.Wrap(o.Logger)
+	b := &Backend{client: client, owned: o.Owned, log: log, closeLog: closeLog, topology: topologyOf(client), batch: newBatcher(client)}
 	b.pushes = newPushes(client, b.topology)
 	if b.topology.nodes != nil {
 		b.routes = newRoutes(b.topology.nodes)
@@ -256,6 +256,7 @@ func (b *Backend) Close() error {
 	}
 	b.deliverer.close()
 	defer b.deliverer.wait()
+	defer b.closeLog()
 	if !b.owned {
 		return nil
 	}
