@@ -200,6 +200,9 @@ func (a *keyActor) nextOwned(now instant) *call {
 			return a.nextSettle(now)
 		}
 	}
+	if a.lease.revoked {
+		return a.nextProbe(now)
+	}
 	need, urgent := a.need(now)
 	if !urgent && now < a.lease.renewAt || need == 0 || now < a.renewRetry {
 		return nil

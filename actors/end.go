@@ -33,6 +33,12 @@ func (a *keyActor) release(h *Hold, now instant) {
 	a.released = h
 }
 
+// answerSettled tells those who wait for the end of a lease what became of it.
+func (a *keyActor) answerSettled(err error) {
+	a.answerRelease(err)
+	a.answerDisowns(err)
+}
+
 // answerRelease tells the caller who released what became of the key.
 func (a *keyActor) answerRelease(err error) {
 	if a.released != nil {
@@ -56,9 +62,13 @@ func ended(h *Hold, err error) error {
 // timeoutRelease answers the caller of a Release that has waited long enough.
 func (a *keyActor) timeoutRelease(now instant) {
 	if a.released != nil && now >= a.released.patience {
-		a.answerRelease(backends.Wrap(backends.ErrUnavailable,
-			fmt.Sprintf("release of %q goes on in the background", a.entry.key), a.why()))
+		a.answerRelease(a.releaseGoesOn())
 	}
+}
+
+func (a *keyActor) releaseGoesOn() error {
+	return backends.Wrap(backends.ErrUnavailable,
+		fmt.Sprintf("release of %q goes on in the background", a.entry.key), a.why())
 }
 
 // why is what the backend last complained of.
@@ -162,6 +172,7 @@ func (a *keyActor) expire(now instant) {
 	}
 	a.timeoutWaiters(now)
 	a.timeoutRelease(now)
+	a.timeoutDisowns(now)
 	a.timeoutExtends(now)
 }
 
@@ -223,24 +234,6 @@ func (a *keyActor) drop(h *Hold, cause error) {
 	h.end(cause)
 }
 
-// revoke tells the holders of a lease that was revoked to stop. They are lost by
-// their own count, but stay holders until they release: nobody else gets the key
-// while they may still be at work, up to their deadlines, which no renewal moves
-// any more. Those who wait here ask for a lease of their own then.
-func (a *keyActor) revoke(why error) {
-	a.lease.revoked, a.lastErr = true, nil
-	for h := a.holders.first; h != nil; h = h.next {
-		if h.revoked {
-			continue
-		}
-		h.revoked = true
-		a.cancelExtends(h)
-		a.c.counters.losses.Add(1)
-		a.c.warn("hold revoked", "key", a.entry.key, "fence", h.fence)
-		h.end(backends.Wrap(backends.ErrLost, "", why))
-	}
-}
-
 // lose ends everything that stood on a lease that is gone.
 func (a *keyActor) lose(now instant, why error) {
 	a.lastErr = why
@@ -267,7 +260,7 @@ func (a *keyActor) collapse(err error) {
 	for h := a.holders.first; h != nil; h = a.holders.first {
 		a.drop(h, backends.Wrap(backends.ErrLost, "", err))
 	}
-	a.answerRelease(err)
+	a.answerSettled(err)
 	a.failExtends(err)
 	now := a.c.clock.now()
 	switch {

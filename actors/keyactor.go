@@ -37,7 +37,8 @@ type keyActor struct {
 	settling    uint64 // the number of an attempt that is being released or cancelled
 	settleVerb  verb
 	settleUntil instant
-	released    *Hold // whose caller waits for what becomes of the key
+	released    *Hold        // whose caller waits for what becomes of the key
+	disowns     []*disowning // whose callers wait for the end of the lease
 	extends     []*extension
 
 	retryAt    instant // no acquire, release or cancel before
@@ -113,6 +114,8 @@ func (a *keyActor) handle(message any) {
 		a.release(m.hold, now)
 	case extend:
 		a.extend(m.extension, now)
+	case disown:
+		a.disown(m.disowning, now)
 	case result:
 		// A hold that is over stays over, whatever a renewal has brought: its
 		// holder may have seen the end already.
@@ -148,6 +151,11 @@ func (a *keyActor) answer(message any, err error) {
 			m.hold.reply <- err
 		}
 	case extend:
+		select {
+		case m.done <- err:
+		default:
+		}
+	case disown:
 		select {
 		case m.done <- err:
 		default:
@@ -245,16 +253,14 @@ func (a *keyActor) doubts() bool {
 	return a.lease.own && (a.lease.renewed < a.doubted || a.lease.unproved && a.c.can.FailsOver)
 }
 
-// proofLasts is how old the proof of a lease may be at a grant where another
-// server can take the place of the one that gave it. A lost server is noticed
-// at once only by those who talk to it; and before it is replaced, others have to
-// miss it for longer than this (Sentinel's down-after-milliseconds, a Cluster's
-// node timeout). A hot key is renewed about every 250 ms in any case.
-const proofLasts = 500 * time.Millisecond
+// ages reports whether a lease may go with no push that says so: see proofLasts.
+func (a *keyActor) ages() bool {
+	return a.c.can.Exclusive && (a.c.can.FailsOver || !a.c.can.Wakes)
+}
 
 // stale reports whether the lease has to be proved before it can be handed on.
 func (a *keyActor) stale(now instant) bool {
-	return a.lease.own && a.c.can.FailsOver && now.sub(a.lease.renewed) > proofLasts
+	return a.lease.own && a.ages() && now.sub(a.lease.renewed) > proofLasts
 }
 
 // grant gives the key to the waiters whose turn it is: one where the backend

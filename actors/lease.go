@@ -50,8 +50,9 @@ type lease struct {
 	ends     instant // when the backend's ttl is over at the latest
 	renewAt  instant // a third of the ttl after it was set
 	renewed  instant // when that was
-	base     uint64
-	n        uint64 // the next hold's number under base
+	first    uint64  // the base it began with
+	base     uint64  // the newest
+	n        uint64  // the next hold's number under base
 
 	revoked  bool // it is not renewed, and goes back as soon as its holders have stopped
 	unproved bool // the last renewal failed: the deadline may be final
@@ -69,6 +70,9 @@ func (l *lease) set(sent, now instant, r backends.Reply) {
 	l.ends = now.add(r.TTL)
 	l.renewAt, l.renewed = sent.add(r.TTL/3), sent
 	l.base, l.n = r.Base, 0
+	if l.first == 0 {
+		l.first = r.Base
+	}
 	l.unproved = false
 	l.note(r.Contended, now)
 }

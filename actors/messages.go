@@ -31,6 +31,9 @@ type (
 	// extend is sent by Hold.Extend; its answer comes on done.
 	extend struct{ *extension }
 
+	// disown is sent by Coordinator.Revoke; its answer comes on done.
+	disown struct{ *disowning }
+
 	// result is sent by the goroutine that made a backend call.
 	result struct{ *call }
 

@@ -86,12 +86,15 @@ func (a *keyActor) renewed(c *call, now instant) {
 		a.answered, a.failures, a.renewRetry = now, 0, 0
 		a.lastErr = nil
 		a.lease.set(c.sent, now, c.reply)
-		a.prolong(c.sent)
+		if !a.lease.revoked {
+			a.prolong(c.sent)
+		}
 	case backends.IsNotHeld(c.err):
 		a.answered = now
 		a.lose(now, c.err)
 	case backends.IsRevoked(c.err):
 		a.answered, a.failures, a.renewRetry = now, 0, 0
+		a.lease.renewed = c.sent // it is there
 		a.revoke(c.err)
 	default:
 		a.failures++
@@ -114,17 +117,17 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	switch {
 	case err == nil:
 		a.answered, a.lastErr = now, nil
-		a.answerRelease(nil)
+		a.answerSettled(nil)
 	case backends.IsNotHeld(err) && a.failures > 0:
 		// An earlier try may have done it, and its reply was lost.
 		a.answered, a.lastErr = now, nil
-		a.answerRelease(nil)
+		a.answerSettled(nil)
 	case backends.IsNotHeld(err):
 		a.answered, a.lastErr = now, nil
-		a.answerRelease(backends.ErrNotHeld)
+		a.answerSettled(backends.ErrNotHeld)
 	case backends.IsRefused(err), a.closing && a.c.ctx.Err() != nil, now >= a.settleUntil:
 		// Nothing more can be done: the lease ends by its ttl.
-		a.answerRelease(err)
+		a.answerSettled(err)
 		if a.closing && c.verb == releasing {
 			a.c.failed(err)
 		}

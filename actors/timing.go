@@ -40,6 +40,9 @@ func (a *keyActor) due(now instant) instant {
 	for _, x := range a.extends {
 		sooner(x.until)
 	}
+	for _, d := range a.disowns {
+		sooner(d.until)
+	}
 	if a.queue.len > 0 {
 		sooner(max(a.soonest, a.nextWalk()))
 	}
@@ -55,12 +58,13 @@ func (a *keyActor) due(now instant) instant {
 			sooner(a.gap.at)
 		}
 		sooner(a.lease.deadline)
+		sooner(a.probeAt())
 		switch need, urgent := a.need(now); {
 		case urgent:
 			sooner(max(a.renewRetry, now))
 		case need > 0:
 			sooner(max(a.lease.renewAt, a.renewRetry))
-			if a.c.can.FailsOver && a.queue.len > 0 {
+			if a.ages() && a.queue.len > 0 {
 				sooner(max(a.lease.renewed.add(proofLasts+1), a.renewRetry)) // ahead of the next grant
 			}
 			if a.tooLong(now, need) {
@@ -75,7 +79,7 @@ func (a *keyActor) due(now instant) instant {
 // that has had nothing to do ever since.
 func (a *keyActor) rest(now instant) {
 	if a.swept && !a.closing || a.retired || a.queue.len > 0 || a.holders.len > 0 || a.call != nil || a.lease.own ||
-		a.pending != 0 || a.settling != 0 || a.released != nil {
+		a.pending != 0 || a.settling != 0 || a.released != nil || len(a.disowns) > 0 {
 		return
 	}
 	if (a.closing || a.entry.handled == a.active+1) && a.c.directory.retire(a.entry) {

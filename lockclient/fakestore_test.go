@@ -17,6 +17,7 @@ type store struct {
 	leases  map[string]*storedLease
 	last    map[string]uint64
 	settled map[string]map[backends.Session]uint64
+	deleted map[string][]time.Time // when leases were deleted by a revocation
 }
 
 type storedLease struct {
@@ -29,7 +30,7 @@ type storedLease struct {
 func newStore() *store {
 	return &store{
 		leases: map[string]*storedLease{}, last: map[string]uint64{},
-		settled: map[string]map[backends.Session]uint64{},
+		settled: map[string]map[backends.Session]uint64{}, deleted: map[string][]time.Time{},
 	}
 }
 
@@ -50,6 +51,19 @@ func (s *store) lease(key string) (storedLease, bool) {
 		return *l, true
 	}
 	return storedLease{}, false
+}
+
+// deletedAfter is when a revocation first deleted a lease of key after t; long
+// after t if none did.
+func (s *store) deletedAfter(key string, t time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, at := range s.deleted[key] {
+		if !at.Before(t) {
+			return at
+		}
+	}
+	return t.Add(24 * time.Hour)
 }
 
 func (s *store) mintLocked(key string) uint64 {
@@ -98,6 +112,7 @@ func (s *store) revoke(key string, r backends.Revocation) backends.Revoked {
 		return backends.Superseded
 	case r.Now:
 		delete(s.leases, key)
+		s.deleted[key] = append(s.deleted[key], time.Now())
 		return backends.Deleted
 	}
 	l.revoked = true
@@ -280,6 +295,15 @@ func (f *fakeBackend) Release(ctx context.Context, a backends.Attempt) error {
 // Revoke is not spoilt by faults: what is tested is how its holder takes it.
 func (f *fakeBackend) Revoke(_ context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
 	return f.store.revoke(key, r), nil
+}
+
+// Inspect is not spoilt either.
+func (f *fakeBackend) Inspect(_ context.Context, key string) (backends.Info, error) {
+	l, held := f.store.lease(key)
+	if !held {
+		return backends.Info{}, nil
+	}
+	return backends.Info{Held: true, Revoked: l.revoked, Base: &l.base}, nil
 }
 
 func (f *fakeBackend) Close() error { return nil }

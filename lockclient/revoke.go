@@ -25,9 +25,10 @@ type Revocation struct {
 	// Fence, if not 0, is the hold's: nothing is revoked if its lease is no longer
 	// the one that has the key. Holds that a process hands on locally share a lease.
 	Fence uint64
-	// Now deletes the key outright, instead of asking its holder to stop: for one
-	// that is another library's, or does not answer any more. Holders that still
-	// run overlap with the next one.
+	// Now deletes the key, if its holder has not released it 0.6 s after it was asked
+	// to stop: for one that does not answer any more. Another library's is deleted at
+	// once. A holder that still runs overlaps with the next one, but its process hands
+	// nothing on. This client's own holds end at once, and their key is released.
 	Now bool
 }
 
@@ -53,7 +54,7 @@ func (c *Client) Revoke(ctx context.Context, key string, r Revocation) (Revoked,
 	if r.Fence != 0 && base == 0 {
 		base = 1 // no hold ever had such a fence; 0 would mean whoever has the key
 	}
-	return revoker.Revoke(ctx, c.cfg.KeyPrefix+key, backends.Revocation{Base: base, Now: r.Now})
+	return c.coordinator.Revoke(ctx, revoker, key, backends.Revocation{Base: base, Now: r.Now})
 }
 
 // fenceBits are those that a process counts in, below the backend's base.

@@ -20,8 +20,8 @@ runs is ended, or its Context, and then KEY is free. Release waits for that, and
 it took. Nobody gets KEY while its holder still works.
 
 A holder that does not answer, or that is another library's client, can't be asked: its key is
-free when its lease ends. --now does not wait for that and deletes the key outright; its holder
-may go on working beside the next one.
+free when its lease ends. --now does not wait for that: it deletes the key if the holder has not
+let go 0.6 s after it was told; the holder may go on working beside the next one.
 
 On a terminal release shows who holds KEY and asks first. With --fence it does nothing unless
 the lease of the hold with that fence still has it: the number is FENCE of ls or show, or
