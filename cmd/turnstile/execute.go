@@ -56,7 +56,7 @@ func (a acquisition) give() {
 
 // giveUp runs give for as long as leaving may take. What is left behind then ends by
 // itself: a place in a queue soon, a lease that was granted unheard by its ttl.
-func giveUp(signals <-chan os.Signal, give func()) {
+func giveUp(give func()) {
 	given := make(chan struct{})
 	go func() { // ends with the acquire; at worst with the process
 		give()
@@ -66,7 +66,6 @@ func giveUp(signals <-chan os.Signal, give func()) {
 	defer patience.Stop()
 	select {
 	case <-given:
-	case <-signals: // whoever says it twice wants no manners
 	case <-patience.C:
 	}
 }
@@ -110,7 +109,7 @@ func (p *plan) wait(signals <-chan os.Signal) (acquisition, error) {
 	case a := <-got:
 		if a.err != nil {
 			if silent(a.err) {
-				giveUp(signals, a.give)
+				giveUp(a.give)
 			} else {
 				a.give()
 			}
@@ -127,7 +126,7 @@ func (p *plan) wait(signals <-chan os.Signal) (acquisition, error) {
 		}
 	case sig := <-signals:
 		cancel()
-		giveUp(signals, func() { (<-got).give() })
+		giveUp(func() { (<-got).give() })
 		return acquisition{}, interrupted(sig)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/turnstile-go/turnstile/lockclient"
 )
@@ -15,21 +16,33 @@ type interrupt struct{ number syscall.Signal }
 
 func (i *interrupt) Error() string { return fmt.Sprintf("interrupted by %v", i.number) }
 
-// interruptible ends a context by the first INT or TERM. A second one ends the
+// impatience is how long after a first INT or TERM another one says that the first did
+// not help. What comes earlier is the same one again: timeout(1) signals its child,
+// and then the group that the child is in.
+const impatience = 300 * time.Millisecond
+
+// interruptible ends a context by the first INT or TERM. Another one ends the
 // process: then whatever is still under way takes too long.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() { // ends with the context
+	go func() { // ends with the context, or shortly after
 		defer signal.Stop(signals)
-		select {
-		case sig := <-signals:
-			cancel(&interrupt{sig.(syscall.Signal)})
-		case <-ctx.Done():
-		}
+		cancelBy(ctx, cancel, signals)
 	}()
 	return ctx, func() { cancel(nil) }
+}
+
+// cancelBy cancels a context by a signal. It returns when the next one may end the
+// process.
+func cancelBy(ctx context.Context, cancel context.CancelCauseFunc, signals <-chan os.Signal) {
+	select {
+	case sig := <-signals:
+		cancel(&interrupt{sig.(syscall.Signal)})
+		time.Sleep(impatience)
+	case <-ctx.Done():
+	}
 }
 
 // An opening is what came of opening a backend.

@@ -54,7 +54,7 @@ const aboutRun = `Run waits for KEY, runs COMMAND while it holds it, and exits w
 The hold is renewed while the command runs. Flags end at KEY: what follows belongs to COMMAND.
 
 COMMAND is its own process group. INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the
-group; a second INT or TERM within --kill-after kills it. It finds TURNSTILE_KEY and
+group; another INT or TERM, 0.3 s after the first or later, kills it. It finds TURNSTILE_KEY and
 TURNSTILE_FENCE in its environment: a resource that remembers the highest fence it saw can
 refuse what comes late. When COMMAND ends, the key is free: what it left running in the
 background goes on without the lock.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestSignalsReachTheWholeGroup(t *testing.T) {
@@ -44,7 +45,7 @@ func TestACommandThatEndsByASignalSaysSo(t *testing.T) {
 	r.exit(t, 143)
 }
 
-func TestASecondSignalKillsACommandThatIgnoresTheFirst(t *testing.T) {
+func TestAnotherSignalKillsACommandThatIgnoresTheFirst(t *testing.T) {
 	t.Parallel()
 	r := launch(t, fileBackend(t), "run", "k", "--", "sh", "-c", "trap 'echo ignored' TERM; "+
 		"sleep 600 & echo $!; while :; do wait; done")
@@ -53,6 +54,7 @@ func TestASecondSignalKillsACommandThatIgnoresTheFirst(t *testing.T) {
 	if got := r.line(t); got != "ignored" {
 		t.Fatal(got)
 	}
+	time.Sleep(impatience) // sooner, it would be the first once more
 	r.signal(t, syscall.SIGTERM)
 	r.exit(t, 137)
 	eventually(t, "the grandchild is gone", func() bool { return !runs(grandchild) })

@@ -90,12 +90,13 @@ type supervisor struct {
 	now     func() time.Time
 
 	// Owned by run.
-	lost    error     // why the state is no longer guarded
-	killAt  time.Time // when leaving
-	killed  time.Time // when killed
-	ending  time.Time // when INT or TERM was last passed on
-	pausing bool      // SIGTSTP was passed on
-	starved bool      // the command is stopped, for want of a terminal
+	lost    error          // why the state is no longer guarded
+	killAt  time.Time      // when leaving
+	killed  time.Time      // when killed
+	first   syscall.Signal // the first INT or TERM that was passed on
+	ending  time.Time      // when
+	pausing bool           // SIGTSTP was passed on
+	starved bool           // the command is stopped, for want of a terminal
 }
 
 // run returns when the command has ended and, if the hold was lost, when nothing
@@ -205,18 +206,21 @@ func (s *supervisor) pause(ended bool) time.Duration {
 	return min(max(d, 0), lookAround)
 }
 
-// pass forwards a signal to the group. A second INT or TERM within the grace says
-// that the first did not help.
+// pass forwards a signal to the group. Another INT or TERM says that the first did
+// not help, unless it comes so early that it is the first once more.
 func (s *supervisor) pass(sig syscall.Signal) {
 	s.look() // as in stopped
 	switch sig {
 	case syscall.SIGINT, syscall.SIGTERM:
-		now := s.now()
-		if !s.ending.IsZero() && !reached(now, s.ending.Add(s.grace)) {
+		switch {
+		case s.ending.IsZero():
+			s.first, s.ending = sig, s.now()
+		case reached(s.now(), s.ending.Add(impatience)):
 			s.kill()
 			return
+		case sig == s.first:
+			return
 		}
-		s.ending = now
 	case syscall.SIGTSTP:
 		s.pausing = true
 	case syscall.SIGCONT:

@@ -315,20 +315,36 @@ func TestSignalsAreForwardedInOrder(t *testing.T) {
 	})
 }
 
-func TestASecondINTOrTERMInTimeKills(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newScene()
-		s.signals <- syscall.SIGINT
-		s.after(grace-1, func() { s.signals <- syscall.SIGTERM })
-		s.check(t, nil, grace-1, event{0, syscall.SIGINT}, event{grace - 1, syscall.SIGKILL})
-	})
-	synctest.Test(t, func(t *testing.T) { // too late to be meant so
-		s := newScene()
-		s.signals <- syscall.SIGINT
-		s.after(grace, func() { s.signals <- syscall.SIGINT })
-		s.after(grace+1, s.job.end)
-		s.check(t, nil, grace+1, event{0, syscall.SIGINT}, event{grace, syscall.SIGINT})
-	})
+// timeout(1) signals turnstile twice: as its child, and as one of its group.
+func TestAnotherINTOrTERMKillsUnlessItIsTheFirstOnceMore(t *testing.T) {
+	const late, early = 300 * time.Millisecond, 300*time.Millisecond - 1
+	for name, row := range map[string]struct {
+		after time.Duration // from an INT to sig
+		sig   syscall.Signal
+		want  []event // of the command, after its INT
+	}{
+		"the same at once":           {0, syscall.SIGINT, nil},
+		"the same a moment later":    {early, syscall.SIGINT, nil},
+		"another a moment later":     {early, syscall.SIGTERM, []event{{early, syscall.SIGTERM}}},
+		"the same, of somebody else": {late, syscall.SIGINT, []event{{late, syscall.SIGKILL}}},
+		"another, of somebody else":  {late, syscall.SIGTERM, []event{{late, syscall.SIGKILL}}},
+		"long after the grace":       {time.Hour, syscall.SIGINT, []event{{time.Hour, syscall.SIGKILL}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene()
+				s.hold.deadline = time.Now().Add(2 * time.Hour)
+				s.signals <- syscall.SIGINT
+				s.after(row.after, func() { s.signals <- row.sig })
+				end := row.after
+				if !slices.ContainsFunc(row.want, func(e event) bool { return e.sig == syscall.SIGKILL }) {
+					end += time.Second
+					s.after(end, s.job.end)
+				}
+				s.check(t, nil, end, append([]event{{0, syscall.SIGINT}}, row.want...)...)
+			})
+		})
+	}
 }
 
 func TestCtrlZStopsBothAndFgContinuesTheCommand(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestAnInteractiveShellWorks(t *testing.T) {
@@ -142,6 +143,7 @@ func TestCtrlCInAPipelineIsPassedOn(t *testing.T) {
 	s.pid()
 	s.press(ctrlC)
 	s.expect("INT 1")
+	time.Sleep(impatience) // sooner, it would be the first once more
 	s.press(ctrlC)
 	s.expect("codes=137 0\r\n")
 }
@@ -157,6 +159,7 @@ func TestAJobThatIsKilledTwiceIsGone(t *testing.T) {
 	s.expect("ready> ")
 	s.press("kill %1\r")
 	s.expect("TERM")
+	time.Sleep(impatience) // sooner, it would be the first once more
 	s.press("kill %1; wait %1; echo code=$?\r")
 	s.expect("code=137\r\n")
 	if runs(pid) {
