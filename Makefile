@@ -7,7 +7,7 @@ PACKAGES    := ./...
 SLOWEST     := ./faults ./backends/redis ./cmd/turnstile ./backends/memcache ./backends/file
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build man run test race lint faults bench figures bench-go bench-check bench-peers clean
+.PHONY: help setup build man run test race lint faults bench figures bench-go bench-check bench-peers numbers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,11 @@ bench-check: ## hold bench to 15 % of plain Go benchmarks of the same locks (2 t
 bench-peers: ## beside redsync, redislock, rueidislock, etcd and others; writes bin/peers.html (about 25 minutes)
 	@mkdir -p bin
 	cd bench/peers && $(GO) run . -report ../../bin/peers.html
+
+# BASE=<revision> measures that one and this tree in alternate rounds, and says what changed.
+numbers: ## each number of the design beside its goal and its rival (under 6 minutes); BASE=<rev>: what changed since
+	@mkdir -p bin
+	cd bench/peers && $(GO) build -o ../../bin/peers . && ../../bin/peers -numbers $(if $(BASE),-base $(BASE))
 
 clean: ## remove what build made
 	rm -rf bin build

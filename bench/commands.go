@@ -22,6 +22,9 @@ type commandMeter interface {
 	// read returns the counts since the server's start, by command; nil where a
 	// server has none that this package can read.
 	read(ctx context.Context) (map[string]int64, error)
+	// cpu is the processor time that the server has used since its start; 0 where a
+	// server does not tell.
+	cpu(ctx context.Context) (time.Duration, error)
 	// ping is one round trip.
 	ping(ctx context.Context) error
 	version() string
@@ -55,6 +58,7 @@ func counted(before, after map[string]int64, inner []string) (sent, executed int
 type noMeter struct{}
 
 func (noMeter) read(context.Context) (map[string]int64, error) { return nil, nil }
+func (noMeter) cpu(context.Context) (time.Duration, error)     { return 0, nil }
 func (noMeter) ping(context.Context) error                     { return nil }
 func (noMeter) version() string                                { return "" }
 func (noMeter) close() error                                   { return nil }
@@ -114,6 +118,31 @@ func redisCounts(info string) (map[string]int64, error) {
 		counts[name] = n
 	}
 	return counts, nil
+}
+
+func (m *redisMeter) cpu(ctx context.Context) (time.Duration, error) {
+	text, err := m.client.Info(ctx, "cpu").Result()
+	if err != nil {
+		return 0, fmt.Errorf("bench: redis: %w", err)
+	}
+	return redisCPU(text)
+}
+
+// redisCPU adds up "used_cpu_sys:0.021" and "used_cpu_user:0.013", in seconds. Those of
+// children and of the main thread alone are other lines.
+func redisCPU(info string) (total time.Duration, err error) {
+	for line := range strings.Lines(info) {
+		name, digits, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name != "used_cpu_sys" && name != "used_cpu_user" {
+			continue
+		}
+		s, err := strconv.ParseFloat(digits, 64)
+		if err != nil {
+			return 0, fmt.Errorf("bench: redis: cpu: %q: %w", line, err)
+		}
+		total += time.Duration(s * float64(time.Second))
+	}
+	return total, nil
 }
 
 func (m *redisMeter) ping(ctx context.Context) error { return m.client.Ping(ctx).Err() }
@@ -182,6 +211,8 @@ func (m *memcachedMeter) read(context.Context) (map[string]int64, error) {
 	}
 	return counts, nil
 }
+
+func (m *memcachedMeter) cpu(context.Context) (time.Duration, error) { return 0, nil }
 
 func (m *memcachedMeter) ping(context.Context) error { _, err := m.ask("version"); return err }
 func (m *memcachedMeter) version() string            { return m.server }

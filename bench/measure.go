@@ -88,15 +88,33 @@ func (b *Bench) measure(ctx context.Context, c Case, m *Measured) (err error) {
 	if err != nil {
 		return err
 	}
-	var before, after map[string]int64
+	var before, after reading
 	outcomes, err := conduct(ctx, performers, c.Workload,
-		func() (err error) { before, err = at.meter.read(context.WithoutCancel(ctx)); return err },
-		func() (err error) { after, err = at.meter.read(context.WithoutCancel(ctx)); return err })
+		func() (err error) { before, err = read(context.WithoutCancel(ctx), at.meter); return err },
+		func() (err error) { after, err = read(context.WithoutCancel(ctx), at.meter); return err })
 	m.evaluate(outcomes, c.Strategy.Describe().Peer)
-	if err == nil && after != nil {
-		m.commands(before, after, c.Strategy)
+	if err != nil {
+		return err
 	}
-	return err
+	m.costs(before.cost, after.cost)
+	if after.counts != nil {
+		m.commands(before.counts, after.counts, c.Strategy)
+	}
+	return nil
+}
+
+// A reading is what is known at one end of what is measured.
+type reading struct {
+	counts map[string]int64 // of the server's commands
+	cost   cost
+}
+
+func read(ctx context.Context, m commandMeter) (r reading, err error) {
+	if r.counts, err = m.read(ctx); err != nil {
+		return r, err
+	}
+	r.cost, err = readCost(ctx, m)
+	return r, err
 }
 
 // yardstick has no waits and no contenders to tell of.

@@ -125,6 +125,9 @@ func columns() []column {
 		{title: "Jain procs", unit: "jain-processes", of: func(r *Run) (float64, bool) { return r.JainProcesses, r.JainProcesses > 0 }},
 		{title: "sent/hold", unit: "requests/hold", of: known(func(r *Run) *float64 { return r.Sent })},
 		{title: "run/hold", unit: "commands/hold", of: known(func(r *Run) *float64 { return r.Executed })},
+		{title: "client CPU", unit: "client-cpu-ns/hold", time: true, of: known(func(r *Run) *float64 { return r.ClientCPU })},
+		{title: "server CPU", unit: "server-cpu-ns/hold", time: true, of: known(func(r *Run) *float64 { return r.ServerCPU })},
+		{title: "allocs", unit: "allocs/hold", of: known(func(r *Run) *float64 { return r.Allocs })},
 		{title: "late starts", unit: "late-starts", of: func(r *Run) (float64, bool) { return float64(r.NoneFree), r.Workload.Rate > 0 }},
 		{title: "recovery", unit: "recovery-ns", time: true, spread: true, of: func(r *Run) (float64, bool) {
 			return SpreadOf(r.Recovery).Median, len(r.Recovery) > 0

@@ -12,6 +12,8 @@
 //	yardsticks.go  what is no lock and shows how far one can get; ceiling.go, wake.go
 //	rows.go        the design's workloads and what is to be reached in them
 //	verdicts.go    whether it was; markdown.go: the tables for a README
+//	numbers.go     -numbers: all of it in 6 minutes; memory.go what needs no clock
+//	base.go        -numbers -base REV: what changed since a revision
 //
 // Package bench makes the runs: its driver, its checks and its report are the same
 // for all. What makes the figures comparable beside that:
@@ -32,7 +34,9 @@
 //	keys64     10 000 keys, 64 goroutines; ours with Linger, too
 //	keys512    10 000 keys, 512 goroutines, beside the server's own ceiling
 //	turns      two processes in turn: from release to grant
-//	free       one goroutine, a free key: an acquire beside a bare EVALSHA
+//	free       one goroutine, a free key, again and again
+//	inkeys     10 000 keys, 64 goroutines, in process
+//	new        one goroutine, a new key each time, in process
 //
 // The experiments are those of `turnstile bench`, from which a report draws its
 // curves.

@@ -23,7 +23,8 @@ type options struct {
 	warmup, duration, within         time.Duration
 	pool                             int
 	workloads, experiments, compared string
-	json                             bool
+	json, numbers, own               bool
+	base, memory                     string
 	page, markdown                   string
 }
 
@@ -55,6 +56,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	case o.markdown != "":
 		return markdown(o.markdown, stdout)
+	case o.memory != "":
+		return printMemory(o.memory, stdout)
+	case o.base != "":
+		return compareWith(ctx, o.base, o.rounds, stdout, stderr)
 	}
 	if o.pool > 0 {
 		if err := os.Setenv(poolEnv, strconv.Itoa(o.pool)); err != nil {
@@ -89,9 +94,19 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.compared, "strategies", strings.Join(compared, ","), "which strategies the experiments are measured with")
 	flags.BoolVar(&o.json, "json", false, "print the report as JSON, with every round's figures")
 	flags.StringVar(&o.page, "report", "", "write the report as an HTML page to this file")
+	flags.BoolVar(&o.numbers, "numbers", false, "measure only what the design has a number to reach for, and print each beside it (about 5 minutes)")
+	flags.StringVar(&o.base, "base", "", "with -numbers: measure this revision of git's as well, in alternate rounds, and print what changed beyond the noise")
+	flags.BoolVar(&o.own, "own", false, "with -numbers: leave the rivals out")
+	flags.StringVar(&o.memory, "memory", "", "print what so many bytes are needed for, and nothing else: "+strings.Join(memoryNames(), ", "))
 	flags.StringVar(&o.markdown, "markdown", "", "measure nothing: print a README's tables from this file, which -json made")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if o.numbers {
+		o.forNumbers(flags)
+	}
+	if o.base != "" && !o.numbers {
+		return o, errors.New("-base goes with -numbers")
 	}
 	if o.rounds < 1 || o.duration <= 0 || o.warmup < 0 || o.within <= 0 || o.pool < 0 || flags.NArg() > 0 {
 		return o, errors.New("rounds and times have to be positive, and there are no arguments but flags")
@@ -110,6 +125,9 @@ func (o options) plan() (p bench.Plan, err error) {
 	chosen, err := pick("workload", rows(), func(r row) string { return r.name }, o.workloads)
 	if err != nil {
 		return p, err
+	}
+	if o.numbers {
+		chosen = judged(chosen, o.own)
 	}
 	all := everything()
 	only := strings.Split(o.compared, ",")
@@ -154,6 +172,9 @@ func (o options) write(r *bench.Report, stdout io.Writer) error {
 	}
 	if o.json {
 		return errors.Join(err, r.Write(stdout))
+	}
+	if o.numbers {
+		return errors.Join(err, writeNumbers(stdout, r))
 	}
 	// A comparison without the rivals' settings can't be checked.
 	e := r.Environment

@@ -12,8 +12,9 @@ import (
 // A verdict is a reach as it was measured.
 type verdict struct {
 	reach
-	bench.Spread        // of the figure or the ratio, over the rounds
-	best         string // which peer was the best most often
+	bench.Spread              // of the figure or the ratio, over the rounds
+	best         string       // which peer was the best most often
+	own, rivals  bench.Spread // the figures that a ratio is of
 }
 
 // figures are the runs of a row, by round and strategy.
@@ -59,7 +60,7 @@ func value(round map[string]*bench.Run, strategy string, c column) (float64, boo
 // round in which either side has no figure is left out.
 func (r reach) judge(rounds figures) verdict {
 	out := verdict{reach: r}
-	var values []float64
+	var values, own, others []float64
 	wins := map[string]int{}
 	for _, round := range rounds {
 		v, ok := value(round, r.of, r.column)
@@ -71,6 +72,7 @@ func (r reach) judge(rounds figures) verdict {
 			if other == 0 {
 				continue
 			}
+			own, others = append(own, v), append(others, other)
 			v /= other
 			wins[rival]++
 			if wins[rival] > wins[out.best] {
@@ -79,7 +81,7 @@ func (r reach) judge(rounds figures) verdict {
 		}
 		values = append(values, v)
 	}
-	out.Spread = bench.SpreadOf(values)
+	out.Spread, out.own, out.rivals = bench.SpreadOf(values), bench.SpreadOf(own), bench.SpreadOf(others)
 	return out
 }
 
