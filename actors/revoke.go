@@ -38,7 +38,7 @@ func (c *Coordinator) Revoke(ctx context.Context, b backends.Revoker, key string
 			return backends.Deleted, err
 		}
 	}
-	found, err := b.Revoke(ctx, full, backends.Revocation{Base: r.Base})
+	found, err := b.Revoke(ctx, full, backends.Revocation{Base: r.Base, Reason: r.Reason})
 	switch {
 	case err != nil:
 		return found, err

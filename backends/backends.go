@@ -208,6 +208,18 @@ type Info struct {
 	HeldFor   *time.Duration // since its lease was granted
 	ExpiresIn *time.Duration // unless renewed
 	Waiting   *int           // sessions waiting in the backend's queue
+	// Waiters are those sessions in the order of the queue, first in line first. It is
+	// nil where the backend can't name them, and empty where nobody waits.
+	Waiters []Waiter
+	// First is the base that was minted when the lease was granted: it has minted
+	// those from First to Base, and no others.
+	First *uint64
+}
+
+// A Waiter is a session that waits in the backend's queue. A nil field is unknown.
+type Waiter struct {
+	Label *string        // of its request
+	For   *time.Duration // since it first asked
 }
 
 // Capabilities is what a backend declares of itself; the README's table of
@@ -219,6 +231,7 @@ type Capabilities struct {
 	Wakes     bool // pushes instead of polling
 	Fences    bool // bases grow across processes and restarts
 	Inspects  bool // Inspector is implemented
+	Reasons   bool // a Revocation's Reason reaches the holder
 	// FailsOver: when the server that granted a lease is lost, another takes its
 	// place, whose state may be older. A lease that the last renewal could not
 	// prove is then not handed on: the next holder may have it there by now.

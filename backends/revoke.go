@@ -3,6 +3,7 @@ package backends
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // A Revoker is a backend whose leases somebody can end who does not hold them.
@@ -30,7 +31,15 @@ type Revocation struct {
 	// It goes to the next that waits as in a release; its holder learns of it as of
 	// any other loss.
 	Now bool
+	// Reason is shown to the holder by the error that ends its hold: see RevokedFor.
+	// 0 to MaxReason bytes. A backend that does not keep reasons (see
+	// Capabilities.Reasons) revokes without it; so does every backend with Now. A
+	// lease that was revoked before keeps its first reason.
+	Reason string
 }
+
+// MaxReason is how long the reason of a revocation may be, in bytes.
+const MaxReason = 256
 
 // Revoked is what a Revoke found and did.
 type Revoked uint8
@@ -72,6 +81,15 @@ func (r Revoked) String() string {
 // and is the caller's until it is released or over. A key actor tells the holder,
 // who stops and releases.
 var ErrRevoked = errors.New("turnstile: revoked")
+
+// RevokedFor is ErrRevoked with the reason that the revoker gave, quoted, since it is
+// somebody else's text. An empty reason is ErrRevoked itself.
+func RevokedFor(reason string) error {
+	if reason == "" {
+		return ErrRevoked
+	}
+	return fmt.Errorf("%w: %q", ErrRevoked, reason)
+}
 
 // IsRevoked reports whether a renewal found its lease revoked.
 func IsRevoked(err error) bool { return errors.Is(err, ErrRevoked) }

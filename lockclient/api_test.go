@@ -293,8 +293,10 @@ func TestAnInfoAsJSON(t *testing.T) {
 	held, none := 29721921*time.Microsecond, 0
 	for want, info := range map[string]Info{
 		`{"key":"k","held":false}`: {Key: "k"},
-		`{"key":"k","held":true,"holder":"a:1","fence":"4611686018427387905","held_for_seconds":29.721,"waiters":2,"waiting_processes":0}`: {
-			Key: "k", Held: true, Holder: &holder, Fence: &fence, HeldFor: &held, Waiters: 2, Processes: &none},
+		`{"key":"k","held":true,"holder":"a:1","fence":"4611686018427387905","held_for_seconds":29.721,"local_waiters":2,"waiting_processes":0,"waiters":[]}`: {
+			Key: "k", Held: true, Holder: &holder, Fence: &fence, HeldFor: &held, Local: 2, Processes: &none, Waiters: []Waiter{}},
+		`{"key":"k","held":true,"waiters":[{"label":"a:1","waiting_for_seconds":29.721},{}]}`: {
+			Key: "k", Held: true, Waiters: []Waiter{{&holder, &held}, {}}},
 		`{"key":"\ufffdx","key_base64":"/3g=","held":true,"revoked":true,"foreign":true}`: {Key: "\xffx", Held: true, Revoked: true, Foreign: true},
 	} {
 		if got, err := json.Marshal(info); err != nil || string(got) != want {

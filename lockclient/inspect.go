@@ -24,9 +24,37 @@ type Info struct {
 	ExpiresIn *time.Duration // unless renewed
 	Revoked   bool           // somebody revoked it, and its holder has not released it yet
 	Foreign   bool           // the holder is another library's client
-	Waiters   int            // callers waiting in this process
+	Local     int            // callers waiting in this process
 	Place     *int           // this process's place among those that wait, from 1, where it waits
 	Processes *int           // processes waiting, where the backend keeps a queue
+	// Waiters are those processes, first in line first, where the backend can name them:
+	// file:// and embedded://. Elsewhere it is nil; empty says that nobody waits. All
+	// callers of one client are one of them.
+	Waiters []Waiter
+
+	first uint64 // the first fence of the lease that is there; 0: unknown
+}
+
+// A Waiter is a process in a key's queue. A nil pointer is something that can't be known.
+type Waiter struct {
+	Label *string        // Config.Owner of its client
+	For   *time.Duration // how long it has waited
+}
+
+// MarshalJSON writes the duration in seconds.
+func (w Waiter) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Label *string  `json:"label,omitempty"`
+		For   *float64 `json:"waiting_for_seconds,omitempty"`
+	}{w.Label, seconds(w.For)})
+}
+
+// Current reports whether fence is of the lease that has the key: whether the hold
+// with this fence still stands, as far as is known. It is false where the backend
+// can't tell.
+func (i Info) Current(fence uint64) bool {
+	return i.Held && !i.Foreign && i.first != 0 && i.Fence != nil &&
+		fence >= i.first && fence>>fenceBits <= *i.Fence>>fenceBits
 }
 
 // MarshalJSON writes durations in seconds, and the fence as a string: it is
@@ -43,11 +71,12 @@ func (i Info) MarshalJSON() ([]byte, error) {
 		ExpiresIn *float64 `json:"expires_in_seconds,omitempty"`
 		Revoked   bool     `json:"revoked,omitempty"`
 		Foreign   bool     `json:"foreign,omitempty"`
-		Waiters   int      `json:"waiters,omitempty"`
+		Local     int      `json:"local_waiters,omitempty"`
 		Place     *int     `json:"place,omitempty"`
 		Processes *int     `json:"waiting_processes,omitempty"`
+		Waiters   []Waiter `json:"waiters,omitzero"`
 	}{Key: i.Key, Held: i.Held, Holder: i.Holder, Revoked: i.Revoked, Foreign: i.Foreign,
-		Waiters: i.Waiters, Place: i.Place, Processes: i.Processes}
+		Local: i.Local, Place: i.Place, Processes: i.Processes, Waiters: i.Waiters}
 	if i.Fence != nil {
 		out.Fence = strconv.FormatUint(*i.Fence, 10)
 	}
@@ -93,6 +122,12 @@ func (c *Client) inspect(ctx context.Context, key string) (Info, error) {
 		return info, err
 	}
 	info.Processes, info.Revoked = remote.Waiting, info.Revoked || remote.Revoked
+	if remote.Waiters != nil {
+		info.Waiters = []Waiter{}
+	}
+	for _, w := range remote.Waiters {
+		info.Waiters = append(info.Waiters, Waiter(w))
+	}
 	if local.Held {
 		return info, nil // of our own hold we know more than the backend
 	}
@@ -102,17 +137,20 @@ func (c *Client) inspect(ctx context.Context, key string) (Info, error) {
 		fence := *remote.Base << fenceBits
 		info.Fence = &fence
 	}
+	if remote.First != nil {
+		info.first = *remote.First << fenceBits
+	}
 	return info, nil
 }
 
 func (c *Client) local(i actors.Info) Info {
-	info := Info{Key: i.Key, Held: i.Held, Revoked: i.Revoked, Waiters: i.Waiters}
+	info := Info{Key: i.Key, Held: i.Held, Revoked: i.Revoked, Local: i.Waiters}
 	if i.Place > 0 {
 		info.Place = &i.Place
 	}
 	if i.Held {
 		owner := c.cfg.Owner // a copy: what is handed out may be written to
-		info.Holder, info.Fence = &owner, &i.Fence
+		info.Holder, info.Fence, info.first = &owner, &i.Fence, i.Fence
 		info.HeldFor, info.ExpiresIn = &i.HeldFor, &i.ExpiresIn
 	}
 	return info

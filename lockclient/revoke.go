@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
@@ -30,15 +32,23 @@ type Revocation struct {
 	// once. A holder that still runs overlaps with the next one, but its process hands
 	// nothing on. This client's own holds end at once, and their key is released.
 	Now bool
+	// Reason is shown to the holder, in the text of the error that its Context ends
+	// with: 0 to MaxReason bytes of UTF-8 without control characters. It reaches holders
+	// over file:// alone: the other backends keep no reasons, and revoke without one. A
+	// hold that was revoked before keeps its first reason.
+	Reason string
 }
+
+// MaxReason is how long Revocation.Reason may be, in bytes.
+const MaxReason = backends.MaxReason
 
 // Revoke ends somebody's hold of key. Unless r.Now is set, its holder's Context
 // ends with ErrLost, and the key stays its own until it has released it or its
 // deadline has come; it is not renewed any more. Holders learn of it at once over
 // redis:// and embedded://, within 250 ms over file://, and else when they renew.
 //
-// Its errors: ErrInvalid for a key out of its limits, and on a backend that can't
-// revoke; ErrUnavailable when the backend does not answer; ErrClosed.
+// Its errors: ErrInvalid for a key or a reason out of its limits, and on a backend that
+// can't revoke; ErrUnavailable when the backend does not answer; ErrClosed.
 func (c *Client) Revoke(ctx context.Context, key string, r Revocation) (Revoked, error) {
 	if err := checkKey(key); err != nil {
 		return NobodyHolds, err
@@ -50,11 +60,14 @@ func (c *Client) Revoke(ctx context.Context, key string, r Revocation) (Revoked,
 	if !ok {
 		return NobodyHolds, invalid("%s can't revoke a hold", backends.Describe(c.backend).Name)
 	}
+	if len(r.Reason) > MaxReason || !utf8.ValidString(r.Reason) || strings.ContainsFunc(r.Reason, unicode.IsControl) {
+		return NobodyHolds, invalid("Revocation.Reason: at most %d bytes of UTF-8 without control characters", MaxReason)
+	}
 	base := r.Fence >> fenceBits
 	if r.Fence != 0 && base == 0 {
 		base = 1 // no hold ever had such a fence; 0 would mean whoever has the key
 	}
-	return c.coordinator.Revoke(ctx, revoker, key, backends.Revocation{Base: base, Now: r.Now})
+	return c.coordinator.Revoke(ctx, revoker, key, backends.Revocation{Base: base, Now: r.Now, Reason: r.Reason})
 }
 
 // fenceBits are those that a process counts in, below the backend's base.

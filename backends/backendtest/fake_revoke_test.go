@@ -37,6 +37,9 @@ func (f *fake) Revoke(ctx context.Context, key string, r backends.Revocation) (b
 			return backends.Deleted, nil
 		}
 	}
+	if f.fault != hidesReason && rec.reason == "" {
+		rec.reason = r.Reason
+	}
 	rec.revoked = true
 	return backends.Marked, nil
 }
@@ -82,4 +85,19 @@ func (f *fake) List(ctx context.Context, prefix string) ([]string, error) {
 		keys = keys[:min(len(keys), 1000)]
 	}
 	return keys, nil
+}
+
+func (f *fake) inLine(rec *record) []backends.Waiter {
+	all := []backends.Waiter{}
+	for _, w := range rec.waiting {
+		label, waited := w.label, time.Since(w.since)
+		if f.fault == namesTheHolder {
+			label = rec.label
+		}
+		all = append(all, backends.Waiter{Label: &label, For: &waited})
+	}
+	if f.fault == namesLastFirst {
+		slices.Reverse(all)
+	}
+	return all
 }

@@ -34,6 +34,9 @@ const (
 	lastFirst
 	keepsSilent
 	hidesWaiters
+	namesLastFirst
+	namesTheHolder
+	movesFirst
 	tellsToken
 	losesContext
 	worksAfterClose
@@ -47,6 +50,8 @@ const (
 	lengthensRevoked
 	repeatsRevoked
 	hidesRevoked
+	hidesReason
+	keepsReason
 	ignoresBase
 	knowsNewestBase
 	marksAnything
@@ -77,11 +82,14 @@ type record struct {
 	base    uint64
 	first   uint64 // the base of the lease's grant
 	revoked bool
+	reason  string
 	waiting []waiter
 }
 
 type waiter struct {
 	token backends.Token
+	label string
+	since time.Time
 	alive time.Time
 }
 
@@ -96,7 +104,7 @@ func newShelf(f fault) *shelf {
 }
 
 func (f *fake) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Name: "fake", Exclusive: true, Fair: true, Fences: true, Inspects: true, Immediate: true}
+	return backends.Capabilities{Name: "fake", Exclusive: true, Fair: true, Fences: true, Inspects: true, Reasons: true, Immediate: true}
 }
 
 // enter locks the shelf and finds a key's record with its expiry and its
@@ -175,7 +183,7 @@ func (f *fake) Acquire(ctx context.Context, r backends.Request) (backends.Reply,
 		if i := rec.place(r.Token); i >= 0 {
 			rec.waiting[i].alive = alive
 		} else {
-			rec.waiting = append(rec.waiting, waiter{r.Token, alive})
+			rec.waiting = append(rec.waiting, waiter{r.Token, r.Label, time.Now(), alive})
 		}
 	}
 	if r.Queue {
@@ -224,6 +232,9 @@ func (f *fake) grant(rec *record, r backends.Request) backends.Reply {
 	if fresh {
 		rec.since, rec.first = time.Now(), base
 		rec.revoked = rec.revoked && f.fault == revokesForGood
+		if f.fault != keepsReason {
+			rec.reason = ""
+		}
 	}
 	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: ttl, Contended: len(rec.waiting) > 0}
 }
@@ -249,7 +260,7 @@ func (f *fake) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration,
 		if f.fault == lengthensRevoked {
 			rec.ends = ends
 		}
-		return backends.Reply{}, backends.ErrRevoked
+		return backends.Reply{}, backends.RevokedFor(rec.reason)
 	}
 	shorter := (known == rec.base && f.fault != neverShortens) || f.fault == shortensOnStale
 	if shorter || ends.After(rec.ends) {
@@ -307,7 +318,7 @@ func (f *fake) Inspect(ctx context.Context, key string) (backends.Info, error) {
 	if f.fault == hidesWaiters {
 		waiting = 0
 	}
-	info := backends.Info{Held: rec.holder != (backends.Token{}), Waiting: &waiting}
+	info := backends.Info{Held: rec.holder != (backends.Token{}), Waiting: &waiting, Waiters: f.inLine(rec)[:waiting]}
 	if info.Held {
 		label, base, since, ends := rec.label, rec.base, time.Since(rec.since), time.Until(rec.ends)
 		if f.fault == tellsToken {
@@ -315,6 +326,11 @@ func (f *fake) Inspect(ctx context.Context, key string) (backends.Info, error) {
 		}
 		info.Revoked = rec.revoked && f.fault != hidesRevoked
 		info.Holder, info.Base, info.HeldFor, info.ExpiresIn = &label, &base, &since, &ends
+		first := rec.first
+		if f.fault == movesFirst {
+			first = base
+		}
+		info.First = &first
 	}
 	return info, nil
 }

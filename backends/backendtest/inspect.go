@@ -14,6 +14,7 @@ func inspectChecks() []check {
 		{"inspect tells of a free key", inspectFree, inspects, noInspector},
 		{"inspect tells of a held key, and never its token", inspectHeld, inspects, noInspector},
 		{"inspect counts those who wait", inspectWaiting, inspectsQueue, inspectUnknownQueue},
+		{"inspect names those who wait, in their order", inspectWaiters, inspectsQueue, inspectNamesNobody},
 		{"inspect changes nothing", inspectOnlyReads, inspects, noInspector},
 	}
 }
@@ -93,6 +94,8 @@ func inspectHeld(st *store) error {
 		return fmt.Errorf("holder %q, want %q", *info.Holder, a.label)
 	case info.Base != nil && *info.Base != reply.Base:
 		return fmt.Errorf("base %d, want %d", *info.Base, reply.Base)
+	case info.First != nil && *info.First != reply.Base:
+		return fmt.Errorf("first base %d, want that of the grant, %d", *info.First, reply.Base)
 	case info.HeldFor != nil && (*info.HeldFor < 0 || *info.HeldFor > grace):
 		return fmt.Errorf("held for %v, just after the grant", *info.HeldFor)
 	case info.ExpiresIn != nil && (*info.ExpiresIn <= long-grace || *info.ExpiresIn > reply.TTL+time.Second):
@@ -105,6 +108,9 @@ func inspectHeld(st *store) error {
 	}
 	if info, err = b.inspect(key); err != nil || (info.Base != nil && *info.Base != reply.Base) {
 		return fmt.Errorf("after a renewal with base %d: %s, error %v", reply.Base, told(info), err)
+	}
+	if info.First != nil && *info.First >= reply.Base {
+		return fmt.Errorf("after a renewal with base %d the first is %d", reply.Base, *info.First)
 	}
 	return a.free(r)
 }
@@ -119,6 +125,9 @@ func told(info backends.Info) string {
 	if info.Base != nil {
 		fmt.Fprintf(&b, " base %d", *info.Base)
 	}
+	if info.First != nil {
+		fmt.Fprintf(&b, " first %d", *info.First)
+	}
 	if info.HeldFor != nil {
 		fmt.Fprintf(&b, " for %v", *info.HeldFor)
 	}
@@ -127,6 +136,15 @@ func told(info backends.Info) string {
 	}
 	if info.Waiting != nil {
 		fmt.Fprintf(&b, " waiting %d", *info.Waiting)
+	}
+	for i, w := range info.Waiters {
+		fmt.Fprintf(&b, " %d.", i+1)
+		if w.Label != nil {
+			fmt.Fprintf(&b, " %q", *w.Label)
+		}
+		if w.For != nil {
+			fmt.Fprintf(&b, " for %v", *w.For)
+		}
 	}
 	return b.String()
 }
@@ -160,6 +178,81 @@ func inspectWaiting(st *store) error {
 		}
 		return b.cancel(waiting[0])
 	})
+}
+
+// inspectWaiters is for backends that can name who waits, and says so of a free key
+// already, by a list that is empty and not nil. The first comes again after the
+// second, as one does that waits, and is no newer for it.
+func inspectWaiters(st *store) error {
+	a, b, c, err := st.three()
+	if err != nil {
+		return err
+	}
+	if info, err := a.inspect(st.key("k")); err != nil || info.Waiters == nil {
+		return err
+	}
+	return undisturbed(st, func(key string) error {
+		held, waiting, err := line(a, []*session{b, c}, key, long)
+		if err != nil {
+			return err
+		}
+		if _, err := b.want(backends.Held, waiting[0]); err != nil {
+			return err
+		}
+		info, err := a.inspect(key)
+		if err != nil {
+			return err
+		}
+		if err := inLine(info, b.label, c.label); err != nil {
+			return err
+		}
+		if err := b.cancel(waiting[0]); err != nil {
+			return err
+		}
+		if info, err = c.inspect(key); err != nil {
+			return err
+		}
+		if err := inLine(info, c.label); err != nil {
+			return err
+		}
+		if err := first(a.free(held), c.cancel(waiting[1])); err != nil {
+			return err
+		}
+		if info, err = c.inspect(key); err != nil {
+			return err
+		}
+		return inLine(info)
+	})
+}
+
+// inLine insists on who waits.
+func inLine(info backends.Info, labels ...string) error {
+	ok := len(info.Waiters) == len(labels) && info.Waiters != nil && info.Waiting != nil && *info.Waiting == len(labels)
+	for i, w := range info.Waiters {
+		ok = ok && (w.Label == nil || *w.Label == labels[i]) && (w.For == nil || *w.For >= 0 && *w.For <= grace)
+		if i > 0 && w.For != nil && info.Waiters[i-1].For != nil {
+			ok = ok && *w.For <= *info.Waiters[i-1].For
+		}
+	}
+	if !ok {
+		return fmt.Errorf("%q wait: %s", labels, told(info))
+	}
+	return nil
+}
+
+// inspectNamesNobody: a list of those who wait is one in the order of a queue.
+func inspectNamesNobody(st *store) error {
+	if !st.caps.Inspects {
+		return noInspector(st)
+	}
+	a, err := st.session()
+	if err != nil {
+		return err
+	}
+	if info, err := a.inspect(st.key("k")); err != nil || info.Waiters != nil {
+		return fmt.Errorf("a backend without a queue names those who wait: %s, error %v", told(info), err)
+	}
+	return nil
 }
 
 // inspectUnknownQueue: what a backend can't count is absent, not zero.

@@ -18,6 +18,7 @@ func revokeChecks() []check {
 		{"a revoked lease goes to the next when it is released, and not before", revokedPasses, revokes, noRevoker},
 		{"a lease after a revoked one is not revoked", revokedOnce, revokes, noRevoker},
 		{"the holder of a revoked lease is told", revokeTells, revokes, noRevoker},
+		{"the reason of a revocation reaches the holder", revokeSaysWhy, revokesWithReason, revokeWithoutReason},
 		{"leases on odd keys are revoked apart", revokeOddKeys, revokes, noRevoker},
 		{"revoke and list fail after close", revokeAfterClose, revokes, noRevoker},
 	}

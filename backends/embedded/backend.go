@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
@@ -60,11 +61,11 @@ type Backend struct {
 
 	// gate is held for reading while a script runs, so that Close, which writes
 	// closed, knows that no lease is granted once it has returned. It protects
-	// the two below as well.
+	// the two below as well, and writes of inbox.
 	gate    sync.RWMutex
 	closed  bool
 	session backends.Session
-	inbox   *inbox // nil until Subscribe
+	inbox   atomic.Pointer[inbox] // nil until Subscribe
 }
 
 // Open opens the store of this name, which may be empty. Backends of one name
@@ -82,7 +83,7 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	b.closed = true
-	box := b.inbox
+	box := b.inbox.Load()
 	b.gate.Unlock()
 	// Outside the gate: a wake under way may be calling us.
 	if box != nil {
@@ -114,7 +115,8 @@ func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) 
 	if b.closed {
 		return backends.ErrClosed
 	}
-	b.session, b.inbox = session, b.store.inboxes.add(session, wake)
+	b.session = session
+	b.inbox.Store(b.store.inboxes.add(session, wake))
 	return nil
 }
 
@@ -128,7 +130,11 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if err != nil {
 		return backends.Reply{Outcome: err.outcome}, err.cause
 	}
-	return acquired(reply, r.Queue)
+	got, cause := acquired(reply, r.Queue)
+	if box := b.inbox.Load(); box != nil && r.Queue {
+		box.waits(r, got)
+	}
+	return got, cause
 }
 
 // Renew makes the lease last ttl from now.
@@ -154,6 +160,9 @@ func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
 	if _, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire(), push); err != nil {
 		return err.cause
 	}
+	if box := b.inbox.Load(); box != nil {
+		box.labels.Delete(a.Key)
+	}
 	return nil
 }
 
@@ -163,7 +172,17 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	if err != nil {
 		return backends.Info{}, err.cause
 	}
-	return inspected(reply)
+	info, cause := inspected(reply)
+	if cause != nil {
+		return info, cause
+	}
+	// Counted by the queue itself, so that the two agree.
+	info.Waiters = []backends.Waiter{}
+	for _, q := range b.store.shard(key).queue(scripts.Keys(key)) {
+		info.Waiters = append(info.Waiters, backends.Waiter{Label: b.store.inboxes.label(q.session, key), For: &q.waited})
+	}
+	*info.Waiting = len(info.Waiters)
+	return info, nil
 }
 
 // Revoke asks for the end of a key's lease, or ends it.

@@ -144,9 +144,9 @@ func revoked(r keyspace.Reply) (backends.Revoked, error) {
 }
 
 // inspected reads the reply of inspect.lua: {state, label, held, ends, base,
-// waiting, revoked}.
+// waiting, revoked, first}.
 func inspected(r keyspace.Reply) (backends.Info, error) {
-	if !shaped(r, 7) {
+	if !shaped(r, 8) {
 		return backends.Info{}, unexpected(r)
 	}
 	a := r.Array
@@ -154,6 +154,9 @@ func inspected(r keyspace.Reply) (backends.Info, error) {
 	info := backends.Info{Held: a[0].Int != 0, Foreign: a[0].Int == 2, Revoked: a[6].Int == 1, Waiting: &waiting}
 	if base, err := strconv.ParseUint(a[4].Str, 10, 64); err == nil {
 		info.Base = &base
+	}
+	if first, err := strconv.ParseUint(a[7].Str, 10, 64); err == nil {
+		info.First = &first
 	}
 	if label := a[1].Str; label != "" {
 		info.Holder = &label

@@ -86,7 +86,7 @@ func Open(dir string, opts ...Option) (*Backend, error) {
 // Capabilities says what a directory can do: all but push. What Subscribe is told
 // is nothing to wait for: it declares no wakes.
 func (b *Backend) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true}
+	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true, Reasons: true}
 }
 
 // SessionFile is the open session file. A child process that is given it

@@ -29,8 +29,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	if err != nil {
 		return backends.Info{}, err
 	}
-	waiting := 0
-	info := backends.Info{Waiting: &waiting}
+	info := backends.Info{Waiting: new(int), Waiters: []backends.Waiter{}}
 	// Another key's record under this name tells nothing of this key.
 	if r == nil || r.key != key {
 		return info, nil
@@ -40,9 +39,10 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	// before.
 	for _, w := range r.queue {
 		if w.alive >= now && b.alive(w.session) {
-			waiting++
+			info.Waiters = append(info.Waiters, w.told(now))
 		}
 	}
+	*info.Waiting = len(info.Waiters)
 	// Known also of a free key, for as long as its record stays.
 	last := r.last
 	info.Base = &last
@@ -54,10 +54,16 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	info.HeldFor, info.ExpiresIn = &heldFor, &expires
 	// The waiter that it is promised to brings its label along when it comes.
 	if !r.lease.promised {
-		label := r.lease.label
-		info.Holder = &label
+		label, first := r.lease.label, r.lease.first
+		info.Holder, info.First = &label, &first
 	}
 	return info, nil
+}
+
+// told is what is shown of a waiter.
+func (w waiter) told(now int64) backends.Waiter {
+	waited := span(max(0, now-w.since))
+	return backends.Waiter{Label: &w.label, For: &waited}
 }
 
 // List returns the full keys with that prefix that are held, sorted.

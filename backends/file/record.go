@@ -34,7 +34,8 @@ type lease struct {
 	// first is the base that was minted at its grant: it minted those from there to
 	// the record's last, and no others.
 	first   uint64
-	revoked bool // it is not made longer any more
+	revoked bool   // it is not made longer any more
+	reason  string // what the revoker says of it
 }
 
 // A waiter is a place in the queue.
@@ -118,6 +119,7 @@ func (r *record) encode(c clock) []byte {
 	flag(r.lease.promised)
 	number(r.lease.first)
 	flag(r.lease.revoked)
+	put(r.lease.reason)
 	number(uint64(len(r.queue)))
 	for _, w := range r.queue {
 		token(w.token)
@@ -172,7 +174,7 @@ func decode(slot []byte, c clock) (*record, error) {
 	epoch, wrote, wroteWall := p.number(), int64(p.number()), int64(p.number())
 	r.last = p.number()
 	r.lease = lease{token: p.token(), session: p.text(), label: p.text(), at: int64(p.number()), ends: int64(p.number()),
-		promised: p.number() == 1, first: p.number(), revoked: p.number() == 1}
+		promised: p.number() == 1, first: p.number(), revoked: p.number() == 1, reason: p.text()}
 	for range min(p.number(), maxQueue) {
 		w := waiter{token: p.token(), session: p.text(), label: p.text(), since: int64(p.number()), alive: int64(p.number())}
 		if p.bad || !isSession(w.session) {

@@ -35,7 +35,7 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 		if rapid.Bool().Draw(t, "held") {
 			want.lease = lease{token: session.Token(rapid.Uint64Range(1, 99).Draw(t, "attempt")), session: someSession,
 				label: rapid.String().Draw(t, "label"), at: rapid.Int64().Draw(t, "at"), ends: rapid.Int64().Draw(t, "ends"), promised: rapid.Bool().Draw(t, "promised"),
-				first: rapid.Uint64().Draw(t, "first"), revoked: rapid.Bool().Draw(t, "revoked")}
+				first: rapid.Uint64().Draw(t, "first"), revoked: rapid.Bool().Draw(t, "revoked"), reason: rapid.String().Draw(t, "reason")}
 		}
 		for n := range rapid.Uint64Range(0, 20).Draw(t, "waiting") {
 			want.queue = append(want.queue, waiter{session.Token(n + 1), someSession, rapid.String().Draw(t, "name"), rapid.Int64().Draw(t, "since"), rapid.Int64().Draw(t, "alive")})
@@ -64,7 +64,8 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 
 func TestTheLongestRecordFits(t *testing.T) {
 	session := backends.NewSession()
-	r := &record{key: strings.Repeat("k", 512+256), lease: lease{token: session.Token(1), session: someSession, label: cut(strings.Repeat("é", 999), maxLabel)}}
+	r := &record{key: strings.Repeat("k", 512+256), lease: lease{token: session.Token(1), session: someSession, label: cut(strings.Repeat("é", 999), maxLabel),
+		reason: cut(strings.Repeat("é", 999), backends.MaxReason)}}
 	for n := range uint64(maxQueue + 10) {
 		r.wait(waiter{session.Token(n + 1), someSession, cut(strings.Repeat("é", 999), maxWaiterLabel), 1, 1})
 	}

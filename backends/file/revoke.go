@@ -52,7 +52,7 @@ func (b *Backend) revoke(rec *record, r backends.Revocation, now int64) (found b
 	case rec.lease.revoked:
 		return backends.Marked, false
 	}
-	rec.lease.revoked = true
+	rec.lease.revoked, rec.lease.reason = true, cut(r.Reason, backends.MaxReason)
 	return backends.Marked, true
 }
 

@@ -84,7 +84,7 @@ func (b *Backend) grant(rec *record, r backends.Request, now int64) backends.Rep
 	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label, maxLabel), at: now, ends: now + us, first: base}
 	// Not so for a promise: its second of grace is not part of the lease.
 	if old := rec.lease; !old.none() && !old.promised {
-		l.at, l.first, l.revoked = old.at, old.first, old.revoked
+		l.at, l.first, l.revoked, l.reason = old.at, old.first, old.revoked, old.reason
 		l.ends = max(l.ends, old.ends)
 		if old.revoked {
 			l.ends, us = old.ends, old.ends-now
@@ -115,7 +115,7 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 			return false
 		}
 		if rec.lease.revoked {
-			refusal = backends.ErrRevoked
+			refusal = backends.RevokedFor(rec.lease.reason)
 			return false
 		}
 		us := ceil(ttl)

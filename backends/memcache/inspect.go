@@ -46,7 +46,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	info.Foreign, info.Revoked = !ours, l.revokedBy(found[t.items.revoke])
 	if l.granted {
 		heldFor := b.clock.heldFor(l)
-		info.Holder, info.Base, info.HeldFor = &l.label, &l.base, &heldFor
+		info.Holder, info.Base, info.First, info.HeldFor = &l.label, &l.base, &l.first, &heldFor
 	}
 	return info, nil
 }

@@ -97,7 +97,8 @@ func readInspect(v any) (backends.Info, error) {
 	base, ok4 := l.text(4)
 	waiting, ok5 := l.number(5)
 	revoked, ok6 := l.number(6)
-	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6) || len(l) != 7 || state < 0 || state > 2 || waiting < 0 {
+	first, ok7 := l.text(7)
+	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7) || len(l) != 8 || state < 0 || state > 2 || waiting < 0 {
 		return backends.Info{}, malformed("inspect")
 	}
 	info := backends.Info{Held: state != 0, Foreign: state == 2, Revoked: revoked == 1, Waiting: ptr(int(waiting))}
@@ -110,14 +111,23 @@ func readInspect(v any) (backends.Info, error) {
 	if ends >= 0 {
 		info.ExpiresIn = ptr(time.Duration(ends) * time.Millisecond)
 	}
-	if base != "" {
-		n, err := strconv.ParseUint(base, 10, 64)
-		if err != nil {
-			return backends.Info{}, malformed("inspect")
-		}
-		info.Base = &n
+	var err error
+	if info.Base, err = knownBase(base); err == nil {
+		info.First, err = knownBase(first)
+	}
+	if err != nil {
+		return backends.Info{}, malformed("inspect")
 	}
 	return info, nil
+}
+
+// knownBase is a base that inspect tells, nil where it says unknown.
+func knownBase(digits string) (*uint64, error) {
+	if digits == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	return &n, err
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -51,8 +51,8 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		}
 	}
 	for _, v := range [][]any{
-		{int64(1), "x", int64(1), int64(1), base, int64(0)}, {int64(1), "x", int64(1), int64(1), base, int64(0), nil},
-		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), int64(0)},
+		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0)}, {int64(1), "x", int64(1), int64(1), base, int64(0), nil, base},
+		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), int64(0)}, {int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), "x"},
 	} {
 		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("inspect %v: %v", v, err)

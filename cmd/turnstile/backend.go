@@ -22,10 +22,10 @@ import (
 
 // connect opens the backend for every command. One of files is opened here and not
 // by lockclient, for the descriptor that its session is locked through: the guard
-// of a run has to hold it.
-func (s settings) connect(expires time.Duration) (*lockclient.Client, *os.File, error) {
+// of a run has to hold it. What is zero has the library's default.
+func (s settings) connect(expires time.Duration, owner string) (*lockclient.Client, *os.File, error) {
 	goredis.SetLogger(driverLog{s.log})
-	cfg := lockclient.Config{Backend: s.backend, KeyPrefix: s.prefix, Expires: expires, Logger: s.log}
+	cfg := lockclient.Config{Backend: s.backend, KeyPrefix: s.prefix, Expires: expires, Owner: owner, Logger: s.log}
 	dir, ok, err := fileDir(s.backend)
 	if err != nil {
 		return nil, nil, err
@@ -52,7 +52,7 @@ func (s settings) connect(expires time.Duration) (*lockclient.Client, *os.File, 
 }
 
 // open opens the backend for a run.
-func (p *plan) open() (*lockclient.Client, *os.File, error) { return p.connect(p.expires) }
+func (p *plan) open() (*lockclient.Client, *os.File, error) { return p.connect(p.expires, p.label) }
 
 // leastOpening is what opening may take however short the wait: a connection to
 // another continent, with TLS and a login.
@@ -80,7 +80,7 @@ func (s settings) look() (*lockclient.Client, error) {
 		s.log.Debug("the directory does not exist, so nothing is held", "backend", s.backend)
 		return lockclient.New(vacant{}, lockclient.Config{KeyPrefix: s.prefix, Logger: s.log})
 	}
-	client, _, err := s.connect(0)
+	client, _, err := s.connect(0, "")
 	return client, err
 }
 

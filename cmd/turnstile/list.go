@@ -90,7 +90,7 @@ func holderOf(i lockclient.Info) string {
 	if i.Holder == nil || *i.Holder == "" {
 		return unknown
 	}
-	return printable(*i.Holder)
+	return cell(*i.Holder)
 }
 
 // fenceOf leaves out what a foreign holder has not got: the number that is known
@@ -151,6 +151,17 @@ func printable(name string) string {
 		return name
 	}
 	return strconv.Quote(name)
+}
+
+// cell is a label as a column has it: as printable, but with single spaces inside,
+// since columns are two apart. A label of ours has one: host:pid command.
+func cell(label string) string {
+	for word := range strings.SplitSeq(label, " ") {
+		if printable(word) != word {
+			return strconv.Quote(label)
+		}
+	}
+	return label
 }
 
 // widest is how wide a column is made. A cell that is wider moves the rest of its

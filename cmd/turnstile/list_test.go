@@ -79,7 +79,7 @@ func TestMemcachedCannotListAndSaysWhatCanBeAsked(t *testing.T) {
 		t.Errorf("ls: %d, %s%s", code, out, said)
 	}
 	code, out, said = on(t, url, "run", "k", "--", "turnstile", "show", "k")
-	if code != 0 || !regexp.MustCompile(`(?m)^holder: +\S+:\d+$`).MatchString(out) || !regexp.MustCompile(`(?m)^waiting: +-$`).MatchString(out) {
+	if code != 0 || !regexp.MustCompile(`(?m)^holder: +\S+:\d+ turnstile$`).MatchString(out) || !regexp.MustCompile(`(?m)^waiting: +-$`).MatchString(out) {
 		t.Errorf("show: %d, %s%s", code, out, said)
 	}
 	code, out, said = on(t, url, "show", "k", "-o", "json")
@@ -117,6 +117,11 @@ func TestNamesOfOthersAreSafeInATable(t *testing.T) {
 	} {
 		if got := printable(name); got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+	for label, want := range map[string]string{"h:1 a.sh": "h:1 a.sh", "a  b": `"a  b"`, " a": `" a"`, "a ": `"a "`, "a - b": `"a - b"`, "a\tb c": `"a\tb c"`} {
+		if got := cell(label); got != want {
+			t.Errorf("label %q: %s, want %s", label, got, want)
 		}
 	}
 	evil := "a\x1b[2J\n"

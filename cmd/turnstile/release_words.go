@@ -102,10 +102,10 @@ func owner(i lockclient.Info) string {
 	switch {
 	case i.Foreign:
 		return "another library's client"
-	case holderOf(i) == unknown:
+	case i.Holder == nil || *i.Holder == "":
 		return "an unknown holder"
 	}
-	return holderOf(i)
+	return printable(*i.Holder)
 }
 
 // sketch is the holder in a few words: a.example:123 (fence 17, for 5m3s, 2 wait).

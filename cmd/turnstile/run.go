@@ -33,6 +33,7 @@ type plan struct {
 	key      string
 	argv     []string      // the command, as it sees itself
 	path     string        // its file
+	label    string        // what others see of the holder
 	timeout  time.Duration // how long to wait for the key
 	try      bool          // don't wait at all
 	expires  time.Duration
@@ -46,7 +47,7 @@ type plan struct {
 // and know nothing of the environment.
 type runFlags struct {
 	timeout, expires, grace string // of --timeout, --expires, --kill-after
-	conflict                string // of --conflict-exit-code
+	conflict, label         string // of --conflict-exit-code, --label
 	try, shell              bool   // of --nonblock, --command
 }
 
@@ -102,8 +103,9 @@ func newRun(o *options) *cobra.Command {
 	f.StringVar(&r.expires, "expires", "", "free KEY this `LONG` after the holder's machine is gone (env TURNSTILE_EXPIRES; default 30s)")
 	f.StringVarP(&r.conflict, "conflict-exit-code", "E", "75", "exit with `N` when KEY is not acquired in time")
 	f.StringVar(&r.grace, "kill-after", "", "KILL comes this `LONG` after TERM; at most a third of --expires (default 5s, or that third)")
+	f.StringVar(&r.label, "label", "", "show others `TEXT` as the holder of KEY, at most 256 bytes (default host:pid and COMMAND's name)")
 	f.BoolVarP(&r.shell, "command", "c", false, "COMMAND is one string for /bin/sh -c")
-	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil})
+	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil, "label": nil})
 	return cmd
 }
 
@@ -137,6 +139,11 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 	if p.conflict, err = strconv.Atoi(r.conflict); err != nil || p.conflict < 0 || p.conflict > 255 {
 		return nil, usage("--conflict-exit-code %q: a number from 0 to 255", r.conflict)
 	}
+	if p.label = r.label; cmd.Flags().Changed("label") {
+		if err := checkText("--label", p.label); err != nil {
+			return nil, err
+		}
+	}
 	return p, p.command(args, r.shell)
 }
 
@@ -160,6 +167,9 @@ func (p *plan) command(args []string, shell bool) error {
 		return usage("-c takes one string, got %d: quote it, or leave out -c", len(p.argv))
 	case shell:
 		p.argv = []string{"/bin/sh", "-c", p.argv[0]}
+	}
+	if p.label == "" {
+		p.label = defaultLabel(p.argv[0])
 	}
 	return p.find()
 }

@@ -12,7 +12,8 @@ import (
 )
 
 const aboutShow = `Show tells who holds KEY: the holder, its fence, since when, until when unless it is renewed,
-and how many processes wait. A dash is something that the backend can't tell.
+and how many processes wait. Where the backend names them (file://), they are listed in the
+order of the queue. A dash is something that the backend can't tell.
 
 That KEY is free is an answer like any other: the exit code is 0.`
 
@@ -85,7 +86,22 @@ func portrait(i lockclient.Info) string {
 	for _, r := range rows {
 		fmt.Fprintf(&b, "%-12s%s\n", r[0]+":", r[1])
 	}
+	for n, w := range i.Waiters {
+		fmt.Fprintf(&b, "%12s%s\n", strconv.Itoa(n+1)+". ", waiterOf(w))
+	}
 	return b.String()
+}
+
+// waiterOf is a waiter in a few words: a.example:123 for 5m3s.
+func waiterOf(w lockclient.Waiter) string {
+	label := unknown
+	if w.Label != nil && *w.Label != "" {
+		label = cell(*w.Label)
+	}
+	if w.For == nil {
+		return label
+	}
+	return label + " for " + ago(w.For)
 }
 
 // meaning explains a state that is not plain.

@@ -145,7 +145,7 @@ func TestAWaiterSaysWhoHoldsTheKeyAndItsPlace(t *testing.T) {
 	onEach(t, func(t *testing.T, backend string) {
 		holder := launch(t, backend, "run", "k", "--", "sh", "-c", "echo $TURNSTILE_FENCE; exec sleep 600")
 		fence := holder.line(t)
-		label := "[^ ]+:" + fmt.Sprint(holder.cmd.Process.Pid)
+		label := `"[^ ]+:` + fmt.Sprint(holder.cmd.Process.Pid) + ` sh"`
 		queue := regexp.MustCompile(`(?m)^turnstile: waiting for "k": held by ` + label + ` for [\d.]+m?s \(fence \d+\), 1st of 1 waiting process$`)
 		if strings.HasPrefix(backend, "memcache:") { // it keeps no queue
 			queue = regexp.MustCompile(`(?m)^turnstile: waiting for "k": held`)

@@ -10,7 +10,7 @@ import (
 // marked inspects a lease that is revoked.
 func (l *lock) marked(fields ...any) {
 	l.Helper()
-	l.call(scripts.Inspect, nil, append(fields, 1))
+	l.call(scripts.Inspect, nil, append(fields, 1, firstOf(fields)))
 }
 
 // unchanged expects of revokes that found nothing to do that they did nothing.

@@ -154,7 +154,23 @@ func (l *lock) cancel(a backends.Token, fields ...any) {
 // inspect is of a lease that is not revoked.
 func (l *lock) inspect(fields ...any) {
 	l.Helper()
-	l.call(scripts.Inspect, nil, append(fields, 0))
+	l.call(scripts.Inspect, nil, append(fields, 0, firstOf(fields)))
+}
+
+// firstOf is what inspect says of a lease's first base: unknown where nobody has the
+// lease, or a waiter that has not confirmed it, which shows no label. It is no later
+// than the newest base.
+func firstOf(fields []any) any {
+	newest, ok := fields[4].(string)
+	if fields[0] != 1 || fields[1] == "" || !ok {
+		return ""
+	}
+	return check{"base", func(v any) error {
+		if first, ok := v.(string); !ok || len(first) != len(newest) || first > newest {
+			return fmt.Errorf("%v (%T) as the first base, of which %s is the newest", v, v, newest)
+		}
+		return nil
+	}}
 }
 
 // revoke asks for the end of the lease that minted base, '0' for any, and ends
