@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,8 +169,8 @@ func (c *contender) settle(end func() error) error {
 	return errors.New("a thousand tries did not settle it")
 }
 
-// run has eight sessions contend for two keys, for a while.
-func (c *chaos) run(t *testing.T, url string, length time.Duration) {
+// run has eight sessions contend for two keys, until each has had so many holds.
+func (c *chaos) run(t *testing.T, url string, holds int64) {
 	t.Helper()
 	// The second key can't be carried as it is.
 	keys := []string{newKey(t), newKey(t) + " spaced"}
@@ -190,8 +191,13 @@ func (c *chaos) run(t *testing.T, url string, length time.Duration) {
 			}
 		})
 	}
-	rest := time.NewTimer(length)
+	rest := time.NewTimer(patience)
 	defer rest.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	enough := func() bool {
+		return !slices.ContainsFunc(witnesses, func(w *witness) bool { return w.holds.Load() < holds })
+	}
 	forget := time.NewTicker(70 * time.Millisecond)
 	defer forget.Stop()
 	inside := driver(t, shared.Addr)
@@ -199,6 +205,8 @@ func (c *chaos) run(t *testing.T, url string, length time.Duration) {
 		select {
 		case <-rest.C:
 			running = false
+		case <-look.C:
+			running = !enough()
 		case <-ctx.Done():
 			running = false
 		case <-forget.C:
@@ -216,15 +224,15 @@ func (c *chaos) run(t *testing.T, url string, length time.Duration) {
 	// All is settled; a late add may still be there, for its few seconds.
 	for i, key := range keys {
 		b, r := open(t, shared.URL()), newRequest(key)
-		eventually(t, 4*time.Second, "the key is free", func() bool {
+		eventually(t, "the key is free", func() bool {
 			reply, err := b.Acquire(bounded(t), r)
 			return err == nil && reply.Outcome == backends.Granted
 		})
 		mustRelease(t, b, r)
 		t.Logf("%d holds of key %d; spoilt: %d lost, %d answers lost, %d late, %d held up", witnesses[i].holds.Load(), i,
 			c.spoilt[0].Load(), c.spoilt[1].Load(), c.spoilt[2].Load(), c.spoilt[3].Load())
-		if witnesses[i].holds.Load() < 50 {
-			t.Errorf("only %d holds", witnesses[i].holds.Load())
+		if n := witnesses[i].holds.Load(); n < holds {
+			t.Errorf("only %d holds", n)
 		}
 	}
 }
@@ -232,10 +240,10 @@ func (c *chaos) run(t *testing.T, url string, length time.Duration) {
 // TestChaosNeverOverlaps checks S1, S2, S4 and S5: holds that don't overlap, bases
 // that grow, leases that nobody else ends.
 func TestChaosNeverOverlaps(t *testing.T) {
-	for _, percent := range []int{5, 30} {
+	for percent, holds := range map[int]int64{5: 1500, 30: 500} {
 		t.Run(fmt.Sprint(percent), func(t *testing.T) {
 			t.Parallel()
-			(&chaos{percent: percent}).run(t, shared.URL(), 3*time.Second)
+			(&chaos{percent: percent}).run(t, shared.URL(), holds)
 		})
 	}
 }
@@ -244,5 +252,5 @@ func TestChaosNeverOverlaps(t *testing.T) {
 // granted a key gets a base above all that were given out before it asked (S3).
 func TestChaosThatForgets(t *testing.T) {
 	t.Parallel()
-	(&chaos{percent: 10, flush: true}).run(t, shared.URL(), 3*time.Second)
+	(&chaos{percent: 10, flush: true}).run(t, shared.URL(), 1500)
 }

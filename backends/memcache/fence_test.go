@@ -21,6 +21,7 @@ func setCounter(t *testing.T, inside *gomemcache.Client, key, value string) {
 
 // TestBasesGrowOverALostCounter: it is seeded with the time, which is later.
 func TestBasesGrowOverALostCounter(t *testing.T) {
+	t.Parallel()
 	b, other, inside := open(t, shared.URL()), open(t, shared.URL()), driver(t, shared.Addr)
 	key := newKey(t)
 	last := uint64(0)
@@ -58,6 +59,7 @@ func TestBasesGrowOverALostCounter(t *testing.T) {
 // TestACounterThatIsBehindIsCaughtUp: another process seeded it by a clock that is
 // slow. Whoever has the lease knows its own last base, and so does its item.
 func TestACounterThatIsBehindIsCaughtUp(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
 	r := newRequest(newKey(t))
 	reply := mustGrant(t, b, r)
@@ -80,6 +82,7 @@ func TestACounterThatIsBehindIsCaughtUp(t *testing.T) {
 // TestASeedIsNeverBelowTheKeysOwnLease: the clock that seeded before was ahead, or
 // this process's has been set back.
 func TestASeedIsNeverBelowTheKeysOwnLease(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
 	r := newRequest(newKey(t))
 	ahead := uint64(time.Now().Add(time.Hour).UnixMicro())
@@ -101,6 +104,7 @@ func TestASeedIsNeverBelowTheKeysOwnLease(t *testing.T) {
 // is trouble enough for its own key. If it went into the seeds of others, their
 // fences would go backwards as soon as another process seeds them.
 func TestOneKeysCounterIsNoOthers(t *testing.T) {
+	t.Parallel()
 	for name, wrong := range map[string]uint64{
 		"an hour ahead": uint64(time.Now().Add(time.Hour).UnixMicro()),
 		"at its end":    maxBase - 1,
@@ -126,6 +130,7 @@ func TestOneKeysCounterIsNoOthers(t *testing.T) {
 // TestACounterIsSeededWithTheTimeAndCountedByOne, and lives ten minutes: a million
 // keys would leave as many behind, if it had no end.
 func TestACounterIsSeededWithTheTimeAndCountedByOne(t *testing.T) {
+	t.Parallel()
 	b := open(t, shared.URL())
 	var seeds []int32
 	b.hook(func(c command) error {
@@ -158,6 +163,7 @@ func TestACounterIsSeededWithTheTimeAndCountedByOne(t *testing.T) {
 
 // TestACounterThatIsNoneIsRefused: somebody has put something else there.
 func TestACounterThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
 	for _, value := range []string{"no number", strconv.FormatUint(maxBase, 10), "18446744073709551615", "-1"} {
 		r := newRequest(newKey(t))

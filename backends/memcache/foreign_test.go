@@ -60,6 +60,7 @@ func (f foreign) release(id string) error {
 
 // TestForeignClientsAndOursExcludeEachOther on one key, two processes of each.
 func TestForeignClientsAndOursExcludeEachOther(t *testing.T) {
+	t.Parallel()
 	const rounds = 100
 	for name, theirs := range map[string]foreign{
 		"sherlock":        sherlock(driver(t, shared.Addr), "app", newKey(t)),
@@ -131,6 +132,7 @@ func awaitGrant(ctx context.Context, b *Backend, r backends.Request) error {
 
 // TestAForeignLockIsNeverTouched, whatever it looks like.
 func TestAForeignLockIsNeverTouched(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
 	for _, value := range []string{"", "1", "0c2f1f0e-3ef4-4a76-9a0a-7a2a5f8c6a11", backends.Stamp, string(lease{token: newRequest("").Token}.encode()) + " 1 2"} {
 		r := newRequest(newKey(t))

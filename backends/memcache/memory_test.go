@@ -19,6 +19,7 @@ func (m *memory) size() int {
 // TestNotesOfKeysThatAreOverGo, at a rate of 20 000 keys a second, and all of
 // them when nobody calls any more.
 func TestNotesOfKeysThatAreOverGo(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const rate, seconds = 20_000, 30
 		var m memory
@@ -55,6 +56,7 @@ func TestNotesOfKeysThatAreOverGo(t *testing.T) {
 
 // TestANoteInUseStays, for as long as it is used now and then.
 func TestANoteInUseStays(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var m memory
 		a := newRequest("k").Attempt
@@ -70,6 +72,7 @@ func TestANoteInUseStays(t *testing.T) {
 
 // TestAClosedMemoryHasNoTimer, even if a verb comes too late.
 func TestAClosedMemoryHasNoTimer(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var m memory
 		m.settle(newRequest("k").Attempt)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestPlainKeysAreTheirOwnLocks(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		key   string
 		plain bool
@@ -43,6 +44,7 @@ func TestPlainKeysAreTheirOwnLocks(t *testing.T) {
 // TestNoKeyIsAnothersItem takes the items of keys for keys themselves, and those
 // of the result again.
 func TestNoKeyIsAnothersItem(t *testing.T) {
+	t.Parallel()
 	keys := []string{"a", "a b", "A", strings.Repeat("k", 300), reserved, fencePrefix, waitPrefix + "a", revokePrefix + "a"}
 	for n := range keys {
 		i := itemsOf(keys[n])
@@ -65,6 +67,7 @@ func TestNoKeyIsAnothersItem(t *testing.T) {
 }
 
 func TestValuesAreReadAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
 	token := backends.NewSession().Token(7)
 	for _, label := range []string{"", " ", "a b  c", "a\r\nEND\r\n", "\x00\xff", "日本"} {
 		want := lease{token: token, granted: true, first: 1<<53 - 2, base: 1<<53 - 1, since: 1, ends: 2, label: label}

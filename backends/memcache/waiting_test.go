@@ -11,6 +11,7 @@ import (
 
 // TestPace: 1 to 50 ms, and quick for as long as a key takes to come round.
 func TestPace(t *testing.T) {
+	t.Parallel()
 	for probe := range 100 {
 		for range 100 {
 			d := pace(probe)
@@ -23,6 +24,7 @@ func TestPace(t *testing.T) {
 
 // TestCommandsOfAVerb: what a verb costs, in round trips.
 func TestCommandsOfAVerb(t *testing.T) {
+	t.Parallel()
 	b, other := open(t, shared.URL()), open(t, shared.URL())
 	key := newKey(t)
 	warm := newRequest(key)
@@ -45,11 +47,13 @@ func TestCommandsOfAVerb(t *testing.T) {
 	cost("renew", 3)
 	wantOutcome(t, other, waiting, backends.Held)
 	theirs.Store(0)
+	start := time.Now()
 	for waiting.Probe = 1; waiting.Probe <= 20; waiting.Probe++ {
 		wantOutcome(t, other, waiting, backends.Held)
 	}
-	if got := theirs.Load(); got > 21 { // one may have written the wait item again
-		t.Errorf("20 probes took %d commands", got)
+	// Some may have written the wait item again.
+	if got, most := theirs.Load(), 21+int64(time.Since(start)/refresh); got > most {
+		t.Errorf("20 probes took %d commands, want %d", got, most)
 	}
 	mustRelease(t, b, r)
 	cost("release", 2)
@@ -69,7 +73,19 @@ func contended(t *testing.T, b *Backend, r backends.Request) bool {
 	return reply.Contended
 }
 
+// told has a waiter probe until the holder is told. One probe does, unless the
+// machine lets stale pass between it and the holder's look.
+func told(t *testing.T, waiter *Backend, waiting *backends.Request, holder *Backend, held backends.Request) {
+	t.Helper()
+	eventually(t, "the holder is told that another waits", func() bool {
+		wantOutcome(t, waiter, *waiting, backends.Held)
+		waiting.Probe++
+		return contended(t, holder, held)
+	})
+}
+
 func TestTheHolderIsToldThatOthersWait(t *testing.T) {
+	t.Parallel()
 	a, b, c := open(t, shared.URL()), open(t, shared.URL()), open(t, shared.URL())
 	key := newKey(t)
 	held, second, third := newRequest(key), newRequest(key), newRequest(key)
@@ -85,9 +101,7 @@ func TestTheHolderIsToldThatOthersWait(t *testing.T) {
 	if reply := wantOutcome(t, b, second, backends.Held); reply.Holder != held.Label {
 		t.Errorf("held by %q, want %q", reply.Holder, held.Label)
 	}
-	if !contended(t, a, held) {
-		t.Error("one waits")
-	}
+	told(t, b, &second, a, held)
 	wantOutcome(t, c, third, backends.Held)
 	mustRelease(t, a, held)
 	// What it wrote itself while it waited tells the new holder nothing; the other
@@ -97,14 +111,11 @@ func TestTheHolderIsToldThatOthersWait(t *testing.T) {
 		t.Error("the holder takes its own wait item for another's")
 	}
 	third.Probe++
-	wantOutcome(t, c, third, backends.Held)
-	if !contended(t, b, second) {
-		t.Error("the other still waits")
-	}
+	told(t, c, &third, b, second)
 	if err := c.Cancel(bounded(t), third.Attempt); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 2*stale, "nobody waits any more", func() bool { return !contended(t, b, second) })
+	eventually(t, "nobody waits any more", func() bool { return !contended(t, b, second) })
 	mustRelease(t, b, second)
 }
 
@@ -112,21 +123,28 @@ func TestTheHolderIsToldThatOthersWait(t *testing.T) {
 // waits under it. The holder must not think for a moment that nobody does, or it
 // would count its Tenure anew.
 func TestAWaiterThatLeavesTakesNoOthersTurn(t *testing.T) {
+	t.Parallel()
 	a, b, c := open(t, shared.URL()), open(t, shared.URL()), open(t, shared.URL())
 	key := newKey(t)
 	held, waiting, leaving := newRequest(key), newRequest(key), newRequest(key)
 	mustGrant(t, a, held)
-	for round := range 5 {
+	for round := 0; round < 5; round++ {
+		start := time.Now()
 		wantOutcome(t, c, leaving, backends.Held)
 		wantOutcome(t, b, waiting, backends.Held)
 		waiting.Probe++
 		if err := c.Cancel(bounded(t), leaving.Attempt); err != nil {
 			t.Fatal(err)
 		}
-		if !contended(t, a, held) {
+		told := contended(t, a, held)
+		leaving = next(leaving)
+		switch {
+		case told:
+		case time.Since(start) >= stale:
+			round-- // the machine held it up
+		default:
 			t.Errorf("round %d: one still waits, and the holder isn't told", round)
 		}
-		leaving = next(leaving)
 	}
 	mustRelease(t, a, held)
 }
@@ -134,6 +152,7 @@ func TestAWaiterThatLeavesTakesNoOthersTurn(t *testing.T) {
 // TestWhoReleasesTakesBackItsName, from when it waited itself: the next holder
 // gives way to nobody.
 func TestWhoReleasesTakesBackItsName(t *testing.T) {
+	t.Parallel()
 	a, b := open(t, shared.URL()), open(t, shared.URL())
 	key := newKey(t)
 	held, waiting := newRequest(key), newRequest(key)
@@ -152,6 +171,7 @@ func TestWhoReleasesTakesBackItsName(t *testing.T) {
 
 // TestAWaitItemOfADeadSessionGoesStale: long before memcached lets it go.
 func TestAWaitItemOfADeadSessionGoesStale(t *testing.T) {
+	t.Parallel()
 	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
 	r := newRequest(newKey(t))
 	mustGrant(t, b, r)
@@ -163,7 +183,7 @@ func TestAWaitItemOfADeadSessionGoesStale(t *testing.T) {
 	if !contended(t, b, r) {
 		t.Error("what was written just now is not stale")
 	}
-	eventually(t, 2*stale, "it is stale", func() bool { return !contended(t, b, r) })
+	eventually(t, "it is stale", func() bool { return !contended(t, b, r) })
 	if took := time.Since(start); took < stale {
 		t.Errorf("stale after %v", took)
 	}
@@ -172,6 +192,7 @@ func TestAWaitItemOfADeadSessionGoesStale(t *testing.T) {
 // TestAWaitItemIsKeptFresh by whoever waits, however many they are: the holder
 // is told at every look.
 func TestAWaitItemIsKeptFresh(t *testing.T) {
+	t.Parallel()
 	a := open(t, shared.URL())
 	key := newKey(t)
 	held := newRequest(key)
@@ -188,13 +209,15 @@ func TestAWaitItemIsKeptFresh(t *testing.T) {
 	for i := range waiters {
 		probe(i)
 	}
-	for end := time.Now().Add(3 * stale); time.Now().Before(end); {
+	for end, last := time.Now().Add(3*stale), time.Now(); time.Now().Before(end); {
 		for i := range waiters {
 			probe(i)
 		}
-		if !contended(t, a, held) {
+		told := contended(t, a, held)
+		if !told && time.Since(last) < stale { // or the machine held it up
 			t.Fatal("three wait, and the holder isn't told")
 		}
+		last = time.Now()
 		<-time.After(slow)
 	}
 	mustRelease(t, a, held)
@@ -203,26 +226,40 @@ func TestAWaitItemIsKeptFresh(t *testing.T) {
 // TestWhoReleasesStandsBack while another waits: until that has the key, or for
 // the length of a probe.
 func TestWhoReleasesStandsBack(t *testing.T) {
+	t.Parallel()
 	a, b := open(t, shared.URL()), open(t, shared.URL())
-	key := newKey(t)
-	held, waiting := newRequest(key), newRequest(key)
-	mustGrant(t, a, held)
-	wantOutcome(t, b, waiting, backends.Held)
-	mustRelease(t, a, held)
+	var held, waiting backends.Request
+	var reply backends.Reply
+	var start time.Time
+	eventually(t, "it stands back", func() bool {
+		key := newKey(t)
+		held, waiting = newRequest(key), newRequest(key)
+		mustGrant(t, a, held)
+		wantOutcome(t, b, waiting, backends.Held)
+		released := time.Now()
+		mustRelease(t, a, held)
 
-	held = next(held)
-	once := held
-	once.Queue = false
-	mustGrant(t, a, once) // one try gives nobody its turn
-	mustRelease(t, a, once)
-	held = next(held)
-	start := time.Now()
-	reply := wantOutcome(t, a, held, backends.Held)
+		held = next(held)
+		once := held
+		once.Queue = false
+		mustGrant(t, a, once) // one try gives nobody its turn
+		mustRelease(t, a, once)
+		held = next(held)
+		start = time.Now()
+		var err error
+		if reply, err = a.Acquire(bounded(t), held); err != nil {
+			t.Fatal(err)
+		}
+		if reply.Outcome == backends.Granted && time.Since(released) < slow/2 {
+			t.Fatalf("granted %v after its release", time.Since(released))
+		}
+		return reply.Outcome == backends.Held // or the machine has let the time of a probe pass
+	})
 	if reply.Retry <= 0 || reply.Retry > slow || reply.Holder != "" {
 		t.Errorf("stands back with %+v", reply)
 	}
 	// The other doesn't come.
-	eventually(t, time.Second, "it takes the key after all", func() bool {
+	eventually(t, "it takes the key after all", func() bool {
 		reply, err := a.Acquire(bounded(t), held)
 		held.Probe++
 		return err == nil && reply.Outcome == backends.Granted
@@ -232,10 +269,7 @@ func TestWhoReleasesStandsBack(t *testing.T) {
 	}
 
 	// The other comes: then there is nothing to stand back for.
-	wantOutcome(t, b, waiting, backends.Held)
-	if !contended(t, a, held) {
-		t.Fatal("nobody waits: the test proves nothing")
-	}
+	told(t, b, &waiting, a, held)
 	mustRelease(t, a, held)
 	mustGrant(t, b, waiting)
 	held = next(held)
@@ -243,11 +277,8 @@ func TestWhoReleasesStandsBack(t *testing.T) {
 	if left := a.memory.aside(held.Attempt); left > 0 {
 		t.Errorf("it stands back for another %v, from a key that is held", left)
 	}
-	if !contended(t, b, waiting) {
-		t.Error("who stood back waits like others")
-	}
+	told(t, a, &held, b, waiting)
 	mustRelease(t, b, waiting)
-	held.Probe++
 	mustGrant(t, a, held)
 	mustRelease(t, a, held)
 }
