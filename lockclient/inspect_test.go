@@ -24,7 +24,7 @@ func TestInspectNamesThoseWhoWait(t *testing.T) {
 				for range callers {
 					go func() { _, _ = c.Acquire(ctx, "k", Timeout(time.Hour)) }() // ends with ctx
 				}
-				eventually(t, 30*time.Second, "it waits in the queue", func() bool {
+				eventually(t, "it waits in the queue", func() bool {
 					i, err := c.Inspect(t.Context(), "k")
 					return err == nil && i.Local == callers && (b.untold || i.Place != nil)
 				})
@@ -52,7 +52,7 @@ func TestInspectNamesThoseWhoWait(t *testing.T) {
 				t.Errorf("%s of %d wait, for %v and %v", told, *info.Processes, *info.Waiters[0].For, *info.Waiters[1].For)
 			}
 			cancel()
-			eventually(t, 30*time.Second, "nobody waits", func() bool {
+			eventually(t, "nobody waits", func() bool {
 				info, err := holder.Inspect(t.Context(), "k")
 				return err == nil && info.Waiters != nil && len(info.Waiters) == 0
 			})
@@ -83,7 +83,7 @@ func TestAFenceIsCurrentWhileItsLeaseStands(t *testing.T) {
 				t.Error("the fence of a key that is free is current")
 			}
 			lock := acquire(t, holder, "k", Expires(3*time.Second), Renew())
-			eventually(t, 30*time.Second, "it is renewed", func() bool { return *look(other).Fence > lock.Fence() })
+			eventually(t, "it is renewed", func() bool { return *look(other).Fence > lock.Fence() })
 			for _, c := range []*Client{holder, other} {
 				i := look(c)
 				if !i.Current(lock.Fence()) || i.Current(old) || i.Current(*i.Fence+1<<fenceBits) || i.Current(0) {
