@@ -79,7 +79,7 @@ func TestCommandsInARowRunOnceEachAndLeaveNothing(t *testing.T) {
 func zombies(t *testing.T) (lines []string) {
 	t.Helper()
 	for _, line := range allProcesses(t) {
-		if f := strings.Fields(line); strings.HasPrefix(f[1], "Z") && strings.Contains(line, "turnstile") {
+		if f := strings.Fields(line); strings.HasPrefix(f[1], "Z") && (strings.Contains(line, "turnstile") || strings.Contains(line, "lock-guard")) {
 			lines = append(lines, line)
 		}
 	}

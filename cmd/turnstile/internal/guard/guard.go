@@ -18,9 +18,14 @@ import (
 )
 
 const (
+	// name is the guard's, in place of turnstile's: whoever kills turnstile by its name
+	// (killall -9 turnstile, pkill -9 -f turnstile) must not find its guard.
+	name      = "lock-guard"
 	dismissal = "dismissed"
-	// guardPoll is how often the guard looks whether a killed group is gone.
-	guardPoll = 2 * time.Millisecond
+	// guardPoll is when the guard looks for the first time whether a killed group is
+	// gone, and seldomPoll how seldom it looks in the end.
+	guardPoll  = 2 * time.Millisecond
+	seldomPoll = time.Second
 )
 
 // A Guard is turnstile's side of its guard, which holds the reading end of a pipe:
@@ -90,7 +95,7 @@ func (g *Guard) start(words []string) (*process, error) {
 	for _, word := range words {
 		p.write(word) // far less than a pipe holds
 	}
-	p.cmd.Args[0] = os.Args[0]
+	p.cmd.Args[0] = name
 	p.cmd.Env = runtimeEnv() // no secrets where nobody needs them
 	p.cmd.Dir = "/"          // it must not keep a file system from being unmounted
 	p.cmd.Stdin = r
@@ -204,20 +209,16 @@ func (g *Guard) finish() bool {
 	return true
 }
 
-// executable is our own file. An upgrade may have removed or replaced it since we
-// started; Linux still knows the one that we are. Another version would be told
-// what it may not understand.
+// executable is our own file. Linux knows it by this name even if an upgrade has
+// removed or replaced it since we started; another version would be told what it may
+// not understand. And a process is called by its file until it says another name:
+// a guard that has hardly started is an exe.
 func executable() (string, error) {
-	self, err := os.Executable()
 	const running = "/proc/self/exe"
-	ours, unknown := os.Stat(running)
-	if unknown != nil {
-		return self, err // no Linux
-	}
-	if file, gone := os.Stat(self); err != nil || gone != nil || !os.SameFile(file, ours) {
+	if _, err := os.Stat(running); err == nil {
 		return running, nil
 	}
-	return self, nil
+	return os.Executable()
 }
 
 // runtimeEnv is the part of the environment that Go's runtime reads.
@@ -281,6 +282,7 @@ func init() {
 
 // stand is the guard's side: it returns when nothing is left to be done.
 func stand() {
+	rename()
 	// A pkill by name means turnstile, which knows what to do; not its guard.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	told, _ := io.ReadAll(os.Stdin) // what came before an error counts
@@ -298,9 +300,16 @@ func stand() {
 	if group <= 1 { // dismissed, or nothing was started; and never 0, which would be our own
 		return
 	}
-	// KILL again and again: a process may have joined the group in between.
-	for Running(group) {
-		_ = syscall.Kill(-group, syscall.SIGKILL)
-		time.Sleep(guardPoll)
+	endGroup(func() bool { return Running(group) }, func() { _ = syscall.Kill(-group, syscall.SIGKILL) })
+}
+
+// endGroup kills again and again, since a process may join the group in between, until
+// nothing of it runs. It looks ever more seldom: what is still there after a while is
+// stuck in the kernel, or another user's (sudo) and not ours to kill, and may stay for
+// days.
+func endGroup(running func() bool, kill func()) {
+	for pause := guardPoll; running(); pause = min(pause+pause/2, seldomPoll) {
+		kill()
+		time.Sleep(pause)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -87,6 +88,23 @@ func TestAReplacedGuardKnowsWhatWasSaidBefore(t *testing.T) {
 	}
 	g.Dismiss()
 	g.Wait()
+}
+
+// A command that became another user's runs on for an hour, whatever its guard does.
+func TestAGuardThatCanNotKillLooksSeldom(t *testing.T) {
+	for lives, most := range map[time.Duration]int{10 * time.Millisecond: 5, time.Hour: 3700} {
+		synctest.Test(t, func(t *testing.T) {
+			begin, looked := time.Now(), 0
+			endGroup(func() bool {
+				looked++
+				return time.Since(begin) < lives
+			}, func() {})
+			took := time.Since(begin)
+			if looked > most || took > lives+lives/2+guardPoll {
+				t.Errorf("a group that ran for %v was looked at %d times, want %d at most, and left after %v", lives, looked, most, took)
+			}
+		})
+	}
 }
 
 // Whichever is first, the death or the dismissal, no process and no goroutine is left.
