@@ -52,7 +52,6 @@ type Coordinator struct {
 	backend    backends.Backend
 	can        backends.Capabilities
 	session    backends.Session
-	system     *actor.ActorSystem
 	dispatcher *dispatcher
 	directory  *directory
 	sweeper    *sweeper
@@ -102,23 +101,18 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	}
 	logger, closeLog := logqueue.Wrap(cfg.Logger)
 	cfg.Logger = logger
-	quiet := slog.New(slog.DiscardHandler)
-	system := actor.NewActorSystem(
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }),
-	)
 	c := &Coordinator{
 		cfg:        cfg,
 		backend:    b,
 		can:        backends.Describe(b),
 		session:    backends.NewSession(),
-		system:     system,
 		dispatcher: newDispatcher(),
 		closed:     make(chan struct{}),
 		drained:    make(chan struct{}, 1),
 		closeLog:   closeLog,
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.directory = newDirectory(system, c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
+	c.directory = newDirectory(c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
 	c.clock = c.directory.clock
 	c.clock.jumped = c.look
 	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock}
@@ -203,7 +197,6 @@ func (c *Coordinator) Close() error {
 		c.sweeper.stop()
 		c.cancel()
 		c.dispatcher.Close()
-		c.system.Shutdown()
 		err = c.backend.Close()
 		c.closeLog()
 		c.closeErrs.Lock()

@@ -29,29 +29,32 @@ const retired = 1 << 63
 // The entry leaves the map in the same critical section as the swap, so whoever
 // looks again under the shard's mutex finds no entry, or a live one.
 type directory struct {
-	root   *actor.RootContext
-	spawn  func(e *entry) actor.Actor
-	seed   maphash.Seed
-	shards [shardCount]shard
-	live   atomic.Int64
-	clock  *clock
+	root       *actor.RootContext
+	dispatcher actor.Dispatcher
+	spawn      func(e *entry) actor.Actor
+	seed       maphash.Seed
+	shards     [shardCount]shard
+	live       atomic.Int64
+	clock      *clock
 
 	// replies pools the one-slot channels of acquires and releases. A channel goes
 	// back only by the one who took its answer: that of an abandoned acquire never
 	// does. The pool is no global: a channel that was made in a synctest bubble
-	// must not be met outside it.
-	replies sync.Pool
+	// must not be met outside it. It is no part of the directory either: the runtime
+	// knows of every pool that was used, over a collection or two, and so it would
+	// keep all that a closed client had.
+	replies *sync.Pool
 }
 
 type shard struct {
-	mu      sync.Mutex // protects what follows
-	entries map[string]*entry
-	peak    int // entries since the map was made
+	mu      sync.Mutex        // protects what follows
+	entries map[string]*entry // nil before the first
+	peak    int               // entries since the map was made
 	closed  bool
 
-	props    *actor.Props
-	spawning *entry   // whose actor and mailbox props' producers return
-	_        [24]byte // keeps two shards' mutexes out of one cache line
+	props    *actor.Props // nil before the first
+	spawning *entry       // whose actor and mailbox props' producers return
+	_        [24]byte     // keeps two shards' mutexes out of one cache line
 }
 
 // An entry is a key's place in the directory, and the address of its actor.
@@ -68,21 +71,23 @@ type entry struct {
 	handled uint64
 }
 
-func newDirectory(system *actor.ActorSystem, d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory {
-	dir := &directory{root: system.Root, spawn: spawn, seed: maphash.MakeSeed(), clock: newClock()}
-	dir.replies.New = func() any { return make(chan error, 1) }
-	for i := range dir.shards {
-		s := &dir.shards[i]
-		s.entries = make(map[string]*entry)
-		// Props with a closure each would double what a live key costs: one
-		// set a shard hands out whatever actor is being spawned under its mutex.
-		s.props = actor.PropsFromProducer(
-			func() actor.Actor { return dir.spawn(s.spawning) },
-			actor.WithDispatcher(d),
-			actor.WithMailbox(func() actor.Mailbox { return s.spawning.mailbox.init() }),
-		)
+func newDirectory(d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory {
+	return &directory{
+		root: system().Root, dispatcher: d, spawn: spawn, seed: maphash.MakeSeed(), clock: newClock(),
+		replies: &sync.Pool{New: func() any { return make(chan error, 1) }},
 	}
-	return dir
+}
+
+// openLocked makes what a shard needs for its first entry: most clients use few.
+func (dir *directory) openLocked(s *shard) {
+	s.entries = make(map[string]*entry)
+	// Props with a closure each would double what a live key costs: one
+	// set a shard hands out whatever actor is being spawned under its mutex.
+	s.props = actor.PropsFromProducer(
+		func() actor.Actor { return dir.spawn(s.spawning) },
+		actor.WithDispatcher(dir.dispatcher),
+		actor.WithMailbox(func() actor.Mailbox { return s.spawning.mailbox.init() }),
+	)
 }
 
 func (dir *directory) shard(key string) *shard {
@@ -120,6 +125,9 @@ func (dir *directory) find(key string) *entry {
 }
 
 func (dir *directory) addLocked(s *shard, key string) *entry {
+	if s.props == nil {
+		dir.openLocked(s)
+	}
 	e := &entry{key: key, dir: dir}
 	s.spawning = e
 	dir.root.Spawn(s.props)

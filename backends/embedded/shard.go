@@ -45,7 +45,7 @@ func (s *shard) run(p *engine.Program, keys, argv []string) (keyspace.Reply, []k
 		return keyspace.Reply{}, nil, backends.ErrClosed
 	}
 	if s.vm == nil {
-		s.vm = engine.New(s.keys)
+		s.vm = newVM(s.keys)
 	}
 	reply, err := s.vm.Run(p, keys, argv)
 	s.keys.Sweep(sweepWith)
@@ -144,5 +144,22 @@ func (s *shard) close() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+	if s.vm != nil {
+		s.vm.Rebind(nil)
+		spares.Put(s.vm)
+	}
 	s.keys, s.vm = nil, nil
+}
+
+// spares are the interpreters of stores that ended, for those that begin: a program
+// may open its one client for each request, and an interpreter is most of its cost.
+// They know nothing of the stores they served.
+var spares sync.Pool
+
+func newVM(keys *keyspace.Keyspace) *engine.VM {
+	if vm, ok := spares.Get().(*engine.VM); ok {
+		vm.Rebind(keys)
+		return vm
+	}
+	return engine.New(keys)
 }

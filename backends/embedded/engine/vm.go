@@ -68,6 +68,16 @@ func (vm *VM) build() {
 	vm.state.SetContext(vm.meter)
 }
 
+// Rebind has the VM run over another keyspace, or over none until the next: of
+// what it ran before, nothing is left. It is far cheaper than a new one.
+func (vm *VM) Rebind(keys *keyspace.Keyspace) {
+	vm.keys = keys
+	for _, t := range vm.tables {
+		vm.fill(t, nil)
+	}
+	clear(vm.args[:cap(vm.args)])
+}
+
 // Run runs a program to its end. The reply is the caller's own. An error is
 // an *ErrorReply; the keyspace keeps what the script did before it, as a
 // server's does. An error that the script returns instead of raising it is a
