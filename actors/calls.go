@@ -37,6 +37,7 @@ type call struct {
 	began   instant
 
 	wanted bool // the actor's: while it was in flight, a push said that others wait
+	again  bool // the actor's: while it was in flight, a push said that the backend answers again
 
 	sent  instant
 	reply backends.Reply

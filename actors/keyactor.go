@@ -242,7 +242,28 @@ func (a *keyActor) wake(kind backends.WakeKind, now instant) {
 		// renewal to know. Nothing is granted before that; what lingers just goes.
 		a.doubted, a.renewRetry = now, 0
 		a.lingerUntil = 0
+	case backends.Answering:
+		a.retryNow()
 	}
+}
+
+// retryNow ends the pause after a failure. A call in flight may fail by what was
+// true before: then the next follows at once.
+func (a *keyActor) retryNow() {
+	if a.call != nil {
+		a.call.again = true
+	}
+	if a.failures > 0 {
+		a.retryAt, a.renewRetry = 0, 0
+	}
+}
+
+// pause is how long to wait after c, the newest of some failures in a row.
+func (a *keyActor) pause(c *call) time.Duration {
+	if c.again {
+		return 0
+	}
+	return backoff(a.failures)
 }
 
 // doubts reports whether the lease may be gone although its time is not over:

@@ -67,7 +67,7 @@ func (a *keyActor) acquired(c *call, now instant) {
 
 func (a *keyActor) attemptFailed(c *call, now instant) {
 	a.failures++
-	a.retryAt = now.add(backoff(a.failures))
+	a.retryAt = now.add(a.pause(c))
 	if errors.Is(c.err, backends.ErrSettled) {
 		a.pending = 0
 	}
@@ -100,7 +100,7 @@ func (a *keyActor) renewed(c *call, now instant) {
 		a.failures++
 		a.lease.unproved = true
 		a.lease.ends = max(a.lease.ends, now.add(c.ttl)) // it may have run
-		a.renewRetry = now.add(min(backoff(a.failures), c.ttl/10))
+		a.renewRetry = now.add(min(a.pause(c), c.ttl/10))
 		a.failTry(c.err, now)
 		if backends.IsRefused(c.err) {
 			a.failExtends(c.err)
@@ -133,7 +133,7 @@ func (a *keyActor) settledBy(c *call, now instant) {
 		}
 	default:
 		a.failures++
-		a.retryAt = now.add(backoff(a.failures))
+		a.retryAt = now.add(a.pause(c))
 		a.failTry(err, now)
 		return
 	}

@@ -169,7 +169,7 @@ type Waker interface {
 // An empty key means that pushes may have been lost for all keys, since their
 // connection was: with Given, whatever is awaited has to be asked for again;
 // with Wanted, others may wait for whatever is held; with Doubted, whatever is
-// held may be gone. A coordinator wakes every key then.
+// held may be gone; Answering is always for all. A coordinator wakes every key then.
 type Wake struct {
 	Key  string // the full key
 	Kind WakeKind
@@ -191,6 +191,9 @@ const (
 	// Revoking: a lease that this session holds may have been revoked: a renewal
 	// will tell.
 	Revoking
+	// Answering: the backend answers again after an outage. What failed is tried
+	// again now, and not when the pause after its last failure is over.
+	Answering
 )
 
 // An Inspector is a backend that can tell who holds a key.

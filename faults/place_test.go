@@ -128,14 +128,19 @@ func onACluster(t *testing.T) *place {
 func onThisCluster(t *testing.T) (*place, *servers.Cluster) {
 	t.Helper()
 	c := sharedCluster.get(t)
-	p := &place{
+	p := clusterPlace(t, c)
+	p.share(sharedCluster.end)
+	return p, c
+}
+
+// clusterPlace is a Cluster's.
+func clusterPlace(t *testing.T, c *servers.Cluster) *place {
+	return &place{
 		t: t, form: aCluster, url: c.URL(), addrs: c.Addrs(), nodes: c.Nodes, doors: c.Nodes,
 		master:  func(key string) (*servers.Server, error) { return c.Master(slotOf(key)) },
 		settled: func(key string) (*servers.Server, error) { return c.AwaitMaster(slotOf(key)) },
 		whole:   c.AwaitWhole,
 	}
-	p.share(sharedCluster.end)
-	return p, c
 }
 
 // masterName is what the Sentinels call their master.
@@ -151,18 +156,23 @@ func bySentinels(t *testing.T) *place {
 func byTheseSentinels(t *testing.T) (*place, *servers.Sentinel) {
 	t.Helper()
 	s := sharedSentinel.get(t)
+	p := sentinelPlace(t, s)
+	p.share(sharedSentinel.end)
+	return p, s
+}
+
+// sentinelPlace is the one of a master that they watch.
+func sentinelPlace(t *testing.T, s *servers.Sentinel) *place {
 	addrs := s.Addrs()
 	for _, node := range s.Nodes {
 		addrs = append(addrs, node.Addr)
 	}
-	p := &place{
+	return &place{
 		t: t, form: sentinels, url: s.URL(), addrs: addrs, nodes: s.Nodes, doors: s.Sentinels,
 		master:  func(string) (*servers.Server, error) { return s.Master() },
 		settled: func(string) (*servers.Server, error) { return s.AwaitMaster(nil) },
 		whole:   s.AwaitWhole,
 	}
-	p.share(sharedSentinel.end)
-	return p, s
 }
 
 // slotOf is the slot of a key as a caller gives it.

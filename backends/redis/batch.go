@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +67,8 @@ type batcher struct {
 	alone  int // aloneMost, but for a benchmark
 
 	mu       sync.Mutex // protects what follows
-	pending  []*command // nobody has taken them
+	pending  []*command // nobody has taken them; renewals first
+	renewals int        // of these
 	since    time.Time  // when the first of them came
 	moved    time.Time  // when a batch last left or landed
 	lone     int        // callers sending alone
@@ -121,7 +123,12 @@ func (q *batcher) join(c *command) (alone bool) {
 		q.lone++
 		return true
 	}
-	q.pending = append(q.pending, c)
+	if c.first {
+		q.pending = slices.Insert(q.pending, q.renewals, c)
+		q.renewals++
+	} else {
+		q.pending = append(q.pending, c)
+	}
 	switch n := len(q.pending); {
 	case n == 1:
 		q.since = time.Now()
@@ -214,6 +221,7 @@ func (q *batcher) takeLocked(spare []*command) []*command {
 		}
 		rest = rest[1:]
 	}
+	q.renewals = max(0, q.renewals-(len(q.pending)-len(rest)))
 	n := copy(q.pending, rest)
 	clear(q.pending[n:])
 	q.pending = q.pending[:n]
@@ -235,7 +243,7 @@ func (q *batcher) close() {
 	for _, c := range q.pending {
 		c.refuse()
 	}
-	q.pending = nil
+	q.pending, q.renewals = nil, 0
 }
 
 // wait waits for the flushers to end.

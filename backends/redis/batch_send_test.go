@@ -249,3 +249,30 @@ func latestOfBatches(t *testing.T) {
 		}
 	}
 }
+
+// TestRenewalsGoFirst: what a lease hangs on does not stand behind what only waits.
+func TestRenewalsGoFirst(t *testing.T) {
+	q := newBatcher(nil)
+	defer q.close()
+	q.alone = 0 // nobody sends; all of them wait
+	verbs := []*scripts.Script{scripts.Acquire, scripts.Renew, scripts.Acquire, scripts.Release, scripts.Renew}
+	var order []string
+	for range 2 { // the second time after some were taken
+		for i, s := range verbs {
+			c := newCommand(t.Context(), s, scripts.Keys("k"), []string{strconv.Itoa(i)})
+			if q.join(c) {
+				t.Fatal("it went alone")
+			}
+		}
+		q.mu.Lock()
+		for _, c := range q.takeLocked(nil) {
+			order = append(order, c.script.Name)
+			c.refuse()
+		}
+		q.mu.Unlock()
+	}
+	want := "renew renew acquire acquire release renew renew acquire acquire release"
+	if got := strings.Join(order, " "); got != want {
+		t.Errorf("they travel as %s; want %s", got, want)
+	}
+}

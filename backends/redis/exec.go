@@ -70,6 +70,7 @@ type command struct {
 	*goredis.Cmd // of this request alone: the driver keeps a Cluster slot in it
 
 	script   *scripts.Script
+	first    bool      // it goes before those that wait and are not: a renewal, whose lease runs out
 	deadline time.Time // until when its caller waits, for the deadline of a batch
 	state    atomic.Uint32
 	done     chan struct{} // one slot; the flush sends once, if it settles the command
@@ -88,7 +89,7 @@ var commands = sync.Pool{New: func() any { return &command{done: make(chan struc
 // newCommand builds an EVALSHA.
 func newCommand(ctx context.Context, s *scripts.Script, keys, args []string) *command {
 	c := commands.Get().(*command)
-	c.script = s
+	c.script, c.first = s, s == scripts.Renew
 	c.deadline, _ = ctx.Deadline()
 	c.state.Store(waiting)
 	c.texts = append(append(c.texts[:0], keys...), args...)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,6 +75,7 @@ type inbox struct {
 	idle  atomic.Bool   // beat waits for poke
 	poke  chan struct{} // one slot: there is something to hear of, or a new connection
 	fresh atomic.Bool   // a new connection wants its first heartbeat
+	again chan struct{} // one slot: listen need not wait for its next connection
 
 	warning sync.Once
 	ready   sync.Once
@@ -91,7 +91,7 @@ type inbox struct {
 func newInbox(p *pushes, session backends.Session, wake func(backends.Wake), log *slog.Logger) *inbox {
 	in := &inbox{
 		pushes: p, channel: inboxPrefix + string(session), wake: wake, log: log,
-		poke: make(chan struct{}, 1), started: make(chan struct{}),
+		poke: make(chan struct{}, 1), again: make(chan struct{}, 1), started: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.running.Add(2)
@@ -146,10 +146,18 @@ func (in *inbox) reconnect() {
 	}
 }
 
+// reconnectNow ends the pause before the next connection, or spares it that.
+func (in *inbox) reconnectNow() {
+	select {
+	case in.again <- struct{}{}:
+	default: // it has been told
+	}
+}
+
 // listen keeps a subscription up and reads it.
 func (in *inbox) listen() {
 	defer in.running.Done()
-	p := pace{passes: in.pushes.passes}
+	p := pace{passes: in.pushes.passes, again: in.again}
 	for in.ctx.Err() == nil {
 		in.pushes.afresh()
 		sub := in.pushes.open(in.ctx)
@@ -290,45 +298,4 @@ func (in *inbox) deaf() bool { return in != nil && !in.hears.Load() }
 func isReply(err error) bool {
 	var reply goredis.Error
 	return errors.As(err, &reply) && !errors.Is(err, goredis.Nil)
-}
-
-// A pace keeps an inbox whose connections keep failing from making new ones,
-// and from waking everybody, as fast as they fail.
-type pace struct {
-	failures int
-	since    time.Time // of the newest connection
-	passes   func(error) bool
-}
-
-func (p *pace) connected() { p.since = time.Now() }
-
-// next is how long to wait before the next connection, after err: not at all
-// if the last one lasted.
-func (p *pace) next(err error) time.Duration {
-	if !p.since.IsZero() && time.Since(p.since) >= reconnectMost {
-		p.failures = 0
-	}
-	p.since = time.Time{}
-	p.failures++
-	switch {
-	case isReply(err) && !p.passes(err):
-		return refusedPause
-	case p.failures == 1:
-		return 0
-	}
-	return min(reconnectFirst<<min(p.failures-2, 8), reconnectMost)
-}
-
-// pause waits as long as next says, less some jitter.
-func (p *pace) pause(ctx context.Context, err error) {
-	d := p.next(err)
-	if d == 0 {
-		return
-	}
-	rest := time.NewTimer(d/2 + rand.N(d/2))
-	defer rest.Stop()
-	select {
-	case <-rest.C:
-	case <-ctx.Done():
-	}
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -60,4 +61,48 @@ func poll(probe, place int) time.Duration {
 	}
 	d := min(pollFirst<<min(max(probe, 0), 4), most)
 	return d - rand.N(d/2)
+}
+
+// A pace keeps an inbox whose connections keep failing from making new ones,
+// and from waking everybody, as fast as they fail.
+type pace struct {
+	failures int
+	since    time.Time // of the newest connection
+	passes   func(error) bool
+	again    <-chan struct{} // ends a pause
+}
+
+func (p *pace) connected() { p.since = time.Now() }
+
+// next is how long to wait before the next connection, after err: not at all
+// if the last one lasted.
+func (p *pace) next(err error) time.Duration {
+	if !p.since.IsZero() && time.Since(p.since) >= reconnectMost {
+		p.failures = 0
+	}
+	p.since = time.Time{}
+	p.failures++
+	switch {
+	case isReply(err) && !p.passes(err):
+		return refusedPause
+	case p.failures == 1:
+		return 0
+	}
+	return min(reconnectFirst<<min(p.failures-2, 8), reconnectMost)
+}
+
+// pause waits as long as next says, less some jitter, or until the server
+// is found again after an outage.
+func (p *pace) pause(ctx context.Context, err error) {
+	d := p.next(err)
+	if d == 0 {
+		return
+	}
+	rest := time.NewTimer(d/2 + rand.N(d/2))
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-p.again:
+	case <-ctx.Done():
+	}
 }

@@ -24,6 +24,9 @@ const (
 	// that ends before most of them; these bound what a dead network can cost.
 	dialTimeout = time.Second
 	ioTimeout   = 2 * time.Second
+	// idleTimeout is how long a connection stays in a pool that nobody uses, unless
+	// the URL says otherwise: NATs and firewalls forget one that is silent for longer.
+	idleTimeout = 5 * time.Minute
 	// stateInterval is how old what is known of a Cluster may be. A node that is
 	// lost or wrong is noticed by the calls, and asks for news at once.
 	stateInterval = 10 * time.Second
@@ -50,7 +53,8 @@ const (
 // unless o.TLS has it all. Files are in PEM form. Other query parameters are
 // go-redis's (protocol, pool_size, dial_timeout, read_timeout, client_name, …; by
 // Sentinel timeouts of at most 2s), and lazy=true: then nothing is sent before the first call, and Open succeeds with
-// the server away. Otherwise a server has to answer within 2 s. What is not
+// the server away. conn_max_idle_time, how long a connection is kept that nobody
+// uses, is 5m unless given. Otherwise a server has to answer within 2 s. What is not
 // understood, or would have to be ignored, is ErrInvalid; a login or a
 // certificate that is not accepted is ErrRefused at once.
 func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
@@ -59,7 +63,10 @@ func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
 		return nil, err
 	}
 	o.Owned = true
-	b := New(t.connect(), o)
+	client, d := t.connect()
+	b := New(client, o)
+	b.dialer = d
+	d.backend.Store(b)
 	if t.lazy {
 		return b, nil
 	}
@@ -81,7 +88,7 @@ func tune(o *goredis.Options) {
 	o.DialerRetries = 1
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.ConnMaxIdleTime)
 }
 
 func tuneSentinel(o *goredis.FailoverOptions) {
@@ -89,7 +96,7 @@ func tuneSentinel(o *goredis.FailoverOptions) {
 	o.ContextTimeoutEnabled = true
 	o.DialerRetries = 1
 	o.DisableIdentity = true
-	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.ConnMaxIdleTime)
 }
 
 func tuneCluster(o *goredis.ClusterOptions) {
@@ -102,14 +109,14 @@ func tuneCluster(o *goredis.ClusterOptions) {
 	// These ask the server for its list of commands, which a user may not be
 	// allowed to see, and are of no use to scripts.
 	o.DisableRoutingPolicies = true
-	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+	tuneTimeouts(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.ConnMaxIdleTime)
 }
 
-func tuneTimeouts(dial, read, write *time.Duration) {
+func tuneTimeouts(dial, read, write, idle *time.Duration) {
 	for _, f := range []struct {
 		is   *time.Duration
 		want time.Duration
-	}{{dial, dialTimeout}, {read, ioTimeout}, {write, ioTimeout}} {
+	}{{dial, dialTimeout}, {read, ioTimeout}, {write, ioTimeout}, {idle, idleTimeout}} {
 		if *f.is == 0 {
 			*f.is = f.want
 		}

@@ -75,6 +75,8 @@ type Backend struct {
 	pushes   *pushes
 	// deliverer publishes what the scripts hand over; nil where they never do.
 	deliverer *deliverer
+	// dialer makes the connections of Open's client; nil of New's.
+	dialer *dialer
 
 	inbox       atomic.Pointer[inbox] // nil until Subscribe
 	subscribing sync.Mutex            // protects inbox against two writers: Subscribe, Close
@@ -256,6 +258,8 @@ func (b *Backend) Close() error {
 	}
 	b.deliverer.close()
 	defer b.deliverer.wait()
+	b.dialer.close()
+	defer b.dialer.wait()
 	defer b.closeLog()
 	if !b.owned {
 		return nil
@@ -264,6 +268,15 @@ func (b *Backend) Close() error {
 		return backends.Unavailable(name, byDriver(err))
 	}
 	return nil
+}
+
+// answersAgain has all keys try again at once, after an outage of a server. Each
+// would do so by itself, but only when the pause after its last failure is over.
+func (b *Backend) answersAgain() {
+	if in := b.inbox.Load(); in != nil && !b.closed.Load() {
+		in.wake(backends.Wake{Kind: backends.Answering})
+		in.reconnectNow()
+	}
 }
 
 // millis is a lease in the server's unit, rounded up so that it is never

@@ -57,6 +57,24 @@ func (t *topology) reload(ctx context.Context) {
 	}
 }
 
+// replaced asks the Cluster whether a node is none of its masters any more. Without
+// an answer, and elsewhere, it is taken for one.
+func (t *topology) replaced(ctx context.Context, addr string) bool {
+	if t.nodes == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	var stands atomic.Bool
+	err := t.nodes.ForEachMaster(ctx, func(_ context.Context, node *goredis.Client) error {
+		if node.Options().Addr == addr {
+			stands.Store(true)
+		}
+		return nil
+	})
+	return err == nil && !stands.Load()
+}
+
 // nodeOf is the address of a name's master on a Cluster, "" if it is not known.
 func (t *topology) nodeOf(name string) string {
 	node, err := t.nodes.MasterForKey(context.Background(), name)

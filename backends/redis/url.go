@@ -95,15 +95,23 @@ func parse(u *url.URL, given *tls.Config) (*target, error) {
 	return t, nil
 }
 
-// connect makes the driver's client, which dials when it is used.
-func (t *target) connect() goredis.UniversalClient {
+// connect makes the driver's client, which dials when it is used, by the dialer.
+func (t *target) connect() (goredis.UniversalClient, *dialer) {
 	switch t.form {
 	case sentinel:
-		return goredis.NewFailoverClient(t.sentinel)
+		d := newDialer(t.sentinel.TLSConfig, t.sentinel.DialTimeout)
+		t.sentinel.Dialer = d.connectBySentinel
+		client := goredis.NewFailoverClient(t.sentinel)
+		client.AddHook(d)
+		return client, d
 	case cluster:
-		return goredis.NewClusterClient(t.cluster)
+		d := newDialer(t.cluster.TLSConfig, t.cluster.DialTimeout)
+		t.cluster.Dialer = d.connect
+		return goredis.NewClusterClient(t.cluster), d
 	}
-	return goredis.NewClient(t.single)
+	d := newDialer(t.single.TLSConfig, t.single.DialTimeout)
+	t.single.Dialer = d.connect
+	return goredis.NewClient(t.single), d
 }
 
 func (t *target) parseSingle(rest *url.URL, query url.Values, security *tls.Config) error {

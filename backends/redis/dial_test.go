@@ -1,0 +1,84 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/servers"
+)
+
+// TestAServerThatIsBackIsFoundAtOnce: the driver counts the dials that failed, and
+// after as many as its pool has room for it lets nobody dial, but itself once a second.
+func TestAServerThatIsBackIsFoundAtOnce(t *testing.T) {
+	for _, params := range []string{"pool_size=1", "pool_size=3&min_idle_conns=2", "pool_size=1&max_active_conns=2"} {
+		t.Run(params, func(t *testing.T) {
+			t.Parallel()
+			server := servers.Redis(t)
+			b := open(t, server.URL()+"?"+params)
+			server.Stop()
+			for range 5 {
+				if _, err := b.Acquire(bounded(t), newRequest(newKey(t))); !errors.Is(err, backends.ErrUnavailable) {
+					t.Fatalf("without a server: %v", err)
+				}
+			}
+			if err := server.Restart(); err != nil {
+				t.Fatal(err)
+			}
+			mustGrant(t, b, newRequest(newKey(t)))
+		})
+	}
+}
+
+// TestOneProbeIsForAllKeys: while a server is away, somebody dials, and all others
+// wait for what comes of it.
+func TestOneProbeIsForAllKeys(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	_ = listener.Close()
+	b := open(t, "redis://"+addr+"?lazy=true&dial_timeout=60s&pool_size=100")
+	if _, err := b.Acquire(bounded(t), newRequest(newKey(t))); !errors.Is(err, backends.ErrUnavailable) {
+		t.Fatalf("without a server: %v", err)
+	}
+
+	// From now on connections are taken, and nothing is said on them.
+	if listener, err = net.Listen("tcp", addr); err != nil {
+		t.Fatal(err)
+	}
+	var dials atomic.Int64
+	var taking sync.WaitGroup
+	taking.Go(func() { // ends with the listener
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			dials.Add(1)
+			defer conn.Close() //nolint:errcheck // nothing was said on it
+		}
+	})
+	var callers sync.WaitGroup
+	for range 40 {
+		key := newKey(t)
+		callers.Go(func() {
+			if _, err := b.Acquire(within(t, 300*time.Millisecond), newRequest(key)); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v, want the end of its ctx", err)
+			}
+		})
+	}
+	callers.Wait()
+	_ = listener.Close()
+	_ = b.Close() // and the connections with it
+	taking.Wait()
+	if n := dials.Load(); n != 1 {
+		t.Errorf("40 keys dialled %d times, want once for all", n)
+	}
+}

@@ -1,0 +1,226 @@
+//go:build unix
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+const (
+	// outageRounds is how often each outage is measured with -long.
+	outageRounds = 20
+	// shortOutage is the one of make test.
+	shortOutage = 150 * time.Millisecond
+	// leastExpires is the least of a hold that is renewed: a busy machine takes some of it.
+	leastExpires = 1200 * time.Millisecond
+	// replacement is how long a server takes to be replaced by another, at most.
+	replacement = 5 * time.Second
+)
+
+// crowds are how many keys are waited for, each crowd by a client of its own, and
+// what its user says of the pool: that must not matter.
+var crowds = []struct {
+	keys int
+	pool string
+}{{1, "pool_size=1"}, {10, "pool_size=40"}, {500, "pool_size=4"}}
+
+// An absence is how a key's server is away: leave and back begin and end it.
+type absence struct {
+	name        string
+	lasts       []time.Duration
+	leave, back func(t *testing.T)
+	whole       func(t *testing.T) // makes it ready for the next; nil does nothing
+}
+
+// TestOutagesLoseNoRenewedHold: of a server that is away for some time, no hold that
+// is renewed is lost if its expires is at least three times that, however many keys
+// are waited for, and however few connections there may be. With -long, a table says
+// how much later all of these keys are granted.
+func TestOutagesLoseNoRenewedHold(t *testing.T) {
+	lasts := []time.Duration{shortOutage}
+	if *long {
+		lasts = append(lasts, time.Second, 5*time.Second)
+	}
+	t.Run(string(oneServer), func(t *testing.T) {
+		server, _ := redisServer(t)
+		proxy := servers.NewProxy(t, server.Addr)
+		p := &place{t: t, form: oneServer, url: "redis://" + proxy.Addr}
+		p.endure(t, absence{
+			name: "away", lasts: lasts,
+			leave: func(*testing.T) { proxy.Cut() },
+			back:  func(*testing.T) { proxy.Heal() },
+		}, p.key)
+	})
+	t.Run(string(aCluster), func(t *testing.T) {
+		p := onACluster(t)
+		if *long { // whose node is not replaced within 5 s
+			p = clusterPlace(t, servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3, Replicas: 1, NodeTimeout: 30 * time.Second}))
+		}
+		node := p.server(p.key("k"))
+		p.endure(t, pausing(node, lasts), func(name string) string { return p.keyAt(node, name) })
+	})
+	t.Run(string(sentinels), func(t *testing.T) {
+		p := bySentinels(t)
+		if *long {
+			p = sentinelPlace(t, servers.RedisSentinelOf(t, servers.SentinelConfig{DownAfter: 30 * time.Second}))
+		}
+		p.endure(t, pausing(p.server(""), lasts), p.key)
+	})
+	if *long {
+		t.Run("a Cluster's node is replaced", clusterReplaces)
+		t.Run("the Sentinels' master is replaced", sentinelsReplace)
+	}
+}
+
+// pausing is a server that is stopped, and goes on.
+func pausing(node *servers.Server, lasts []time.Duration) absence {
+	return absence{
+		name: "stopped", lasts: lasts,
+		leave: func(t *testing.T) { must(t, node.Pause()) },
+		back:  func(t *testing.T) { must(t, node.Resume()) },
+	}
+}
+
+func clusterReplaces(t *testing.T) {
+	p, c := onThisCluster(t)
+	p.replaced = true
+	tag := "{" + p.key("tag") + "}" // the keys go together, wherever that is
+	var dead *servers.Server
+	p.endure(t, absence{
+		name: "replaced", lasts: []time.Duration{replacement},
+		leave: func(*testing.T) {
+			dead = p.server(tag)
+			dead.Stop()
+		},
+		back: func(t *testing.T) {
+			_, err := c.AwaitMaster(slotOf(tag))
+			must(t, err)
+		},
+		whole: func(t *testing.T) {
+			must(t, dead.Restart())
+			must(t, c.AwaitWhole())
+		},
+	}, func(name string) string { return tag + p.key(name) })
+}
+
+func sentinelsReplace(t *testing.T) {
+	p, s := byTheseSentinels(t)
+	p.replaced = true
+	var dead *servers.Server
+	p.endure(t, absence{
+		name: "replaced", lasts: []time.Duration{replacement},
+		leave: func(t *testing.T) {
+			var err error
+			dead, err = s.KillMaster()
+			must(t, err)
+		},
+		back: func(t *testing.T) {
+			_, err := s.AwaitMaster(dead)
+			must(t, err)
+		},
+		whole: func(t *testing.T) { must(t, s.Rejoin()) },
+	}, p.key)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// endure has a server leave, as often as it takes to measure it, while the crowds
+// wait for their keys and their clients renew a hold each.
+func (p *place) endure(t *testing.T, a absence, newKey func(string) string) {
+	rounds := 1
+	if *long {
+		rounds = outageRounds
+	}
+	clients := make([]*lockclient.Client, len(crowds))
+	for i, crowd := range crowds {
+		clients[i] = open(t, p.URL(crowd.pool), fmt.Sprint(crowd.keys, " keys"))
+	}
+	for _, d := range a.lasts {
+		later := make([][]time.Duration, len(crowds))
+		for range rounds {
+			for i, late := range p.outage(t, a, d, clients, newKey) {
+				later[i] = append(later[i], late)
+			}
+		}
+		for i, crowd := range crowds {
+			slices.Sort(later[i])
+			t.Logf("| %s | %s | %v | %d | %v | %v |", p.form, a.name, d, crowd.keys,
+				later[i][rounds/2].Round(time.Millisecond), later[i][rounds-1].Round(time.Millisecond))
+		}
+	}
+}
+
+// outage is one, and says how much later each crowd had its keys.
+func (p *place) outage(t *testing.T, a absence, d time.Duration, clients []*lockclient.Client, newKey func(string) string) []time.Duration {
+	held := make([]*lockclient.Lock, len(clients))
+	keys := make([][]string, len(clients))
+	for i, c := range clients {
+		held[i] = acquire(t, c, newKey("held"), lockclient.Expires(max(3*d, leastExpires)), lockclient.Renew())
+		for range crowds[i].keys {
+			keys[i] = append(keys[i], newKey("waited for"))
+		}
+	}
+	a.leave(t)
+	had := make([]time.Time, len(clients))
+	var waiting sync.WaitGroup
+	for i, c := range clients {
+		waiting.Go(func() { had[i] = allGranted(t, c, keys[i]) })
+	}
+	if a.whole == nil {
+		time.Sleep(d) // others end it otherwise
+	}
+	a.back(t)
+	back := time.Now()
+	waiting.Wait()
+	later := make([]time.Duration, len(clients))
+	for i, lock := range held {
+		later[i] = max(0, had[i].Sub(back))
+		if cause := context.Cause(lock.Context()); cause != nil {
+			t.Errorf("%s for %v, and %d keys are waited for: the hold ended: %v", a.name, d, crowds[i].keys, cause)
+		}
+		release(t, lock)
+	}
+	if a.whole != nil {
+		a.whole(t)
+	}
+	return later
+}
+
+// allGranted acquires all keys at once, and returns when the last was granted.
+func allGranted(t *testing.T, c *lockclient.Client, keys []string) time.Time {
+	var locks sync.WaitGroup
+	var mu sync.Mutex // protects last
+	var last time.Time
+	for _, key := range keys {
+		locks.Go(func() {
+			lock, err := c.Acquire(context.Background(), key, lockclient.Timeout(patience))
+			if err != nil {
+				t.Errorf("acquire: %v", err)
+				return
+			}
+			mu.Lock()
+			if now := time.Now(); now.After(last) {
+				last = now
+			}
+			mu.Unlock()
+			if err := lock.Release(); err != nil {
+				t.Errorf("release: %v", err)
+			}
+		})
+	}
+	locks.Wait()
+	return last
+}

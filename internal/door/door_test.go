@@ -1,0 +1,109 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var errAway = errors.New("away")
+
+// TestAServerIsFoundAgainSoon: the pause between two probes is a small part of the
+// outage, whatever its length, and those who wait are told at once.
+func TestAServerIsFoundAgainSoon(t *testing.T) {
+	for _, outage := range []time.Duration{20 * time.Millisecond, 150 * time.Millisecond, time.Second, 5 * time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			var told time.Time
+			d := New(func() { told = time.Now() })
+			defer d.Wait()
+			defer d.Close()
+			probes := 0
+			back := time.Now().Add(outage)
+			d.Shut(errAway, func(context.Context) error {
+				probes++
+				if time.Now().Before(back) {
+					return errAway
+				}
+				return nil
+			})
+			for { // as a key that tries again and again
+				if err := d.Await(t.Context()); err == nil {
+					break
+				} else if !errors.Is(err, errAway) {
+					t.Fatal(err)
+				}
+			}
+			late := time.Since(back)
+			synctest.Wait()
+			most := min(max(outage*3/128+outage/64, 10*time.Millisecond), 375*time.Millisecond)
+			if late > most || told.IsZero() {
+				t.Errorf("after %v: found %v later, want at most %v; told: %v", outage, late, most, !told.IsZero())
+			}
+			if most := int(outage/(2*time.Millisecond)) + 2; probes > most {
+				t.Errorf("after %v: %d probes", outage, probes)
+			}
+		})
+	}
+}
+
+// TestNobodyIsProbedFor: a server that nobody asks for is left alone.
+func TestNobodyIsProbedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := New(func() {})
+		defer d.Wait()
+		defer d.Close()
+		probes := 0
+		d.Shut(errAway, func(context.Context) error { probes++; return errAway })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		before := probes
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if probes != before {
+			t.Errorf("%d probes for nobody", probes-before)
+		}
+		if err := d.Await(t.Context()); err != nil {
+			t.Errorf("%v: nobody knows whether the server is away", err)
+		}
+	})
+}
+
+// TestThoseWhoWaitAtADoorGoInTime: by the end of their ctx, or of the door.
+func TestThoseWhoWaitAtADoorGoInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := New(func() {})
+		d.Shut(errAway, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := d.Await(ctx); !errors.Is(err, errAway) {
+			t.Errorf("at the end of ctx: %v, want what is known", err)
+		}
+		time.AfterFunc(time.Second, d.Close)
+		if err := d.Await(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("at the door's end: %v", err)
+		}
+		d.Wait()
+	})
+}
+
+// TestWhatIsReplacedIsNotWaitedFor opens the door from outside.
+func TestWhatIsReplacedIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		d := New(func() { told++ })
+		defer d.Wait()
+		defer d.Close()
+		d.Shut(errAway, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		time.AfterFunc(time.Second, d.Open)
+		if err := d.Await(t.Context()); err != nil {
+			t.Error(err)
+		}
+		d.Open()
+		synctest.Wait()
+		if told != 1 {
+			t.Errorf("told %d times", told)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package lockclient
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// TestAfterAnOutageNobodyWaitsForAPause: a backend that answers again says so, and
+// then whatever failed is tried at once: an acquire, a renewal, a release.
+func TestAfterAnOutageNobodyWaitsForAPause(t *testing.T) {
+	for _, outage := range []time.Duration{3 * time.Second, 3*time.Second + 100*time.Millisecond, 3*time.Second + 200*time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStore()
+			b := &wakingFake{fakeBackend: newFake(s, 1, faults{})}
+			c, err := New(b, Config{KeyPrefix: NoPrefix})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			held := acquire(t, c, "held", Expires(20*time.Second), Renew())
+			released := acquire(t, c, "released", Expires(time.Minute))
+			time.Sleep(5 * time.Second) // virtual
+			b.kill(true)
+			go released.Release()
+			granted := make(chan *Lock, 1)
+			go func() { // ends with the acquire
+				lock, err := c.Acquire(t.Context(), "k", Timeout(time.Minute))
+				if err != nil {
+					t.Error(err)
+				}
+				granted <- lock
+			}()
+			time.Sleep(outage)
+			before := held.Deadline()
+			b.kill(false)
+			b.wake(backends.Wake{Kind: backends.Answering})
+			synctest.Wait()
+			select {
+			case lock := <-granted:
+				defer lock.Release()
+			default:
+				t.Error("the acquire still waits")
+			}
+			if !held.Deadline().After(before) {
+				t.Error("the hold was not renewed")
+			}
+			if _, taken := s.lease("released"); taken {
+				t.Error("the lease was not given back")
+			}
+			if err := held.Release(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
