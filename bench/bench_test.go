@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 	if RunWorker(Among(testStrategies())) {
 		return
 	}
+	testmain.Prepare(8)
 	goleak.VerifyTestMain(m)
 }
 

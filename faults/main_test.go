@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -42,6 +43,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	testmain.Prepare(8)
 	goleak.VerifyTestMain(tests{m})
 }
 

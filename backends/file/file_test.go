@@ -16,6 +16,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/backendtest"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
 // TestMain doubles as the other process of the tests that need one: see
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 		play(role)
 		return
 	}
+	testmain.Prepare(16)
 	goleak.VerifyTestMain(m)
 }
 

@@ -16,12 +16,14 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/backendtest"
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
 // shared is the server of all tests that do it no harm.
 var shared *servers.Server
 
 func TestMain(m *testing.M) {
+	testmain.Prepare(16)
 	var err error
 	if shared, err = servers.StartMemcached(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

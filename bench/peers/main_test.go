@@ -16,6 +16,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/bench"
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
 // TestMain is a worker as well: the workers of a test are the test's binary.
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 	if bench.RunWorker(bench.Among(everything())) {
 		return
 	}
+	testmain.Prepare(8)
 	goleak.VerifyTestMain(m)
 }
 

@@ -3,7 +3,6 @@ package strategies
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/bench"
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
 // patienceOfTests is how long anybody waits for what has to come.
@@ -30,13 +30,7 @@ func TestMain(m *testing.M) {
 	if bench.RunWorker(find) {
 		return
 	}
-	flag.Parse()
-	// The tests wait more than they compute: several fit on one processor.
-	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		if err := parallel.Value.Set("8"); err != nil {
-			panic(err)
-		}
-	}
+	testmain.Prepare(8)
 	goredis.SetLogger(silent{}) // a cut connection is reported by those who notice
 	var err error
 	if sharedRedis, err = servers.StartRedis(); err == nil {

@@ -19,7 +19,7 @@ import (
 // on runs turnstile with a backend and nobody at a terminal.
 func on(t *testing.T, backend string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var out, words bytes.Buffer
 	cmd := exec.CommandContext(ctx, "turnstile", args...)
@@ -42,11 +42,11 @@ func TestAForeignHolderIsListedWithoutWhatItHasNot(t *testing.T) {
 	if err := client.Set(t.Context(), "pylock:endless", "somebody", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Set(t.Context(), "pylock:mortal", "somebody", 4*time.Second).Err(); err != nil {
+	if err := client.Set(t.Context(), "pylock:mortal", "somebody", 9*time.Second).Err(); err != nil {
 		t.Fatal(err)
 	}
 	code, out, said := on(t, server.URL(), "ls")
-	if rows := regexp.MustCompile(`(?m)^(endless|mortal) +- +- +- +(-|[0-4](\.\d+)?s|\d+ms) +0 +foreign$`).FindAllString(out, -1); code != 0 || len(rows) != 2 {
+	if rows := regexp.MustCompile(`(?m)^(endless|mortal) +- +- +- +(-|[0-9](\.\d+)?s|\d+ms) +0 +foreign$`).FindAllString(out, -1); code != 0 || len(rows) != 2 {
 		t.Errorf("%d, %s%s", code, out, said)
 	}
 
@@ -103,7 +103,7 @@ func TestAWrongServerIsToldFromOneThatIsAway(t *testing.T) {
 		"redis://" + guarded.Addr:                            "check the user and password",
 		"redis://" + redis.Addr + "/4711":                    "no such database",
 	} {
-		code, out, said := on(t, backend, "run", "-w", "1", "k", "true")
+		code, out, said := on(t, backend, "run", "-w", "30", "k", "true")
 		if code != exitUnavailable || out != "" || strings.Count(said, "\n") != 1 || !strings.Contains(said, says) || strings.Contains(said, "wr0ng") || strings.Count(said, "turnstile:") != 1 {
 			t.Errorf("%s: %d, %s; want 69 and one line with %q", mask(backend), code, said, says)
 		}

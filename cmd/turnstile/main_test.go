@@ -17,16 +17,17 @@ import (
 	"github.com/turnstile-go/turnstile/bench"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
 // long is for a machine that has nothing else to do.
 var long = flag.Bool("long", false, "run as many rounds as are promised of a release")
 
+// patience bounds every wait of these tests; only a failure lasts that long.
+const patience = time.Minute
+
 // TestMain makes the test binary a turnstile when it is called by that name; the
 // scripts and tests start it from the PATH as a user would.
-//
-// Built with -race, every process sleeps for a second before it exits, unless told
-// not to; these tests start a thousand.
 func TestMain(m *testing.M) {
 	if bench.RunWorker(findStrategy) {
 		return
@@ -34,17 +35,7 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "turnstile" { // the flags are not ours
 		testscript.Main(leakChecked{m}, commands)
 	}
-	flag.Parse()
-	if os.Getenv("GORACE") == "" {
-		os.Setenv("GORACE", "atexit_sleep_ms=0")
-	}
-	// Most of a test's time is waiting for processes, so more of them may run than
-	// there are cores; a -parallel of the caller's wins.
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		_ = flag.Set("test.parallel", "6") // the flag exists, and it is a number
-	}
+	testmain.Prepare(8)
 	testscript.Main(leakChecked{m}, commands)
 }
 
@@ -105,7 +96,7 @@ func runScripts(t *testing.T, dir string, backend func(*testscript.Env) string) 
 
 // awaitFile waits for a file that a command of the script makes.
 func awaitFile(ts *testscript.TestScript, _ bool, args []string) {
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
 			return
 		}

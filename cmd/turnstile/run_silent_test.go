@@ -36,12 +36,13 @@ func TestLeavingASilentServerDoesNotDoubleTheWait(t *testing.T) {
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
-	r := launch(t, server.URL()+"?lazy=true", "run", "-w", "1", "k", "--", "true")
-	r.exit(t, exitUnavailable)
-	if took := time.Since(begin); took >= 3*time.Second {
-		t.Errorf("a wait of 1s took %v", took)
-	}
+	var r *running
+	quickest(t, 3*time.Second, func() time.Duration {
+		begin := time.Now()
+		r = launch(t, server.URL()+"?lazy=true", "run", "-w", "1", "k", "--", "true")
+		r.exit(t, exitUnavailable)
+		return time.Since(begin)
+	})
 	if got := r.stderr.String(); !strings.Contains(got, `"k" not acquired in 1s`) {
 		t.Error(got)
 	}

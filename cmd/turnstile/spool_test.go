@@ -42,6 +42,7 @@ func TestWhatDoesNotFitIsCountedWhereItIsMissing(t *testing.T) {
 		line := strings.Repeat("x", mostSpooled/4-1) + "\n"
 		for range 7 { // 4 fit
 			io.WriteString(s, line)
+			synctest.Wait() // the first is being written, and stays so
 		}
 		io.WriteString(s, "short\n") // it would fit, and yet not in its order
 		begin := time.Now()

@@ -12,14 +12,16 @@ import (
 	"time"
 )
 
-// A start costs what a shell script does not notice. The numbers are in the log; the
-// first bound is for a machine that runs the tests of other packages beside, where
-// the bare command, too, takes many times as long. The second is the machine's own:
-// a run does little that a turnstile which only says its version does not, but for
-// the guard, which is another process.
+// A start costs what a shell script does not notice, where the machine has nothing
+// else to do. The second bound is the machine's own: a run does little that a
+// turnstile which only says its version does not, but for the guard, which is another
+// process.
 func TestARunStartsInNoTimeAndTheBinaryIsSmall(t *testing.T) {
+	if !*long {
+		t.Parallel()
+	}
 	name := filepath.Join(t.TempDir(), "turnstile")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // with nothing in the build cache
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", name, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
@@ -30,6 +32,9 @@ func TestARunStartsInNoTimeAndTheBinaryIsSmall(t *testing.T) {
 		t.Errorf("the stripped binary: %v bytes, want under 30 MB (%v)", info.Size(), err)
 	} else {
 		t.Logf("the stripped binary: %.1f MB", float64(info.Size())/1e6)
+	}
+	if !*long {
+		return
 	}
 	backend := fileBackend(t)
 	median := func(args ...string) time.Duration {
@@ -46,7 +51,7 @@ func TestARunStartsInNoTimeAndTheBinaryIsSmall(t *testing.T) {
 	}
 	bare, idle, locked := median("true"), median(name, "version"), median(name, "--backend", backend, "run", "k", "--", "true")
 	t.Logf("true: %v; under turnstile: %v; turnstile version: %v", bare, locked, idle)
-	if more := locked - bare; more > max(250*time.Millisecond, 15*bare) {
+	if more := locked - bare; more > 250*time.Millisecond {
 		t.Errorf("turnstile adds %v to a command, median", more)
 	}
 	if locked > 3*idle {

@@ -14,9 +14,14 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testmain.Prepare(8)
+	goleak.VerifyTestMain(m)
+}
 
 // patience is what only a defect outlasts.
 const patience = time.Minute

@@ -3,7 +3,6 @@ package interop
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -30,13 +30,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	// The tests wait more than they compute: several fit on one processor.
-	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		if err := parallel.Value.Set("4"); err != nil {
-			panic(err)
-		}
-	}
+	testmain.Prepare(8)
 	goredis.SetLogger(silent{}) // a cut connection is reported by those who notice
 	goleak.VerifyTestMain(m)
 }

@@ -12,11 +12,16 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
 // The guards of these tests are the test's own binary, which is a guard when it is
 // called as one.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testmain.Prepare(8)
+	goleak.VerifyTestMain(m)
+}
 
 // events is a log that tells when it is written to.
 type events struct {
@@ -52,7 +57,7 @@ func next(t *testing.T, said chan string) string {
 	select {
 	case s := <-said:
 		return s
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nothing was said")
 		return ""
 	}
@@ -83,7 +88,7 @@ func TestAReplacedGuardKnowsWhatWasSaidBefore(t *testing.T) {
 	g.process().pipe.Close() // as the kernel does when turnstile is gone
 	select {
 	case <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the command outlived turnstile")
 	}
 	g.Dismiss()
