@@ -32,8 +32,8 @@ and the lowest and highest in brackets. Every hold is checked: an overlap fails 
 --script DIR measures acquire.lua, renew.lua and release.lua of a directory, on the embedded engine
 and on Redis: what they are given and reply is in the documentation of package bench/strategies.
 
-What --backend and TURNSTILE_BACKEND name is never used: bench would load it, and count what others
-do there. Figures on a busy machine tell of the machine.
+Bench never uses the backend of --backend and TURNSTILE_BACKEND: it would load it, and count what
+others do there. On a busy machine the figures are about the machine.
 
 Exit codes: 0; 1 if locks overlapped or a run failed; 64 bad usage; 69 a server that was named does
 not answer; 130 interrupted (TERM: 143), after showing what was measured until then.`

@@ -41,19 +41,19 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.experiments, "experiments", nil, "`NAMES` of experiments, by commas, or all, instead of one workload")
 
 	flags.Var(whole{&w.Goroutines, 1, maxBenchGoroutines}, "goroutines", "contenders in each process")
-	flags.Var(whole{&w.Processes, 1, maxBenchProcesses}, "processes", "how many share the work")
-	flags.Var(whole{&w.Keys, 1, maxBenchKeys}, "keys", "how many there are, drawn at random")
-	flags.Var(decimal{&w.Zipf}, "zipf", "exponent above 1 by which some keys are more frequent; 0: all alike")
+	flags.Var(whole{&w.Processes, 1, maxBenchProcesses}, "processes", "number of processes that share the work")
+	flags.Var(whole{&w.Keys, 1, maxBenchKeys}, "keys", "number of keys, drawn at random")
+	flags.Var(decimal{&w.Zipf}, "zipf", "draw some keys more often, by this exponent above 1; 0: all alike")
 	flags.Var(span{&w.Hold}, "hold", "time inside the section")
 	flags.Var(span{&w.Think}, "think", "time between a release and the next acquire")
-	flags.Var(decimal{&w.Rate}, "rate", "holds a second that are planned (an open loop); 0: as many as can be")
+	flags.Var(decimal{&w.Rate}, "rate", "holds a second to begin, whether or not the last has ended (an open loop); 0: as many as possible")
 	flags.Var(span{&w.RoundTrip}, "round-trip", "time added by a proxy to each request and its reply, in ms")
 
-	flags.Var(span{&w.Duration}, "duration", "what a run measures")
-	flags.Var(span{&w.Warmup}, "warmup", "before that")
+	flags.Var(span{&w.Duration}, "duration", "how long a run measures")
+	flags.Var(span{&w.Warmup}, "warmup", "how long a run works before it measures")
 	flags.Var(whole{&f.repeat, 1, 1000}, "repeat", "rounds (default 3; 1 with --experiments)")
 	flags.Lookup("repeat").DefValue = "" // said in its words
-	flags.Var(span{&f.within}, "within", "shorten the runs so that the whole takes about so long")
+	flags.Var(span{&f.within}, "within", "shorten the runs, so that all of them take about so long; it says so if they can't be that short")
 	flags.BoolVar(&f.short, "short", false, "leave points out of the middle of each experiment")
 
 	flags.BoolVar(&f.start, "start-servers", false, "start redis-server and memcached where they are installed, for each run anew")
@@ -123,7 +123,7 @@ func (v decimal) Set(s string) error {
 type span struct{ at *time.Duration }
 
 func (v span) String() string { return v.at.String() }
-func (v span) Type() string   { return "D" }
+func (v span) Type() string   { return "DURATION" }
 
 func (v span) Set(s string) (err error) {
 	*v.at, err = parseDuration(s)

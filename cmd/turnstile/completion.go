@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -18,13 +20,12 @@ that are held at the moment.
 
   bash        source <(turnstile completion bash), in ~/.bashrc, or once for all users:
               turnstile completion bash >/etc/bash_completion.d/turnstile
-              It needs the package bash-completion.
   zsh         turnstile completion zsh >"${fpath[1]}/_turnstile", after compinit is on
   fish        turnstile completion fish >~/.config/fish/completions/turnstile.fish
   powershell  turnstile completion powershell | Out-String | Invoke-Expression, in the profile
 
-The keys are asked for on the backend that --backend or TURNSTILE_BACKEND names. One that does
-not answer within half a second has none.`
+The keys are those on the backend that --backend or TURNSTILE_BACKEND names; a backend that does
+not answer within half a second shows none.`
 
 // newCompletion takes the place of cobra's own command, which explains itself for a
 // page a shell, and takes a wrong shell for a question.
@@ -45,7 +46,7 @@ func newCompletion(_ *options) *cobra.Command {
 			root, w := cmd.Root(), cmd.OutOrStdout()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(w, true)
+				return bashCompletion(root, w)
 			case "zsh":
 				return root.GenZshCompletion(w)
 			case "fish":
@@ -56,6 +57,28 @@ func newCompletion(_ *options) *cobra.Command {
 			return usage("completion for %q: only for %s", args[0], strings.Join(shells, ", "))
 		},
 	}
+}
+
+// bashCompletion is cobra's script, made to work without the package bash-completion:
+// there cobra calls a function of that package all the same, which is an error at
+// every Tab. A line is split at blanks here: what is quoted is put together again by the
+// eval that asks turnstile.
+func bashCompletion(root *cobra.Command, w io.Writer) error {
+	var script bytes.Buffer
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	const theirs = `    _get_comp_words_by_ref "$@" cur prev words cword
+`
+	const ours = `    local line=${COMP_LINE:0:COMP_POINT}
+    read -ra words <<<"$line"
+    [[ $line == *[[:blank:]] ]] && words+=("")
+    cword=$((${#words[@]}-1))
+    cur=${words[cword]}
+    prev=${words[cword-1]}
+`
+	_, err := strings.NewReplacer(theirs, ours).WriteString(w, script.String())
+	return err
 }
 
 // completionPatience is how long a person who pressed Tab waits for the backend.

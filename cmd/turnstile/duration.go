@@ -9,8 +9,8 @@ import (
 )
 
 // parseDuration reads a Go duration (1m30s) or bare seconds, as flock(1) and
-// timeout(1) take them (90, 0.5). It does not take what strconv would beyond that:
-// an exponent or "inf" is more likely a slip than a wish.
+// timeout(1) take them (90, 0.5). It does not take what strconv would beyond that: an
+// exponent is more likely a slip than a wish, and so is "inf" but for a wait.
 func parseDuration(s string) (time.Duration, error) {
 	if strings.Trim(s, "0123456789.-+") != "" {
 		d, err := time.ParseDuration(s)
@@ -30,6 +30,17 @@ func parseDuration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is too long: at most 292 years", s)
 	}
 	return time.Duration(ns), notNegative(s, time.Duration(ns))
+}
+
+// forever is a wait that nobody sees the end of.
+const forever = 100 * 365 * 24 * time.Hour
+
+// parseWait is parseDuration for the time to wait for a key, which may be inf.
+func parseWait(s string) (time.Duration, error) {
+	if s == "inf" {
+		return forever, nil
+	}
+	return parseDuration(s)
 }
 
 func notNegative(s string, d time.Duration) error {

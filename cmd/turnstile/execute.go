@@ -144,6 +144,9 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	if a.err != nil {
 		return a
 	}
+	if !p.try && p.timeout > 0 {
+		p.warnOfParent(ctx, a.client)
+	}
 	// The wait began before the backend was opened, and is what --timeout is about. If
 	// nothing is left of it, that is one try.
 	opened := time.Since(begin)
@@ -202,6 +205,9 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		hold: a.hold, job: c, grace: p.grace, margin: marginFor(p.expires),
 		signals: signals, tty: t, log: p.log, now: time.Now,
 	}
+	if p.longest > 0 {
+		s.until = time.Now().Add(p.longest)
+	}
 	lost := s.run()
 	// The order matters: the guard must not kill a number that is somebody else's once
 	// the command is reaped, and nobody may get the key while a group still ends.
@@ -215,6 +221,9 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		lost = lockclient.ErrNotHeld
 	}
 	g.Wait()
+	if lost == errTooLong {
+		return &exitError{code: exitLost, err: fmt.Errorf("the command was ended after %s, the --max-hold of %q", readable(p.longest), p.key)}
+	}
 	if lost != nil {
 		return &exitError{code: exitLost, err: fmt.Errorf("the hold of %q was lost while the command ran: %w", p.key, lost)}
 	}

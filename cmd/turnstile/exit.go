@@ -60,11 +60,20 @@ func (p *plan) notAcquired(err error) error {
 	case errors.Is(err, lockclient.ErrUnavailable) && errors.As(err, &why):
 		return &exitError{code: exitUnavailable, err: reword(err, silence(p.backend, why))}
 	case errors.Is(err, lockclient.ErrTimeout) && errors.As(err, &why):
-		return &exitError{code: p.conflict, err: reword(err, timeout(p.backend, why)), quiet: true}
+		return p.conflicted(reword(err, timeout(p.backend, why, p.try || p.timeout == 0)))
 	case errors.Is(err, lockclient.ErrOverloaded):
-		return &exitError{code: p.conflict, err: err, quiet: true}
+		return p.conflicted(err)
 	}
 	return p.failed(err)
+}
+
+// conflicted is the end of a wait for a key that others have. With -E 0 that is as
+// good as having it, and nothing to tell: cron would mail it.
+func (p *plan) conflicted(err error) error {
+	if p.conflict == 0 && !p.verbose {
+		err = nil
+	}
+	return &exitError{code: p.conflict, err: err, quiet: true}
 }
 
 // codeOf is the exit code of an error. One without a code comes from the parsing

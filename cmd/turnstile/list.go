@@ -18,12 +18,15 @@ import (
 
 const aboutLs = `Ls lists the keys that are held, by anybody on the backend, sorted by key.
 
-A dash is something that the backend can't tell. FENCE is the newest that was minted for the
-key. WAITING counts processes. STATE is held; revoked, when its holder was told to stop and has
-not let go yet; foreign, when another library's client has it. A name with spaces or with what
-a terminal would act on is quoted, as in Go.
+A dash is something that the backend can't tell. HOLDER is host:pid and the command of a run, or
+its --label. FENCE is the newest of the key. WAITING counts processes. A key with spaces, and a
+name with characters that a terminal would act on, is quoted as in Go. STATE is one of
 
-memcached can't list its keys: there, ask for one with show.`
+  held      its holder works
+  revoked   its holder was told to stop, and has not let go yet
+  foreign   another library's client has it
+
+memcached can't list its keys; ask for one with show.`
 
 func newLs(o *options) *cobra.Command {
 	return &cobra.Command{

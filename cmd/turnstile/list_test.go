@@ -126,7 +126,7 @@ func TestNamesOfOthersAreSafeInATable(t *testing.T) {
 	}
 	evil := "a\x1b[2J\n"
 	i := lockclient.Info{Key: evil, Held: true, Holder: &evil}
-	if s := portrait(i) + sketch(i) + timeout("x", &lockclient.WaitError{Key: evil, Holder: evil, HeldFor: 1}); strings.Contains(s, "\x1b") || strings.Contains(s, "J\n") {
+	if s := portrait(i) + sketch(i) + timeout("x", &lockclient.WaitError{Key: evil, Holder: evil, HeldFor: 1}, false); strings.Contains(s, "\x1b") || strings.Contains(s, "J\n") {
 		t.Errorf("%q reaches the terminal", s)
 	}
 }

@@ -15,18 +15,18 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-const aboutRelease = `Release frees KEY, which somebody else holds. It asks the holder to stop: the command that it
-runs is ended, or its Context, and then KEY is free. Release waits for that, and says how long
-it took. Nobody gets KEY while its holder still works.
+const aboutRelease = `Release frees KEY, which somebody else holds. It tells the holder to stop: a run ends its
+command, a Go program sees its Context end. Then KEY is free. Release waits for that, and says
+how long it took. Nobody gets KEY while its holder still works.
 
 A holder that does not answer, or that is another library's client, can't be asked: its key is
 free when its lease ends. --now does not wait for that: it deletes the key if the holder has not
 let go 0.6 s after it was told; the holder may go on working beside the next one.
 
-On a terminal release shows who holds KEY and asks first. With --fence it does nothing unless
-the lease of the hold with that fence still has it: the number is FENCE of ls or show, or
-TURNSTILE_FENCE of a command. (A run has a lease of its own; a Go program that hands a key from
-one of its goroutines to the next does so under one.)
+On a terminal, release shows who holds KEY and asks first. With --fence it does nothing unless
+the hold with that fence still has KEY: the number is FENCE of ls or show, or TURNSTILE_FENCE
+of a command. (The goroutines of a Go program may share a lease: there it may end the hold of
+the next one.)
 
 Exit codes: 0 KEY is free, or its next holder has it; 75 it is not: another has it than the
 fence's, its holder did not let go in time, or the answer was no; 64, 69 as ever; 130 interrupted
@@ -34,7 +34,7 @@ fence's, its holder did not let go in time, or the answer was no; 64, 69 as ever
 
 // releaseFlags is where cobra puts the flags of release.
 type releaseFlags struct {
-	fence           string
+	fence, reason   string
 	force, now, yes bool
 }
 
@@ -43,8 +43,10 @@ type release struct {
 	settings
 	key   string
 	fence uint64 // of the hold that is meant; 0: whoever has it
-	now   bool
-	yes   bool
+	// reason is shown to the holder, where the backend keeps it.
+	reason string
+	now    bool
+	yes    bool
 }
 
 func newRelease(o *options) *cobra.Command {
@@ -67,6 +69,11 @@ func newRelease(o *options) *cobra.Command {
 			if cmd.Flags().Changed("fence") && f.fence == "" {
 				return usage("--fence is empty: a number, as ls and show print it")
 			}
+			if cmd.Flags().Changed("reason") {
+				if err := checkText("--reason", f.reason); err != nil {
+					return err
+				}
+			}
 			r, err := f.release(s, args[0])
 			if err != nil {
 				return err
@@ -75,17 +82,18 @@ func newRelease(o *options) *cobra.Command {
 		},
 	}
 	fs := cmd.Flags()
-	fs.BoolVar(&f.force, "force", false, "say that you mean it: whoever holds KEY is told to stop")
+	fs.BoolVar(&f.force, "force", false, "required: the holder of KEY is told to stop")
 	fs.StringVar(&f.fence, "fence", "", "only if the hold with fence `N` still has KEY")
+	fs.StringVar(&f.reason, "reason", "", "show the holder `TEXT` as the reason, at most 256 bytes; only file:// keeps it")
 	fs.BoolVar(&f.now, "now", false, "delete KEY outright; its holder may go on beside the next one")
 	fs.BoolVarP(&f.yes, "yes", "y", false, "don't ask")
-	completeFlags(cmd, map[string][]cobra.Completion{"fence": nil})
+	completeFlags(cmd, map[string][]cobra.Completion{"fence": nil, "reason": nil})
 	return cmd
 }
 
 // release checks all that can be checked before anything is opened.
 func (f releaseFlags) release(s settings, key string) (*release, error) {
-	r := &release{settings: s, key: key, now: f.now, yes: f.yes}
+	r := &release{settings: s, key: key, reason: f.reason, now: f.now, yes: f.yes}
 	if !f.force {
 		return nil, usage("release takes a key away from its holder, whose command is ended: add --force if you mean it (turnstile show %s tells who it is)", printable(key))
 	}
@@ -116,6 +124,9 @@ func (r *release) execute(ctx context.Context) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	v := &revocation{release: r, in: os.Stdin}
+	if _, kept, _ := fileDir(r.backend); r.reason != "" && !kept {
+		v.mention("this backend keeps no reasons: the holder is not told this one")
+	}
 	o := within(ctx, func() (*lockclient.Client, *os.File, error) {
 		client, err := r.look()
 		return client, nil, err
@@ -176,7 +187,7 @@ func (v *revocation) run(ctx context.Context) error {
 		}
 	}
 	v.done = "its holder may have been told to stop"
-	found, err := v.client.Revoke(ctx, v.key, lockclient.Revocation{Fence: fence, Now: v.now})
+	found, err := v.client.Revoke(ctx, v.key, lockclient.Revocation{Fence: fence, Now: v.now, Reason: v.reason})
 	if errors.Is(err, lockclient.ErrInvalid) {
 		v.done = "" // it was refused before it was sent
 	}

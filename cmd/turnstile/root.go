@@ -34,8 +34,8 @@ type options struct {
 	quiet, verbose          bool
 }
 
-const about = `Turnstile runs commands under a lock, so that one at a time runs of all that name
-the same key: on one machine with no server, or on many over Redis or memcached.
+const about = `Turnstile runs commands under a lock: of all commands that name the same key, one runs at
+a time. On one machine that needs no server; on several, Redis or memcached.
 
 A flag wins over its environment variable, and that over the default; an empty
 variable counts as unset. A backend URL with a password belongs in the environment,
@@ -50,7 +50,7 @@ func start(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args[1:])
 	root.SetOut(stdout)
 	root.SetErr(said)
-	err := unknownCommand(root, root.Execute())
+	err := unknownCommand(root, args[1:], root.Execute())
 	var e *exitError
 	switch {
 	case err == nil:
@@ -75,12 +75,12 @@ func newRoot(o *options) *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&o.backend, "backend", "", "`URL` of the place where leases live: file:///DIR, redis://HOST:PORT/DB, redis+sentinel://…, redis+cluster://…, memcache://HOST:PORT (env TURNSTILE_BACKEND; default file:///var/tmp/turnstile-UID)")
-	f.StringVar(&o.prefix, "prefix", "", "put before every key in the backend; \"\" for nothing (env TURNSTILE_KEY_PREFIX; default "+lockclient.DefaultKeyPrefix+")")
+	f.StringVar(&o.prefix, "prefix", "", "`TEXT` put before every key in the backend; \"\" for nothing (env TURNSTILE_KEY_PREFIX; default "+lockclient.DefaultKeyPrefix+")")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no warnings, and no message when the key is not acquired in time")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr what happens")
 	f.StringVarP(&o.format, "output", "o", "table", "`FORMAT` of what is listed: table or json")
 	var version bool
-	root.Flags().BoolVar(&version, "version", false, "what the command version tells")
+	root.Flags().BoolVar(&version, "version", false, "print the version, as the command version does")
 	root.SetFlagErrorFunc(unknownFlag)
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if version { // which many try first
@@ -176,16 +176,16 @@ func text(cmd *cobra.Command, flag, value, env, fallback string) string {
 	return fallback
 }
 
-// duration is text for a duration; env is empty if no variable sets it. The
-// error names the place where the bad value stands.
-func duration(cmd *cobra.Command, flag, value, env string, fallback time.Duration) (time.Duration, error) {
+// duration is text for a duration that parse reads; env is empty if no variable sets
+// it. The error names the place where the bad value stands.
+func duration(cmd *cobra.Command, parse func(string) (time.Duration, error), flag, value, env string, fallback time.Duration) (time.Duration, error) {
 	source := "--" + flag
 	if !cmd.Flags().Changed(flag) {
 		if source, value = env, os.Getenv(env); env == "" || value == "" {
 			return fallback, nil
 		}
 	}
-	d, err := parseDuration(value)
+	d, err := parse(value)
 	if err != nil {
 		return 0, usage("%s: %w", source, err)
 	}

@@ -38,6 +38,7 @@ type plan struct {
 	try      bool          // don't wait at all
 	expires  time.Duration
 	grace    time.Duration // between TERM and KILL
+	longest  time.Duration // that the command may run; 0: as long as it likes
 	conflict int           // the exit code when the key was not acquired in time
 }
 
@@ -47,30 +48,35 @@ type plan struct {
 // and know nothing of the environment.
 type runFlags struct {
 	timeout, expires, grace string // of --timeout, --expires, --kill-after
+	maxHold                 string // of --max-hold
 	conflict, label         string // of --conflict-exit-code, --label
 	try, shell              bool   // of --nonblock, --command
 }
 
-const aboutRun = `Run waits for KEY, runs COMMAND while it holds it, and exits with COMMAND's exit code.
-The hold is renewed while the command runs. Flags end at KEY: what follows belongs to COMMAND.
+const aboutRun = `Run waits for KEY, runs COMMAND while it holds KEY, and exits with COMMAND's exit code.
+The hold is renewed while COMMAND runs. Flags end at KEY: what follows belongs to COMMAND.
 
-COMMAND is its own process group. INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the
-group; another INT or TERM, 0.3 s after the first or later, kills it. It finds TURNSTILE_KEY and
-TURNSTILE_FENCE in its environment: a resource that remembers the highest fence it saw can
-refuse what comes late. When COMMAND ends, the key is free: what it left running in the
-background goes on without the lock.
+COMMAND has a process group of its own. INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the
+group; another INT or TERM, 0.3 s after the first or later, kills it. When COMMAND ends, KEY is
+free: processes that COMMAND left in the background go on without the lock.
+
+COMMAND finds TURNSTILE_KEY and TURNSTILE_FENCE in its environment. The fence grows with every
+hold: send it with each write, and let the resource reject lower ones.
 
 On a terminal, Ctrl-C and Ctrl-\ go to COMMAND as without turnstile, and Ctrl-Z and fg stop and
-continue both; a COMMAND that ignores Ctrl-C is killed by Ctrl-Z and two of the shell's kill %1.
+continue both. A COMMAND that ignores Ctrl-C is killed by Ctrl-Z and then kill %1, twice.
 
-When the hold can't be renewed, the group gets TERM in time, and KILL before the hold is over.
+When the hold can't be renewed, the group gets TERM, and KILL before the hold is over.
 
 Exit codes: COMMAND's own, 128+n if it ended by signal n; 75 (or -E) not acquired in time;
-76 the hold was lost while COMMAND ran; 69 the backend never answered; 64 bad usage;
-126 COMMAND can't be run, 127 it is not found; 130 interrupted while waiting (TERM: 143).`
+76 the hold was lost, or --max-hold was over, while COMMAND ran; 69 the backend never answered;
+64 bad usage; 126 COMMAND can't be run, 127 it is not found; 130 interrupted while waiting
+(TERM: 143).
+
+With -E 0 a KEY that was not acquired is no news: nothing is printed, unless -v is given.`
 
 const runExamples = `  turnstile run nightly -- ./backup.sh --full
-  turnstile run -n -E 0 cron-job -- ./sync        # skip this run if the last one is still on
+  turnstile run -n -E 0 cron-job -- ./sync        # skip this run while the last one still runs
   turnstile run -w 90 -c deploy 'git pull && make deploy'`
 
 func newRun(o *options) *cobra.Command {
@@ -98,14 +104,15 @@ func newRun(o *options) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false) // so that COMMAND's flags stay its own, with or without --
-	f.StringVarP(&r.timeout, "timeout", "w", "", "wait for KEY this `LONG`: seconds or 1m30s; 0 is one try (env TURNSTILE_TIMEOUT; default 60s)")
+	f.StringVarP(&r.timeout, "timeout", "w", "", "wait up to `DURATION` for KEY: 90, 1m30s, or inf; 0 is one try (env TURNSTILE_TIMEOUT; default 60s)")
 	f.BoolVarP(&r.try, "nonblock", "n", false, "don't wait: exit at once if another holds KEY")
-	f.StringVar(&r.expires, "expires", "", "free KEY this `LONG` after the holder's machine is gone (env TURNSTILE_EXPIRES; default 30s)")
+	f.StringVar(&r.expires, "expires", "", "KEY is free `DURATION` after its last renewal, if its holder's machine is gone (env TURNSTILE_EXPIRES; default 30s)")
 	f.StringVarP(&r.conflict, "conflict-exit-code", "E", "75", "exit with `N` when KEY is not acquired in time")
-	f.StringVar(&r.grace, "kill-after", "", "KILL comes this `LONG` after TERM; at most a third of --expires (default 5s, or that third)")
+	f.StringVar(&r.grace, "kill-after", "", "send KILL `DURATION` after TERM; at most a third of --expires (default 5s, or that third)")
+	f.StringVar(&r.maxHold, "max-hold", "", "end COMMAND, with exit code 76, when it has run for `DURATION` (default: no limit)")
 	f.StringVar(&r.label, "label", "", "show others `TEXT` as the holder of KEY, at most 256 bytes (default host:pid and COMMAND's name)")
 	f.BoolVarP(&r.shell, "command", "c", false, "COMMAND is one string for /bin/sh -c")
-	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil, "label": nil})
+	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil, "max-hold": nil, "label": nil})
 	return cmd
 }
 
@@ -118,10 +125,10 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 	if r.try && cmd.Flags().Changed("timeout") {
 		return nil, usage("-n does not wait and --timeout does: choose one")
 	}
-	if p.timeout, err = duration(cmd, "timeout", r.timeout, "TURNSTILE_TIMEOUT", defaultTimeout); err != nil {
+	if p.timeout, err = duration(cmd, parseWait, "timeout", r.timeout, "TURNSTILE_TIMEOUT", defaultTimeout); err != nil {
 		return nil, err
 	}
-	if p.expires, err = duration(cmd, "expires", r.expires, "TURNSTILE_EXPIRES", defaultExpires); err != nil {
+	if p.expires, err = duration(cmd, parseDuration, "expires", r.expires, "TURNSTILE_EXPIRES", defaultExpires); err != nil {
 		return nil, err
 	}
 	if p.expires < lockclient.MinExpires || p.expires > lockclient.MaxExpires {
@@ -130,7 +137,7 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 	// Limits of the library's are checked here as well, to say them in the words of
 	// the command line, and before anything is opened.
 	longest := p.expires / graceShare
-	if p.grace, err = duration(cmd, "kill-after", r.grace, "", min(defaultGrace, longest)); err != nil {
+	if p.grace, err = duration(cmd, parseDuration, "kill-after", r.grace, "", min(defaultGrace, longest)); err != nil {
 		return nil, err
 	}
 	if p.grace > longest {
@@ -138,6 +145,12 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 	}
 	if p.conflict, err = strconv.Atoi(r.conflict); err != nil || p.conflict < 0 || p.conflict > 255 {
 		return nil, usage("--conflict-exit-code %q: a number from 0 to 255", r.conflict)
+	}
+	if p.longest, err = duration(cmd, parseDuration, "max-hold", r.maxHold, "", 0); err != nil {
+		return nil, err
+	}
+	if p.longest == 0 && cmd.Flags().Changed("max-hold") {
+		return nil, usage("--max-hold 0: COMMAND would be ended at once")
 	}
 	if p.label = r.label; cmd.Flags().Changed("label") {
 		if err := checkText("--label", p.label); err != nil {

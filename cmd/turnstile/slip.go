@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,8 +11,8 @@ import (
 )
 
 // unknownCommand adds to cobra's error of a command that there is not, which has no
-// type of its own, what may have been meant. Other errors are passed on.
-func unknownCommand(root *cobra.Command, err error) error {
+// type of its own, what may have been meant by the arguments. Other errors are passed on.
+func unknownCommand(root *cobra.Command, args []string, err error) error {
 	var ours *exitError
 	if err == nil || errors.As(err, &ours) {
 		return err
@@ -22,7 +23,41 @@ func unknownCommand(root *cobra.Command, err error) error {
 		return err
 	}
 	name, _ = strconv.Unquote(name) // it is one: see above
-	return usage("unknown command %q%s", name, meant("turnstile ", root.SuggestionsFor(name)))
+	rest := args[slices.Index(args, name)+1:]
+	return usage("unknown command %q%s", name, meant("turnstile ", intended(root, name, rest)))
+}
+
+// intended is what may have been meant by a name that is no command: one that is
+// written nearly so; what other tools call by that name; or run without its name. rest
+// stands behind the name.
+func intended(root *cobra.Command, name string, rest []string) []string {
+	key, command := "KEY", "COMMAND"
+	if len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		key, rest = printable(rest[0]), rest[1:]
+	}
+	if dashes := slices.Index(rest, "--"); dashes >= 0 && dashes+1 < len(rest) {
+		// Its arguments are left out: they may be long, or nobody else's business.
+		command = printable(rest[dashes+1])
+	}
+	switch name {
+	case "lock", "exec", "acquire":
+		return []string{"run " + key + " -- " + command}
+	case "unlock", "free", "rm", "delete", "kill":
+		return []string{"release " + key + " --force"}
+	case "status", "ps", "info", "get", "who":
+		return []string{"ls", "show " + key}
+	}
+	// Every short name is near every other.
+	if near := root.SuggestionsFor(name); len(near) > 0 && len(name) > 2 {
+		return near
+	}
+	switch {
+	case command != "COMMAND":
+		return []string{"run " + printable(name) + " -- " + command}
+	case key != "KEY": // flock(1) has no --
+		return []string{"run " + printable(name) + " -- " + key}
+	}
+	return nil
 }
 
 // unknownFlag adds to the parser's error what may have been meant.

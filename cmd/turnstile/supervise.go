@@ -84,6 +84,7 @@ type supervisor struct {
 	job     job
 	grace   time.Duration // from TERM to KILL
 	margin  time.Duration // from KILL to the deadline
+	until   time.Time     // when the command has run for as long as it may; zero: no limit
 	signals <-chan os.Signal
 	tty     terminal
 	log     *slog.Logger
@@ -138,6 +139,8 @@ func (s *supervisor) look() {
 		s.lose(lockclient.ErrExpired)
 	case s.lost == nil && s.hold.Context().Err() != nil:
 		s.lose(context.Cause(s.hold.Context()))
+	case s.lost == nil && !s.until.IsZero() && reached(now, s.until):
+		s.lose(errTooLong)
 	case s.lost == nil && reached(now, s.leaveAt()):
 		s.lose(errNotRenewed)
 	case s.lost != nil && s.killed.IsZero() && reached(now, s.killAt):
@@ -145,7 +148,10 @@ func (s *supervisor) look() {
 	}
 }
 
-var errNotRenewed = errors.New("it could not be renewed")
+var (
+	errNotRenewed = errors.New("it could not be renewed")
+	errTooLong    = errors.New("the command has run for as long as --max-hold allows")
+)
 
 // leaveAt is the last moment to send TERM unless the deadline moves on.
 func (s *supervisor) leaveAt() time.Time { return s.hold.Deadline().Add(-s.margin - s.grace) }
@@ -167,6 +173,10 @@ func (s *supervisor) lose(cause error) {
 	s.look() // before a stopped group goes on: it may be too late for TERM
 	s.job.Signal(syscall.SIGCONT)
 	// Only now: no log may stand between a loss and the end of the command.
+	if cause == errTooLong {
+		s.log.Warn("ending the command", "key", s.hold.Key(), "cause", cause)
+		return
+	}
 	s.log.Warn("the hold is lost, ending the command", "key", s.hold.Key(), "cause", cause)
 }
 
@@ -198,6 +208,9 @@ func (s *supervisor) pause(ended bool) time.Duration {
 		d = groupPoll
 	case s.lost == nil:
 		d = s.leaveAt().Sub(s.now())
+		if !s.until.IsZero() {
+			d = min(d, s.until.Sub(s.now()))
+		}
 	case s.killed.IsZero():
 		d = s.killAt.Sub(s.now())
 	default:

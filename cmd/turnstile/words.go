@@ -67,9 +67,13 @@ func hint(why string) string {
 	return ""
 }
 
-// timeout says why a key was not acquired in time: who has it and since when.
-func timeout(backend string, why *lockclient.WaitError) string {
+// timeout says why a key was not acquired in time: who has it and since when. once
+// says that there was one try, whose length is of no interest.
+func timeout(backend string, why *lockclient.WaitError, once bool) string {
 	s := fmt.Sprintf("%q not acquired in %s", why.Key, readable(why.Waited))
+	if once {
+		s = fmt.Sprintf("%q not acquired", why.Key)
+	}
 	switch {
 	case why.Holder != "" && why.HeldFor > 0:
 		s += fmt.Sprintf(": held by %s for %s", printable(why.Holder), readable(why.HeldFor))

@@ -1,0 +1,27 @@
+//go:build linux || darwin
+
+package main
+
+import (
+	"context"
+	"os"
+	"strconv"
+
+	"github.com/turnstile-go/turnstile/lockclient"
+)
+
+// warnOfParent says that the key is held by the turnstile that we run under, if it is:
+// unless we run in its background, neither ever ends before the other. TURNSTILE_KEY
+// alone proves nothing: the variables may be inherited from a hold that is over, of
+// another prefix or on another backend. The fence tells.
+func (p *plan) warnOfParent(ctx context.Context, client *lockclient.Client) {
+	fence, err := strconv.ParseUint(os.Getenv("TURNSTILE_FENCE"), 10, 64)
+	if err != nil || os.Getenv("TURNSTILE_KEY") != p.key {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(askFor, p.timeout))
+	defer cancel()
+	if i, err := client.Inspect(ctx, p.key); err == nil && i.Current(fence) {
+		p.log.Warn("the turnstile run that started this one holds the key, until its own command ends", "key", p.key, "fence", fence)
+	}
+}
