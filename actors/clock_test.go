@@ -5,26 +5,63 @@ import (
 	"time"
 )
 
-// TestClockTakesTheEarlierOfTwoClocks plays suspend and steps of the wall clock.
-func TestClockTakesTheEarlierOfTwoClocks(t *testing.T) {
+// TestTheClockCountsSuspendsAndNoSteps plays suspends and steps of the wall clock.
+func TestTheClockCountsSuspendsAndNoSteps(t *testing.T) {
 	const s = time.Second
-	for _, c := range []struct {
+	type row struct {
 		name            string
 		monotonic, wall []time.Duration
+		slept           []time.Duration // since start; nil: the system does not know
 		want            []time.Duration
-	}{
-		{"in step", []time.Duration{1 * s, 2 * s}, []time.Duration{1 * s, 2 * s}, []time.Duration{1 * s, 2 * s}},
-		{"suspended for a minute", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{1 * s, 62 * s, 63 * s}, []time.Duration{1 * s, 62 * s, 63 * s}},
-		{"set back", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{1 * s, -58 * s, -57 * s}, []time.Duration{1 * s, 2 * s, 3 * s}},
-		{"set forward, then back", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{11 * s, 2 * s, 3 * s}, []time.Duration{11 * s, 12 * s, 13 * s}},
+	}
+	for _, c := range []row{
+		{"in step", []time.Duration{1 * s, 2 * s}, []time.Duration{1 * s, 2 * s}, []time.Duration{0, 0}, []time.Duration{1 * s, 2 * s}},
+		{"suspended for a minute", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{1 * s, 62 * s, 63 * s}, []time.Duration{0, 60 * s, 60 * s}, []time.Duration{1 * s, 62 * s, 63 * s}},
+		{"set forward", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{1 * s, 62 * s, 63 * s}, []time.Duration{0, 0, 0}, []time.Duration{1 * s, 2 * s, 3 * s}},
+		{"set forward, then suspended", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{61 * s, 62 * s, 73 * s}, []time.Duration{0, 0, 10 * s}, []time.Duration{1 * s, 2 * s, 13 * s}},
+		{"set back", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{1 * s, -58 * s, -57 * s}, []time.Duration{0, 0, 0}, []time.Duration{1 * s, 2 * s, 3 * s}},
+		{"set back, then suspended for less", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{1 * s, -58 * s, -47 * s}, []time.Duration{0, 0, 10 * s}, []time.Duration{1 * s, 2 * s, 13 * s}},
+		{"suspended for a minute, unknown", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{1 * s, 62 * s, 63 * s}, nil, []time.Duration{1 * s, 62 * s, 63 * s}},
+		{"set back, unknown", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{1 * s, -58 * s, -57 * s}, nil, []time.Duration{1 * s, 2 * s, 3 * s}},
+		{"set forward, then back, unknown", []time.Duration{1 * s, 2 * s, 3 * s}, []time.Duration{11 * s, 2 * s, 3 * s}, nil, []time.Duration{11 * s, 12 * s, 13 * s}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var clock clock
-			for i := range c.want {
+			const before = time.Hour // what was slept before start
+			i := 0
+			clock := clock{sleptStart: before, slept: func() (time.Duration, bool) {
+				if c.slept == nil {
+					return 0, false
+				}
+				return before + c.slept[i], true
+			}}
+			for i = range c.want {
 				if got := clock.at(c.monotonic[i], c.wall[i]) - 1; time.Duration(got) != c.want[i] {
 					t.Errorf("after %v and %v: %v, want %v", c.monotonic[i], c.wall[i], time.Duration(got), c.want[i])
 				}
 			}
 		})
+	}
+}
+
+// The clock is read for each message: the system is asked once a step, not for as long
+// as the wall clock is away from where it was.
+func TestTheSystemIsAskedOnceAStep(t *testing.T) {
+	asked := 0
+	clock := clock{slept: func() (time.Duration, bool) {
+		asked++
+		return 0, true
+	}}
+	for i := range time.Duration(1000) {
+		clock.at(i*time.Second, (i+60)*time.Second+i%7*100*time.Microsecond) // and no two readings are of one moment
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times, want once", asked)
+	}
+}
+
+func BenchmarkNow(b *testing.B) {
+	c := newClock()
+	for b.Loop() {
+		c.now()
 	}
 }

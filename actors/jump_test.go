@@ -29,10 +29,32 @@ func hold(t *testing.T, c *Coordinator, spec Spec) *Hold {
 	return h
 }
 
-// leap makes the wall clock gain d, as a suspend or a step forward does.
+// leap plays a suspend of d: the wall clock has gained it.
 func leap(c *clock, d time.Duration) {
-	passed := time.Since(c.start)
-	c.at(passed, passed+time.Duration(c.ahead.Load())+d)
+	passed, gain := time.Since(c.start), time.Duration(c.ahead.Load())+d
+	c.slept = func() (time.Duration, bool) { return c.sleptStart + gain, true }
+	c.at(passed, passed+gain)
+}
+
+// The wall clock is set forward by more than the hold has left. No time has passed.
+func TestAStepOfTheWallClockEndsNoHold(t *testing.T) {
+	if _, known := slept(); !known {
+		t.Log("this system can't tell a step from a suspend: it takes both for one")
+		return
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCoordinator(t, &grantAll{}, Config{})
+		h := hold(t, c, Spec{Expires: time.Minute})
+		passed := time.Since(c.clock.start)
+		c.clock.at(passed, passed+time.Hour)
+		synctest.Wait()
+		if err := h.Context(t.Context()).Err(); err != nil {
+			t.Error("the hold has ended")
+		}
+		if left := time.Until(h.Deadline()); left < 59*time.Second {
+			t.Errorf("the deadline is in %v, want 1 min", left)
+		}
+	})
 }
 
 // Review H3, mended in cbdb790: what the clock leapt over was noticed by those who

@@ -56,8 +56,8 @@ const (
 	mostMargin  = 500 * time.Millisecond
 	marginShare = 6
 
-	// lookAround is how often the wall clock is compared while nothing happens:
-	// timers stand still while the machine is suspended.
+	// lookAround is how often the deadline is looked at while nothing happens: timers
+	// stand still while the machine is suspended, and the deadline comes nearer.
 	lookAround = time.Second
 	// groupPoll is how often a group is asked whether it is gone; the kernel tells
 	// only of the direct child.
@@ -134,6 +134,9 @@ func (s *supervisor) run() error {
 // event, so that a process that was stopped or suspended acts before anything else.
 func (s *supervisor) look() {
 	now := s.now()
+	if s.lost != nil {
+		s.hasten()
+	}
 	switch {
 	case s.lost == nil && reached(now, s.hold.Deadline()):
 		s.lose(lockclient.ErrExpired)
@@ -163,12 +166,8 @@ func (s *supervisor) lose(cause error) {
 	if s.lost != nil {
 		return
 	}
-	now := s.now()
 	s.lost = cause
-	s.killAt = now.Add(s.grace)
-	if last := s.hold.Deadline().Add(-s.margin); last.Before(s.killAt) {
-		s.killAt = last
-	}
+	s.killAt = s.now().Add(s.grace)
 	s.job.Signal(syscall.SIGTERM)
 	s.look() // before a stopped group goes on: it may be too late for TERM
 	s.job.Signal(syscall.SIGCONT)
@@ -178,6 +177,14 @@ func (s *supervisor) lose(cause error) {
 		return
 	}
 	s.log.Warn("the hold is lost, ending the command", "key", s.hold.Key(), "cause", cause)
+}
+
+// hasten brings KILL forward where the hold has less time left, as a machine that was
+// suspended after TERM finds.
+func (s *supervisor) hasten() {
+	if last := s.hold.Deadline().Add(-s.margin); last.Before(s.killAt) {
+		s.killAt = last
+	}
 }
 
 func (s *supervisor) kill() {
@@ -286,8 +293,7 @@ func (s *supervisor) stopped(sig syscall.Signal) {
 	}
 }
 
-// reached reports whether t has come, by the monotonic clock, or by the wall clock,
-// which goes on while the machine is suspended.
-func reached(now, t time.Time) bool {
-	return !now.Before(t) || !now.Round(0).Before(t.Round(0))
-}
+// reached reports whether t has come, by the monotonic clock. That one stands still
+// while the machine is suspended; the deadline of a hold, asked for again, is nearer
+// by that time. The wall clock tells nothing: it may have been set.
+func reached(now, t time.Time) bool { return !now.Before(t) }
