@@ -23,8 +23,10 @@ const openTimeout = 2 * time.Second
 //
 // and the error of a scheme that is not says so.
 // A bad URL or a value out of its limits is ErrInvalid; a server that does not
-// answer within 2 s is ErrUnavailable (redis://…?lazy=true and memcache://…?lazy=true
-// wait for it in the acquires instead). No error prints the URL's password.
+// answer within 2 s, or still refuses then as one does that is loading its data, is
+// ErrUnavailable (redis://…?lazy=true and memcache://…?lazy=true wait for it in the
+// acquires instead). A refusal that waiting can't mend is ErrRefused at once. No error
+// prints the URL's password.
 func Open(cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -36,7 +36,8 @@ var (
 )
 
 // Open connects to the servers that u names; see the package's doc. One of
-// them has to answer, within 2 s: those that don't fail their own keys only.
+// them has to answer, within 2 s, and is asked again until then if it is not up yet or
+// refuses for now (too many connections): those that don't fail their own keys only.
 // With lazy=true nothing is sent before the first call. What is not understood is
 // ErrInvalid.
 func Open(ctx context.Context, u *url.URL) (*Backend, error) {
@@ -59,8 +60,33 @@ func Open(ctx context.Context, u *url.URL) (*Backend, error) {
 	return b, nil
 }
 
-// ping asks all servers, and returns nil when the first has answered.
+// pingPause is how long it is until the servers are asked once more.
+const pingPause = 100 * time.Millisecond
+
+// ping asks the servers until one has answered, or says what waiting can't mend.
 func (b *Backend) ping(ctx context.Context) error {
+	var last error
+	for {
+		err := b.pingOnce(ctx)
+		if err == nil || backends.IsRefused(err) {
+			return err
+		}
+		// A server's answer says more than that the time is over.
+		if last == nil || backends.IsPassing(err) || ctx.Err() == nil && !backends.IsPassing(last) {
+			last = err
+		}
+		pause := time.NewTimer(pingPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return last
+		}
+	}
+}
+
+// pingOnce asks all servers, and returns nil when the first has answered.
+func (b *Backend) pingOnce(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	answers := make(chan error, len(b.servers))
 	var asking sync.WaitGroup

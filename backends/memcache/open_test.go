@@ -1,9 +1,11 @@
 package memcache
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"slices"
@@ -95,7 +97,7 @@ func TestOpenLooksForItsServers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		quickest(t, 2*time.Second, func() {
+		quickest(t, 4*time.Second, func() { // it tries for 2 s
 			b, err := Open(t.Context(), u)
 			if !errors.Is(err, want) {
 				t.Errorf("%s: %v, want %v", raw, err, want)
@@ -104,6 +106,59 @@ func TestOpenLooksForItsServers(t *testing.T) {
 				_ = b.Close()
 			}
 		})
+	}
+}
+
+// A server that has all the connections it may have says so and hangs up.
+func TestAServerWithTooManyConnectionsIsQuotedAndWaitedFor(t *testing.T) {
+	t.Parallel()
+	server := servers.Memcached(t, "-c", "20", "-t", "1")
+	var crowd []net.Conn
+	leave := func() {
+		for _, c := range crowd {
+			_ = c.Close()
+		}
+	}
+	defer leave()
+	for full := false; !full; {
+		c, err := net.Dial("tcp", server.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		crowd = append(crowd, c)
+		_, _ = io.WriteString(c, "get x\r\n")
+		answer, _ := bufio.NewReader(c).ReadString('\n')
+		full = answer != "END\r\n"
+	}
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Open(t.Context(), u); !errors.Is(err, backends.TooManyClients) || !backends.IsPassing(err) {
+		t.Errorf("%v: want too many clients, which passes", err)
+	}
+
+	u.RawQuery = "lazy=true"
+	b, err := Open(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := b.pingOnce(ctx); !errors.Is(err, backends.TooManyClients) {
+		t.Errorf("%v: the server is not full", err)
+	}
+	opened := make(chan error, 1)
+	go func() { opened <- b.ping(ctx) }()
+	select {
+	case err := <-opened:
+		t.Fatalf("not waited for: %v", err)
+	case <-time.After(2 * pingPause): // more than the one ping that it was
+	}
+	leave()
+	if err := <-opened; err != nil {
+		t.Errorf("not let in when there was room: %v", err)
 	}
 }
 

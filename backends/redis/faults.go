@@ -41,7 +41,12 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 		return b.judgeSentinels(ctx, s, err, several.Unwrap())
 	}
 	var reply goredis.Error
+	var away *turnedAway
 	switch {
+	case errors.As(err, &away):
+		f := b.judgeReply(away.said, s, key)
+		f.outcome = backends.NotRun
+		return f
 	case errors.As(err, &reply) && !errors.Is(err, goredis.Nil):
 		f := b.judgeReply(reply.Error(), s, key)
 		if !written {

@@ -16,10 +16,11 @@ import (
 const (
 	// openTimeout bounds the look at the server at open.
 	openTimeout = 2 * time.Second
-	// pingTimeout is how long one of several nodes is listened to at open, and
-	// pingPause how long it is until the next is asked.
+	// pingTimeout is how long one of several nodes is listened to at open. The pause
+	// to the next try grows from leastPause to mostPause.
 	pingTimeout = 600 * time.Millisecond
-	pingPause   = 50 * time.Millisecond
+	leastPause  = 50 * time.Millisecond
+	mostPause   = 250 * time.Millisecond
 	// Timeouts of the driver unless the URL says otherwise. Calls have a ctx
 	// that ends before most of them; these bound what a dead network can cost.
 	dialTimeout = time.Second
@@ -54,8 +55,9 @@ const (
 // go-redis's (protocol, pool_size, dial_timeout, read_timeout, client_name, …; by
 // Sentinel timeouts of at most 2s), and lazy=true: then nothing is sent before the first call, and Open succeeds with
 // the server away. conn_max_idle_time, how long a connection is kept that nobody
-// uses, is 5m unless given. Otherwise a server has to answer within 2 s. What is not
-// understood, or would have to be ignored, is ErrInvalid; a login or a
+// uses, is 5m unless given. Otherwise a server has to answer within 2 s: one that is
+// not up yet, or refuses for now (LOADING, too many clients, …), is asked again until
+// then. What is not understood, or would have to be ignored, is ErrInvalid; a login or a
 // certificate that is not accepted is ErrRefused at once.
 func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
 	t, err := parse(u, o.TLS)
@@ -64,6 +66,7 @@ func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
 	}
 	o.Owned = true
 	client, d := t.connect()
+	hook(client)
 	b := New(client, o)
 	b.dialer = d
 	d.backend.Store(b)
@@ -72,7 +75,7 @@ func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if err := b.ping(ctx); err != nil {
+	if err := b.ping(ctx, t.speaksPlain); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	b.warnOfServers(ctx)
@@ -123,20 +126,28 @@ func tuneTimeouts(dial, read, write, idle *time.Duration) {
 	}
 }
 
-// ping finds out whether the servers answer and let us in. Of several, some may
-// be dead, or take a connection and not answer: others are asked while there is time.
-func (b *Backend) ping(ctx context.Context) error {
-	for {
+// ping finds out whether the servers answer and let us in. A server may not be up
+// yet, or refuse for now; of several, some may be dead. So it is tried again while
+// there is time, unless waiting can't mend it. plain reports whether a server that
+// should speak TLS was seen not to.
+func (b *Backend) ping(ctx context.Context, plain func(context.Context) bool) error {
+	var last error
+	for pause := leastPause; ; pause = min(2*pause, mostPause) {
 		err := b.pingOnce(ctx)
-		if err == nil || b.topology.form == single || backends.IsRefused(err) {
+		switch {
+		case err == nil || backends.IsRefused(err):
 			return err
+		case plain(ctx):
+			return backends.Refused(name, notTLSAdvice, &serverError{"it answers a plain PING", backends.WrongServer})
+		case last == nil, backends.IsPassing(err), ctx.Err() == nil && !backends.IsPassing(last):
+			last = err // a server's answer says more than that the time is over
 		}
-		pause := time.NewTimer(pingPause)
+		again := time.NewTimer(pause)
 		select {
-		case <-pause.C:
+		case <-again.C:
 		case <-ctx.Done():
-			pause.Stop()
-			return err
+			again.Stop()
+			return last
 		}
 	}
 }

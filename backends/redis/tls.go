@@ -1,12 +1,15 @@
 package redis
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/url"
 	"os"
+	"time"
 )
 
 // The parameters of a URL that say how TLS is done.
@@ -86,6 +89,38 @@ func ownCertificate(cert, key string) (tls.Certificate, error) {
 	return pair, nil
 }
 
+const notTLSAdvice = "the server doesn't speak TLS on this port: check the port, or use redis:// in place of rediss://"
+
+// plainTimeout bounds the question of speaksPlain.
+const plainTimeout = 500 * time.Millisecond
+
+// speaksPlain reports whether a server that is to be talked to by TLS answers without.
+// A Redis server on a plain port takes the begin of a handshake for half a request and
+// waits for the rest of it, so that the handshake ends by a timeout which says nothing.
+func (t *target) speaksPlain(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, plainTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	for _, addr := range t.byTLS {
+		conn, err := dialer.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			continue
+		}
+		deadline, _ := ctx.Deadline()
+		_ = conn.SetDeadline(deadline)
+		answer := make([]byte, 1)
+		_, err = io.WriteString(conn, "PING\r\n")
+		if err == nil {
+			_, err = io.ReadFull(conn, answer)
+		}
+		_ = conn.Close()
+		if err == nil && (answer[0] == '+' || answer[0] == '-') { // a reply, or an error: Redis's either way
+			return true
+		}
+	}
+	return false
+}
+
 // tlsAdvice says what to do about a handshake that failed, "" if err is none.
 // All of these fail again until somebody changes something.
 func tlsAdvice(err error) string {
@@ -99,7 +134,7 @@ func tlsAdvice(err error) string {
 	case errors.As(err, &unverified):
 		return "the server's certificate is not trusted: check " + tlsCA + ", and the certificate's dates"
 	case errors.As(err, &notTLS):
-		return "the server doesn't speak TLS on this port: check the port, or use redis:// in place of rediss://"
+		return notTLSAdvice
 	case errors.As(err, &remote) && remote.Op == "remote error": // an alert, by its only public mark
 		return "the server refuses our TLS: check " + tlsCert + " and " + tlsKey
 	}

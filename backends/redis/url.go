@@ -38,8 +38,9 @@ var forms = map[string]struct {
 
 // A target is what a URL names. One of the three options is set, as its form says.
 type target struct {
-	form form
-	lazy bool
+	form  form
+	lazy  bool
+	byTLS []string // the servers that are to be talked to by TLS, as host:port
 
 	single   *goredis.Options
 	sentinel *goredis.FailoverOptions
@@ -91,6 +92,13 @@ func parse(u *url.URL, given *tls.Config) (*target, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	switch {
+	case security == nil:
+	case t.form == single:
+		t.byTLS = []string{t.single.Addr}
+	default:
+		t.byTLS = hosts
 	}
 	return t, nil
 }
