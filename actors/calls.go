@@ -155,6 +155,7 @@ func (a *keyActor) nextAcquire(now instant) *call {
 			return nil
 		}
 		a.pending, a.pendingTTL, a.probe = a.c.attempts.Add(1), 0, 0
+		a.heldBy = holder{}
 	}
 	head := a.queue.first
 	ttl := ttlFor(head.spec.Expires + a.spare(head.spec.Expires))

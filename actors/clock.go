@@ -35,6 +35,7 @@ type clock struct {
 
 	ahead atomic.Int64 // ns of suspend since start
 	seen  atomic.Int64 // ns that the wall clock had gained since start when it was last looked into
+	base  atomic.Pointer[base]
 	// jumped is called when so much was slept at once that timers, which run on the
 	// monotonic clock, are late by more than anybody should wait.
 	jumped func()
@@ -93,8 +94,22 @@ func (c *clock) lookInto(gained time.Duration) {
 	}
 }
 
-// time is when an instant comes, for people.
+// A base is one reading of both clocks, from which instants are told.
+type base struct {
+	t           time.Time
+	i           instant
+	ahead, seen int64
+}
+
+// time is when an instant comes, for people. It is counted from one base, so that
+// the same instant reads the same: two readings of the clocks are some ns apart.
+// There is a new base when the machine has slept, or its wall clock was set.
 func (c *clock) time(i instant) time.Time {
-	t := time.Now()
-	return t.Add(i.sub(c.read(t)))
+	b := c.base.Load()
+	if b == nil || b.ahead != c.ahead.Load() || b.seen != c.seen.Load() {
+		t := time.Now()
+		b = &base{t, c.read(t), c.ahead.Load(), c.seen.Load()}
+		c.base.Store(b)
+	}
+	return b.t.Add(i.sub(b.i))
 }

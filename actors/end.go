@@ -14,7 +14,7 @@ import (
 func (a *keyActor) release(h *Hold, now instant) {
 	a.expire(now)
 	if h.listed != inHolders {
-		h.reply <- backends.ErrNotHeld
+		h.reply <- ended(h, backends.ErrNotHeld)
 		return
 	}
 	// A revoked one is over, as its caller was told, who waits here for the key to be
@@ -51,12 +51,12 @@ func (a *keyActor) answerRelease(err error) {
 // whatever became of its lease.
 func ended(h *Hold, err error) error {
 	switch {
-	case !h.revoked || backends.IsNotHeld(err):
+	case !h.revoked:
 		return err
-	case err == nil:
-		return backends.ErrNotHeld
+	case err == nil || backends.IsNotHeld(err):
+		return backends.ErrRevoked
 	}
-	return backends.Wrap(backends.ErrNotHeld, "", err)
+	return backends.Wrap(backends.ErrRevoked, "", err)
 }
 
 // timeoutRelease answers the caller of a Release that has waited long enough.
@@ -87,7 +87,7 @@ func (a *keyActor) extend(x *extension, now instant) {
 	h := x.hold
 	a.expire(now)
 	if h.listed != inHolders || h.revoked {
-		x.done <- backends.ErrNotHeld
+		x.done <- ended(h, backends.ErrNotHeld)
 		return
 	}
 	want := now.add(x.d)
@@ -151,7 +151,7 @@ func (a *keyActor) cancelExtends(h *Hold) {
 			kept = append(kept, x)
 			continue
 		}
-		x.done <- backends.ErrNotHeld
+		x.done <- ended(h, backends.ErrNotHeld)
 	}
 	a.extends = kept
 }

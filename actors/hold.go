@@ -177,7 +177,8 @@ func (h *Hold) extendTo(t instant) {
 }
 
 // Release ends the hold. It returns nil once the key is free in the backend,
-// has its next holder, or lingers; ErrNotHeld when the hold had already ended;
+// has its next holder, or lingers; ErrNotHeld when the hold had already ended (and
+// ErrRevoked, if it was revoked);
 // ErrUnavailable when the backend did not answer within 2 s or the rest of the
 // lease: the release is then retried in the background until the lease ends.
 func (h *Hold) Release() error {
@@ -187,7 +188,7 @@ func (h *Hold) Release() error {
 	h.reply = h.entry.dir.replies.Get().(chan error)
 	if !h.entry.post(release{h}) {
 		h.recycle()
-		return backends.ErrNotHeld // the actor has retired, so the hold is over
+		return ended(h, backends.ErrNotHeld) // the actor has retired, so the hold is over
 	}
 	err := <-h.reply
 	h.recycle()
@@ -210,8 +211,11 @@ func (h *Hold) Extend(d time.Duration) error {
 		return fmt.Errorf("%w: extend by %v: must be positive", backends.ErrInvalid, d)
 	}
 	x := &extension{hold: h, d: d, done: make(chan error, 1)}
-	if h.released.Load() || !h.entry.post(extend{x}) {
+	if h.released.Load() {
 		return backends.ErrNotHeld
+	}
+	if !h.entry.post(extend{x}) {
+		return ended(h, backends.ErrNotHeld)
 	}
 	return <-x.done
 }

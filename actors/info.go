@@ -35,6 +35,7 @@ func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 	e := WaitError{
 		Key:    a.entry.key,
 		Waited: now.sub(h.arrived),
+		Try:    h.spec.Try,
 		Err:    a.lastErr,
 		Silent: a.silent(h, now),
 	}
@@ -44,6 +45,10 @@ func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 			e.Process = a.heldBy.place
 		}
 	}
+	if e.Silent {
+		return e
+	}
+	e.Held = true
 	switch held := a.holders.first; {
 	case held != nil:
 		e.Holder, e.Local, e.HeldFor = a.c.cfg.Owner, true, now.sub(held.granted)
@@ -57,11 +62,17 @@ func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 }
 
 // silent reports whether the backend was asked for the key since h came, and
-// has not answered. Not to have been asked, because a poll was not due, is no silence.
+// has not answered. Not to have been asked, because a poll was not due, is no silence;
+// nor is it one that nothing was asked because somebody here has the key.
 func (a *keyActor) silent(h *Hold, now instant) bool {
 	const hung = 100 * time.Millisecond
-	return !a.lease.own && a.answered < h.arrived &&
-		(a.failures > 0 || a.call != nil && now.sub(a.call.began) > hung)
+	switch {
+	case a.busy(), a.answered >= h.arrived:
+		return false
+	case a.failures > 0:
+		return true
+	}
+	return a.call != nil && (!a.heldBy.held || now.sub(a.call.began) > hung)
 }
 
 // Lookup asks the key's actor what it knows; ok is false if the key has none.

@@ -23,6 +23,7 @@ type keyActor struct {
 	full  string // the key with its prefix
 
 	queue   queue   // waiting, by arrival
+	tries   int     // those of them that came for one try
 	soonest instant // no waiter times out before; 0 when none waits
 	walked  instant // when the queue was last searched for those who do
 	holders queue   // holding; at most one where the backend excludes
@@ -46,8 +47,8 @@ type keyActor struct {
 	doubted    instant // a lease last proved before this may be gone: see doubts
 	failures   int     // of calls, in a row
 	lastErr    error
-	answered   instant // when the backend last gave an answer
-	heldBy     holder  // who had the key when we last asked
+	answered   instant // when the backend last said whose the key is
+	heldBy     holder  // who had the key when the attempt that is pending last asked
 
 	lingerUntil instant
 	gap         gap // for pollers
@@ -63,6 +64,7 @@ type keyActor struct {
 
 // holder is what the backend said of whoever has the key.
 type holder struct {
+	held  bool // somebody has
 	label string
 	since instant
 	known bool // since is
@@ -188,7 +190,7 @@ func (a *keyActor) advance(now instant) {
 		now = a.c.clock.now()
 		a.finish(c, now)
 	}
-	a.rejectTry(now)
+	a.rejectTries(now)
 	a.arm(now)
 	a.rest(now)
 }

@@ -52,11 +52,11 @@ func (a *keyActor) acquired(c *call, now instant) {
 		a.lastErr = nil
 		a.probe++
 		a.retryAt = now.add(max(c.reply.Retry, time.Millisecond))
-		a.heldBy = holder{label: c.reply.Holder, place: c.reply.Place, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0}
+		a.heldBy = holder{held: true, label: c.reply.Holder, place: c.reply.Place, since: now.add(-c.reply.HeldFor), known: c.reply.HeldFor > 0}
 		if !c.request.Queue {
 			a.pending, a.retryAt = 0, 0 // it left no trace: the next asks for itself
 		}
-		a.failTry(nil, now)
+		a.failTries(c, now)
 	default:
 		if c.err == nil {
 			c.err = fmt.Errorf("%w: outcome %v without an error", backends.ErrUnavailable, c.reply.Outcome)
@@ -77,7 +77,7 @@ func (a *keyActor) attemptFailed(c *call, now instant) {
 		}
 		return
 	}
-	a.failTry(c.err, now)
+	a.failTries(c, now)
 }
 
 func (a *keyActor) renewed(c *call, now instant) {
@@ -90,7 +90,6 @@ func (a *keyActor) renewed(c *call, now instant) {
 			a.prolong(c.sent)
 		}
 	case backends.IsNotHeld(c.err):
-		a.answered = now
 		a.lose(now, c.err)
 	case backends.IsRevoked(c.err):
 		a.answered, a.failures, a.renewRetry = now, 0, 0
@@ -101,7 +100,7 @@ func (a *keyActor) renewed(c *call, now instant) {
 		a.lease.unproved = true
 		a.lease.ends = max(a.lease.ends, now.add(c.ttl)) // it may have run
 		a.renewRetry = now.add(min(a.pause(c), c.ttl/10))
-		a.failTry(c.err, now)
+		a.failTries(c, now)
 		if backends.IsRefused(c.err) {
 			a.failExtends(c.err)
 			for h := a.queue.first; h != nil; h = a.queue.first {
@@ -116,14 +115,14 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	err := c.err
 	switch {
 	case err == nil:
-		a.answered, a.lastErr = now, nil
+		a.lastErr = nil
 		a.answerSettled(nil)
 	case backends.IsNotHeld(err) && a.failures > 0:
 		// An earlier try may have done it, and its reply was lost.
-		a.answered, a.lastErr = now, nil
+		a.lastErr = nil
 		a.answerSettled(nil)
 	case backends.IsNotHeld(err):
-		a.answered, a.lastErr = now, nil
+		a.lastErr = nil
 		a.answerSettled(backends.ErrNotHeld)
 	case backends.IsRefused(err), a.closing && a.c.ctx.Err() != nil, now >= a.settleUntil:
 		// Nothing more can be done: the lease ends by its ttl.
@@ -134,7 +133,7 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	default:
 		a.failures++
 		a.retryAt = now.add(a.pause(c))
-		a.failTry(err, now)
+		a.failTries(c, now)
 		return
 	}
 	a.settling = 0

@@ -1,27 +1,34 @@
 package actors
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// A WaitError says why an acquire ended without a hold: errors.Is matches
-// ErrTimeout, ErrUnavailable if no attempt got an answer from the backend, and
-// the caller's ctx.Err() when its deadline was what ended the wait.
+// A WaitError says why an acquire ended without a hold. errors.Is matches:
+//
+//	somebody has the key; time is over, or it was one try   ErrTimeout, ErrHeld
+//	no attempt ever got an answer; time is over             ErrTimeout, ErrUnavailable
+//	one try, no answer                                      ErrUnavailable
+//	ctx's deadline ended the wait                           as above, and context.DeadlineExceeded
 type WaitError struct {
 	Key      string
 	Waited   time.Duration
+	Try      bool          // it was one try
 	Place    int           // in this process's queue, from 1; 0 when never queued, or deep in a long one
 	Queue    int           // how many waited in this process, this one included
 	Process  int           // this process's place among those that wait, from 1; 0 when unknown
+	Held     bool          // somebody has the key, or this process while it is between two holds
 	Holder   string        // the holder's label; empty when unknown
 	Local    bool          // the holder is in this process
 	HeldFor  time.Duration // how long the holder has had the key; 0 when unknown
-	Silent   bool          // the backend gave no answer during the whole wait
+	Silent   bool          // the backend gave no answer during the whole wait; then nobody is known to hold
 	Err      error         // the last error of the backend, or nil
 	CtxError error         // context.DeadlineExceeded when the caller's ctx ended the wait
 }
@@ -33,7 +40,11 @@ type WaitError struct {
 // What is unknown is left out.
 func (e *WaitError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v: key %q not acquired", backends.ErrTimeout, e.Key)
+	kind := backends.ErrTimeout
+	if e.unanswered() {
+		kind = backends.ErrUnavailable // there was no time that could be over
+	}
+	fmt.Fprintf(&b, "%v: key %q not acquired", kind, e.Key)
 	if e.Waited > 0 {
 		fmt.Fprintf(&b, " in %v", round(e.Waited))
 	}
@@ -44,7 +55,11 @@ func (e *WaitError) Error() string {
 		b.WriteString(": " + strings.Join(why, ", "))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + backends.Bare(e.Err))
+		said := backends.Bare(e.Err)
+		if e.unanswered() {
+			said = strings.TrimPrefix(said, backends.Bare(backends.ErrUnavailable)+": ") // it stands in front
+		}
+		b.WriteString(": " + said)
 	}
 	return b.String()
 }
@@ -96,10 +111,22 @@ func legible(label string) string {
 	return label
 }
 
+// unanswered reports whether this was one try that got no answer.
+func (e *WaitError) unanswered() bool { return e.Try && e.Silent && !e.held() }
+
+// held reports whether the error names a holder, be it without a label.
+func (e *WaitError) held() bool { return e.Held || e.Local || e.Holder != "" }
+
 // Unwrap lists what the error matches.
 func (e *WaitError) Unwrap() []error {
-	errs := []error{backends.ErrTimeout}
-	if e.Silent {
+	var errs []error
+	if !e.unanswered() {
+		errs = append(errs, backends.ErrTimeout)
+	}
+	switch {
+	case e.held():
+		errs = append(errs, backends.ErrHeld)
+	case e.Silent:
 		errs = append(errs, backends.ErrUnavailable)
 	}
 	if e.CtxError != nil {
@@ -107,6 +134,41 @@ func (e *WaitError) Unwrap() []error {
 	}
 	return errs
 }
+
+// MarshalJSON writes durations in seconds. What is unknown is left out. A key that is
+// no UTF-8 has its bytes in key_base64 as well.
+func (e *WaitError) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Key      string  `json:"key"`
+		Bytes    []byte  `json:"key_base64,omitempty"`
+		Waited   float64 `json:"waited_seconds"`
+		Try      bool    `json:"try,omitempty"`
+		Place    int     `json:"place,omitempty"`
+		Queue    int     `json:"queue,omitempty"`
+		Process  int     `json:"process,omitempty"`
+		Held     bool    `json:"held"`
+		Holder   string  `json:"holder,omitempty"`
+		Local    bool    `json:"local,omitempty"`
+		HeldFor  float64 `json:"held_for_seconds,omitempty"`
+		Silent   bool    `json:"silent,omitempty"`
+		Err      string  `json:"error,omitempty"`
+		CtxError string  `json:"ctx_error,omitempty"`
+	}{Key: e.Key, Waited: seconds(e.Waited), Try: e.Try, Place: e.Place, Queue: e.Queue, Process: e.Process,
+		Held: e.held(), Holder: e.Holder, Local: e.Local, HeldFor: seconds(e.HeldFor), Silent: e.Silent}
+	if !utf8.ValidString(e.Key) {
+		out.Bytes = []byte(e.Key)
+	}
+	if e.Err != nil {
+		out.Err = backends.Bare(e.Err)
+	}
+	if e.CtxError != nil {
+		out.CtxError = e.CtxError.Error()
+	}
+	return json.Marshal(out)
+}
+
+// seconds are whole milliseconds: finer ones read like 29.721921000000002.
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
 // round keeps what a reader wants of a duration: three digits or so.
 func round(d time.Duration) time.Duration {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"regexp"
@@ -38,6 +39,10 @@ var facts = map[string][]fact{
 		{func(e *WaitError) { e.Silent, e.Err = true, backends.Unavailable("redis", io.EOF) }, "the backend never answered: backend unavailable: redis: EOF"},
 		{func(e *WaitError) { e.Err = io.EOF }, "the backend's last error: EOF"},
 	},
+	"kind": {
+		{func(e *WaitError) { e.Held = true }, ""},
+		{func(e *WaitError) { e.Try = true }, ""},
+	},
 	"context": {{func(e *WaitError) { e.CtxError = context.DeadlineExceeded }, "(context deadline exceeded)"}},
 }
 
@@ -46,7 +51,7 @@ var untidy = regexp.MustCompile(`[:,] ?[:,]|  |: $|, $|:$|%!| for 0s| place 0|\n
 
 // Every combination of what is known and what is not.
 func TestAWaitErrorSaysWhatIsKnownAndNoMore(t *testing.T) {
-	kinds := []string{"waited", "holder", "place", "process", "backend", "context"}
+	kinds := []string{"waited", "holder", "place", "process", "backend", "kind", "context"}
 	n := 0
 	var try func(chosen []fact, rest []string)
 	try = func(chosen []fact, rest []string) {
@@ -63,25 +68,43 @@ func TestAWaitErrorSaysWhatIsKnownAndNoMore(t *testing.T) {
 			f.set(&e)
 		}
 		got := e.Error()
-		if !strings.HasPrefix(got, `turnstile: timeout: key "k" not acquired`) || strings.Count(got, "turnstile:") != 1 || untidy.MatchString(got) {
+		named := e.Held || e.Local || e.Holder != ""
+		unanswered := e.Try && e.Silent && !named
+		front := `turnstile: timeout: key "k" not acquired`
+		if unanswered {
+			front = `turnstile: backend unavailable: key "k" not acquired`
+		}
+		if !strings.HasPrefix(got, front) || strings.Count(got, "turnstile:") != 1 || untidy.MatchString(got) {
 			t.Errorf("%+v reads %q", e, got)
 		}
-		length := len(`turnstile: timeout: key "k" not acquired`)
+		length := len(front)
 		for _, f := range chosen {
-			if !strings.Contains(got, f.says) {
-				t.Errorf("%+v reads %q, want %q in it", e, got, f.says)
+			says := f.says
+			if unanswered {
+				says = strings.Replace(says, "backend unavailable: ", "", 1) // it stands in front
 			}
-			length += len(strings.TrimPrefix(f.says, " not acquired")) + len(", ")
+			if !strings.Contains(got, says) {
+				t.Errorf("%+v reads %q, want %q in it", e, got, says)
+			}
+			length += len(strings.TrimPrefix(says, " not acquired")) + len(", ")
 		}
 		if len(got) > length {
 			t.Errorf("%+v reads %q, which says more than is known", e, got)
 		}
-		if errors.Is(&e, context.DeadlineExceeded) != (e.CtxError != nil) || errors.Is(&e, backends.ErrUnavailable) != e.Silent {
+		for kind, want := range map[error]bool{
+			context.DeadlineExceeded: e.CtxError != nil,
+			backends.ErrTimeout:      !unanswered,
+			backends.ErrHeld:         named,
+			backends.ErrUnavailable:  e.Silent && !named,
+		} {
+			if errors.Is(&e, kind) == want {
+				continue
+			}
 			t.Errorf("%+v matches what it should not, or does not match what it should", e)
 		}
 	}
 	try(nil, kinds)
-	if want := 3 * 6 * 2 * 2 * 4 * 2; n != want {
+	if want := 3 * 6 * 2 * 2 * 4 * 3 * 2; n != want {
 		t.Fatalf("%d sentences, want %d", n, want)
 	}
 }
@@ -97,6 +120,23 @@ func TestAWaitErrorIsOneLineWhateverTheLabel(t *testing.T) {
 		e := WaitError{Key: "k\n", Holder: label}
 		if got := e.Error(); !strings.Contains(got, "held by "+want) || strings.ContainsAny(got, "\n\x1b") {
 			t.Errorf("label %q: %q, want it as %s", label, got, want)
+		}
+	}
+}
+
+func TestAWaitErrorAsJSON(t *testing.T) {
+	for want, e := range map[string]*WaitError{
+		`{"key":"k","waited_seconds":0,"held":false}`: {Key: "k"},
+		`{"key":"k","waited_seconds":29.721,"place":2,"queue":7,"process":3,"held":true,"holder":"a:1","held_for_seconds":303,"ctx_error":"context deadline exceeded"}`: {
+			Key: "k", Waited: 29721921 * time.Microsecond, Place: 2, Queue: 7, Process: 3, Held: true,
+			Holder: "a:1", HeldFor: 303 * time.Second, CtxError: context.DeadlineExceeded},
+		`{"key":"k","waited_seconds":0.001,"try":true,"held":true,"holder":"me","local":true}`: {
+			Key: "k", Waited: 1999 * time.Microsecond, Try: true, Holder: "me", Local: true},
+		`{"key":"\ufffdx","key_base64":"/3g=","waited_seconds":2,"held":false,"silent":true,"error":"backend unavailable: redis: EOF"}`: {
+			Key: "\xffx", Waited: 2 * time.Second, Silent: true, Err: backends.Unavailable("redis", io.EOF)},
+	} {
+		if got, err := json.Marshal(e); err != nil || string(got) != want {
+			t.Errorf("%s, %v; want %s", got, err, want)
 		}
 	}
 }

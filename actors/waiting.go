@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -19,8 +18,8 @@ func (a *keyActor) arrive(h *Hold, now instant) {
 		a.refuse(h, backends.ErrClosed)
 	case h.stage.Load() == abandoned:
 		// The caller gave up before we looked; its own abandon follows.
-	case h.spec.Try && (a.queue.len > 0 || a.busy()):
-		// One try never waits behind another: whoever is ahead will have the key.
+	case h.spec.Try && (a.busy() || a.heldBy.held && a.queue.len > 0 && a.failures == 0):
+		// One try never waits behind a holder, nor behind those who wait for one.
 		e := a.waitError(h, now)
 		a.refuse(h, &e)
 	case a.queue.len >= a.c.cfg.MaxWaiters:
@@ -28,6 +27,10 @@ func (a *keyActor) arrive(h *Hold, now instant) {
 	default:
 		if a.queue.len == 0 || h.until < a.soonest {
 			a.soonest = h.until
+		}
+		if h.spec.Try {
+			a.tries++
+			a.askNow()
 		}
 		a.queue.push(h)
 		a.c.counters.waiters.Add(1)
@@ -46,6 +49,9 @@ func (a *keyActor) leave(h *Hold) {
 }
 
 func (a *keyActor) dequeue(h *Hold) {
+	if h.spec.Try {
+		a.tries--
+	}
 	a.queue.remove(h)
 	a.c.counters.waiters.Add(-1)
 }
@@ -58,31 +64,54 @@ func (a *keyActor) fail(h *Hold, err error) {
 
 func (a *keyActor) refuse(h *Hold, err error) {
 	if h.stage.CompareAndSwap(waiting, settled) {
-		if errors.Is(err, backends.ErrTimeout) {
+		if _, ok := err.(*WaitError); ok {
 			a.c.counters.timeouts.Add(1)
 		}
 		h.reply <- err
 	}
 }
 
-// failTry answers the waiter at the head if it came for one try, and that has
-// been made.
-func (a *keyActor) failTry(err error, now instant) {
-	h := a.queue.first
-	if h == nil || !h.spec.Try {
-		return
+// askNow ends the time in which a backend that failed is left alone: it may be well
+// again, and who came for one try has a right to one.
+func (a *keyActor) askNow() {
+	if a.failures > 0 {
+		a.retryAt, a.renewRetry = 0, 0
 	}
-	e := a.waitError(h, now)
-	if err != nil {
-		e.Err = err
-	}
-	a.fail(h, &e)
 }
 
-// rejectTry answers a try that got as far as the head and has nothing under way
-// that could still grant it.
-func (a *keyActor) rejectTry(now instant) {
-	if h := a.queue.first; h != nil && h.spec.Try && a.call == nil {
-		a.failTry(nil, now)
+// failTries answers those who came for one try when c, which was it, has not brought
+// the key. The failure of a call that began before they came is not theirs: another
+// call follows at once.
+func (a *keyActor) failTries(c *call, now instant) {
+	for h := a.queue.first; h != nil && a.tries > 0; {
+		next := h.next
+		switch {
+		case !h.spec.Try:
+		case c.err != nil && c.began < h.arrived:
+			a.askNow()
+		default:
+			e := a.waitError(h, now)
+			if c.err != nil {
+				e.Err, e.Silent, e.Held = c.err, true, false
+			}
+			a.fail(h, &e)
+		}
+		h = next
+	}
+}
+
+// rejectTries answers those who came for one try and have nothing under way that
+// could still grant it: somebody got ahead of them, or the key is not to be asked for.
+func (a *keyActor) rejectTries(now instant) {
+	if a.call != nil && !a.busy() {
+		return
+	}
+	for h := a.queue.first; h != nil && a.tries > 0; {
+		next := h.next
+		if h.spec.Try {
+			e := a.waitError(h, now)
+			a.fail(h, &e)
+		}
+		h = next
 	}
 }

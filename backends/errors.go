@@ -11,6 +11,8 @@ import (
 var (
 	// ErrTimeout: the key was not acquired in time.
 	ErrTimeout = errors.New("turnstile: timeout")
+	// ErrHeld: somebody else has the key.
+	ErrHeld = errors.New("turnstile: held by another")
 	// ErrNotHeld: the hold or lease had already ended.
 	ErrNotHeld = errors.New("turnstile: not held")
 	// ErrExpired: the hold reached its deadline.
@@ -31,8 +33,17 @@ var (
 	ErrRefused = errors.New("turnstile: refused by the backend")
 )
 
-// IsNotHeld reports whether a release or renewal found no lease of its token.
-func IsNotHeld(err error) bool { return errors.Is(err, ErrNotHeld) }
+// ErrRevoked is what Renew says of a lease that was revoked: it was not renewed,
+// and is the caller's until it is released or over. The key actor tells the holder,
+// who stops and releases. For the holder the hold has ended: it matches ErrNotHeld.
+var ErrRevoked error = &wrapped{"turnstile: revoked", []error{ErrNotHeld}}
+
+// IsNotHeld reports whether a release or renewal found no lease of its token. A lease
+// that was revoked is there.
+func IsNotHeld(err error) bool { return errors.Is(err, ErrNotHeld) && !IsRevoked(err) }
+
+// IsRevoked reports whether a renewal found its lease revoked.
+func IsRevoked(err error) bool { return errors.Is(err, ErrRevoked) }
 
 // IsRefused reports whether waiting can't mend err.
 func IsRefused(err error) bool { return errors.Is(err, ErrRefused) }

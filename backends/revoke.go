@@ -2,7 +2,6 @@ package backends
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -77,11 +76,6 @@ func (r Revoked) String() string {
 	return "unknown"
 }
 
-// ErrRevoked is what Renew says of a lease that was revoked: it was not renewed,
-// and is the caller's until it is released or over. A key actor tells the holder,
-// who stops and releases.
-var ErrRevoked = errors.New("turnstile: revoked")
-
 // RevokedFor is ErrRevoked with the reason that the revoker gave, quoted, since it is
 // somebody else's text. An empty reason is ErrRevoked itself.
 func RevokedFor(reason string) error {
@@ -90,9 +84,6 @@ func RevokedFor(reason string) error {
 	}
 	return fmt.Errorf("%w: %q", ErrRevoked, reason)
 }
-
-// IsRevoked reports whether a renewal found its lease revoked.
-func IsRevoked(err error) bool { return errors.Is(err, ErrRevoked) }
 
 // A Lister is a backend that can tell which keys are held.
 type Lister interface {

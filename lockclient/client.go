@@ -58,10 +58,15 @@ func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, 
 
 // Acquire waits for a hold of key: up to the timeout, or to ctx's end.
 //
-// Its errors: a *WaitError (ErrTimeout) when time ran out; one that matches
-// ctx.Err(), and its cause, when ctx was cancelled; ErrInvalid, ErrOverloaded, ErrClosed; ErrUnavailable at once when the
-// backend refuses in a way that waiting can't mend. With an error there is no hold,
-// and nothing is left in any queue.
+// The timeout is that of the option Timeout, else Config.Timeout, else 60 s if ctx has
+// no deadline, and none if it has one.
+//
+// Its errors: a *WaitError when time ran out, be it the timeout's or ctx's: ErrTimeout,
+// with ErrHeld if somebody has the key, or ErrUnavailable if no attempt got an answer;
+// when ctx was cancelled, one that matches ctx.Err() and its cause alone; ErrInvalid,
+// ErrOverloaded, ErrClosed; ErrRefused, an ErrUnavailable, at once when the backend
+// refuses in a way that waiting can't mend. With an error there is no hold, and
+// nothing is left in any queue.
 func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
 	o, err := c.options(opts)
 	if err != nil {
@@ -70,8 +75,10 @@ func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock
 	return c.acquire(ctx, key, o)
 }
 
-// TryAcquire makes one try and never waits for another holder: then it returns
-// ErrTimeout at once. The try itself is bounded by ctx and 2 s.
+// TryAcquire makes one try and never waits for another holder: if there is one, it
+// returns a *WaitError at once that matches ErrHeld (and ErrTimeout). If the try gets no
+// answer, that matches ErrUnavailable alone. The try is bounded by ctx and 2 s. The
+// other errors are those of Acquire.
 func (c *Client) TryAcquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
 	o, err := c.options(opts)
 	if err != nil {
@@ -130,11 +137,14 @@ func giveUp(ctx context.Context, h *actors.Hold, key string) error {
 	}
 	if !ok { // the outcome crossed ctx's end
 		why.Key = key
+		var waited *actors.WaitError
 		switch _, err := h.Wait(nil); {
 		case err == nil:
 			h.Discard()
-		case !errors.Is(err, backends.ErrTimeout):
+		case !errors.As(err, &waited):
 			return err
+		default:
+			why = *waited
 		}
 	}
 	return interrupted(ctx, why)

@@ -9,6 +9,10 @@ import (
 var (
 	// ErrTimeout: the key was not acquired in time. The error is a *WaitError.
 	ErrTimeout = backends.ErrTimeout
+	// ErrHeld: somebody else has the key; it comes with ErrTimeout.
+	ErrHeld = backends.ErrHeld
+	// ErrRevoked: somebody ended the hold by Revoke. It is an ErrNotHeld, too.
+	ErrRevoked = backends.ErrRevoked
 	// ErrNotHeld: the hold had ended before.
 	ErrNotHeld = backends.ErrNotHeld
 	// ErrExpired: the hold reached its deadline.
@@ -28,14 +32,23 @@ var (
 	ErrInvalid = backends.ErrInvalid
 )
 
-// A WaitError says why an acquire timed out: how long it waited, at which place
-// in the queue, who holds the key and since when, and what the backend last
-// complained of. It matches ErrTimeout; ErrUnavailable as well if no attempt got an
-// answer; and context.DeadlineExceeded if the caller's ctx ended the wait.
+// A WaitError says why an acquire got nothing: how long it waited, at which place in
+// the queue, who holds the key and since when, and what the backend last complained
+// of. errors.Is matches:
 //
-// Its fields are Key; Waited; Place and Queue, this caller's place among those
-// that waited in this process (0 of 0 if it never queued); Process, this process's
-// place among those that waited for the backend (0: unknown); Holder and HeldFor
-// (empty, 0: unknown); Local, if the holder is in this process; Silent, if no attempt
-// got an answer; Err, the backend's last error or nil.
+//	somebody has the key; time is over, or it was one try   ErrTimeout, ErrHeld
+//	no attempt ever got an answer; time is over             ErrTimeout, ErrUnavailable
+//	one try, no answer                                      ErrUnavailable
+//	ctx's deadline ended the wait                           as above, and context.DeadlineExceeded
+//
+// Its fields are Key; Waited; Try, if it was one try; Place and Queue, this caller's
+// place among those that waited in this process (0 of 0 if it never queued); Process,
+// this process's place among those that waited for the backend (0: unknown); Held, if
+// somebody has the key; Holder and HeldFor (empty, 0: unknown); Local, if the holder is
+// in this process; Silent, if no attempt got an answer; Err, the backend's last error
+// or nil, with the types of its causes; CtxError, context.DeadlineExceeded or nil.
+//
+// As JSON its durations are in seconds and its names in snake case: key,
+// waited_seconds, held; and, where they are not zero, try, place, queue, process,
+// holder, local, held_for_seconds, silent, error, ctx_error.
 type WaitError = actors.WaitError

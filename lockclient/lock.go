@@ -7,7 +7,9 @@ import (
 	"github.com/turnstile-go/turnstile/actors"
 )
 
-// A Lock is one hold of a key. Its methods may be called from any goroutine.
+// A Lock is one hold of a key. Its methods may be called from any goroutine. A nil
+// *Lock, as it comes with an error, is a hold that has ended: its methods return zero
+// values, ErrNotHeld, and a Context that has ended by ErrNotHeld.
 type Lock struct {
 	key    string
 	parent context.Context
@@ -15,28 +17,56 @@ type Lock struct {
 }
 
 // Key is the key as it was given to Acquire.
-func (l *Lock) Key() string { return l.key }
+func (l *Lock) Key() string {
+	if l == nil {
+		return ""
+	}
+	return l.key
+}
 
 // Fence is the number of this hold: greater than that of every earlier hold of
 // the key, in any process. It is below 2^63; its upper bits are a time in µs.
-func (l *Lock) Fence() uint64 { return l.hold.Fence() }
+func (l *Lock) Fence() uint64 {
+	if l == nil {
+		return 0
+	}
+	return l.hold.Fence()
+}
 
 // Deadline is when the hold ends unless it is renewed or extended. It has a
-// monotonic clock reading.
-func (l *Lock) Deadline() time.Time { return l.hold.Deadline() }
+// monotonic clock reading, and never moves back, unless the machine was suspended
+// or its clock was set forward.
+func (l *Lock) Deadline() time.Time {
+	if l == nil {
+		return time.Time{}
+	}
+	return l.hold.Deadline()
+}
 
 // Context is the acquire's ctx without its cancellation. It ends when the hold
 // does; context.Cause then is ErrExpired, ErrLost, ErrClosed (the client was
 // closed), or plain context.Canceled after a release. A hold that was revoked ends
-// by ErrLost as well, but nobody else gets its key before its deadline or Release:
-// stop, and release.
-func (l *Lock) Context() context.Context { return l.hold.Context(l.parent) }
+// by ErrLost and ErrRevoked, but nobody else gets its key before its deadline or
+// Release: stop, and release.
+func (l *Lock) Context() context.Context {
+	if l == nil {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(ErrNotHeld)
+		return ctx
+	}
+	return l.hold.Context(l.parent)
+}
 
 // Extend makes the deadline now + d, but never earlier than it was; d is 10 ms
-// to 24 h, and within MaxHold. Errors: ErrInvalid; ErrNotHeld if the hold has ended, also meanwhile; ErrUnavailable if
-// the backend did not confirm the longer lease within 2 s or the rest of the hold,
-// which then goes on to its old deadline.
+// to 24 h, and within MaxHold. Where the process's lease is long enough already, it
+// returns nil without asking the backend: Check asks. Errors: ErrInvalid; ErrNotHeld
+// if the hold has ended, also meanwhile (and ErrRevoked, if it was revoked);
+// ErrUnavailable if the backend did not confirm the longer lease within 2 s or the
+// rest of the hold, which then goes on to its old deadline.
 func (l *Lock) Extend(d time.Duration) error {
+	if l == nil {
+		return ErrNotHeld
+	}
 	if err := checkExpires(d); err != nil {
 		return err
 	}
@@ -45,9 +75,18 @@ func (l *Lock) Extend(d time.Duration) error {
 
 // Release gives the hold back. It takes no context: it works after the caller's
 // is cancelled. It returns nil once the key is free in the backend, or has its next
-// holder, or lingers; ErrNotHeld if the hold had ended before, by expiry, loss or an
-// earlier Release; ErrUnavailable if the backend did not answer within 2 s or the
-// rest of the lease: the release is then retried in the background until the lease
-// ends, so the key is not stuck. A hold that was revoked had ended before: it
-// matches ErrNotHeld, and ErrUnavailable too if its lease could not be given back.
-func (l *Lock) Release() error { return l.hold.Release() }
+// holder, or lingers. Errors:
+//
+//   - ErrNotHeld if the hold had ended before, by expiry, loss or an earlier Release;
+//     of a nil *Lock, too.
+//   - ErrRevoked and ErrNotHeld if it was revoked; ErrUnavailable as well if its lease
+//     could not be given back.
+//   - ErrUnavailable if the backend did not answer within 2 s or the rest of the
+//     lease: the release is then retried in the background until the lease ends, so
+//     the key is not stuck.
+func (l *Lock) Release() error {
+	if l == nil {
+		return ErrNotHeld
+	}
+	return l.hold.Release()
+}
