@@ -57,6 +57,7 @@ func loadCluster(t *testing.T, p *place, hot string, expires time.Duration) *clu
 // who holds a key has to have the patience to renew it until the slot has
 // arrived. Then all of them have to follow it.
 func TestASlotMovesUnderLoad(t *testing.T) {
+	beside(t)
 	p, cluster := onThisCluster(t)
 	const expires, onTheWay = 1500 * time.Millisecond, 300 * time.Millisecond
 	l := loadCluster(t, p, p.key("hot"), expires)
@@ -97,7 +98,7 @@ func TestASlotMovesUnderLoad(t *testing.T) {
 			t.Error("nobody had to wait: the test proves nothing")
 		}
 	}
-	l.wantOthers(began[0], arrived[1], nil, 2*hardly)
+	l.wantOthers(began[0], arrived[1], nil, 2*hardly())
 	if len(l.unclean) > 0 {
 		t.Errorf("releases: %v", l.unclean)
 	}
@@ -106,7 +107,7 @@ func TestASlotMovesUnderLoad(t *testing.T) {
 
 // hardly is how long a key of a healthy node may keep its caller waiting: a lost
 // message and the machine's jitter.
-const hardly = heartbeat + jitter
+func hardly() time.Duration { return heartbeat + jitter }
 
 // wantOthers checks the keys of all nodes but one: nothing held them up, and none
 // of them for longer than most.
@@ -123,7 +124,7 @@ func (l *clusterLoad) wantOthers(from, to int64, but *servers.Server, most time.
 	}
 	sorted := waits(all, from, to)
 	l.t.Logf("who asked for keys of other nodes waited: %s", summary(sorted))
-	if len(sorted) < 100 || percentile(sorted, 99) > hardly || percentile(sorted, 100) > most {
+	if len(sorted) < 100 || percentile(sorted, 99) > hardly() || percentile(sorted, 100) > most {
 		l.t.Errorf("keys of other nodes were held up: %s", summary(sorted))
 	}
 }
@@ -131,6 +132,7 @@ func (l *clusterLoad) wantOthers(from, to int64, but *servers.Server, most time.
 // A master dies, and its replica takes its place. What it had granted in its
 // last moments the replica may have missed: such a hold may overlap the next.
 func TestAMasterOfAClusterDiesUnderLoad(t *testing.T) {
+	beside(t)
 	p, _ := onThisCluster(t)
 	p.replaced = true
 	const expires = time.Second
@@ -149,7 +151,7 @@ func TestAMasterOfAClusterDiesUnderLoad(t *testing.T) {
 	l.awaitPulse(l.rate)
 	// Two of the longest pauses between connections: one of them leads to the dead
 	// node still, and has the driver look for another.
-	eventually(t, 2*time.Second+jitter, "the inbox is on the replica", func() bool { return p.hasInbox(replica, channel) })
+	eventually(t, 2*time.Second, "the inbox is on the replica", func() bool { return p.hasInbox(replica, channel) })
 	release(t, held)
 	l.disperse()
 	straddles := func(before, e entry) bool { return before.granted < killed && e.granted > killed }
@@ -164,7 +166,7 @@ func TestAMasterOfAClusterDiesUnderLoad(t *testing.T) {
 		}
 	}
 	// The Cluster refuses everything while it has slots of nobody's.
-	l.wantOthers(l.begun, promoted, old, time.Duration(promoted-killed)+hardly)
+	l.wantOthers(l.begun, promoted, old, time.Duration(promoted-killed)+hardly())
 	t.Logf("releases: %v", l.unclean)
 	if err := old.Restart(); err != nil {
 		t.Fatal(err)
@@ -175,6 +177,7 @@ func TestAMasterOfAClusterDiesUnderLoad(t *testing.T) {
 // A node that is stopped, and not gone, answers nothing and refuses nothing.
 // That is no concern of the keys of other nodes.
 func TestAStoppedNodeHoldsUpNoOther(t *testing.T) {
+	beside(t)
 	p, _ := onThisCluster(t)
 	p.replaced = true
 	// Otherwise the nodes themselves refuse everything as long as one has failed.
@@ -206,13 +209,14 @@ func TestAStoppedNodeHoldsUpNoOther(t *testing.T) {
 	l.disperse()
 	straddles := func(before, e entry) bool { return before.granted < healed && e.granted > stopped }
 	l.wantBack(l.of(l.hot, straddles), l.rate, healed)
-	l.wantOthers(stopped, resumed, node, 2*hardly)
+	l.wantOthers(stopped, resumed, node, 2*hardly())
 	t.Logf("releases: %v", l.unclean)
 	l.wantNothingStuck(open(t, p.URL(""), "late"))
 }
 
 // A session's inbox is on the node that has its channel's slot, and goes with it.
 func TestAnInboxFollowsItsSlot(t *testing.T) {
+	beside(t)
 	p, cluster := onThisCluster(t)
 	c, key := open(t, p.URL(""), "it"), p.key("k")
 	channel, home := p.onlyInbox()
@@ -223,7 +227,7 @@ func TestAnInboxFollowsItsSlot(t *testing.T) {
 		}
 		// It is told, and connects anew: perhaps to the old node once more, since the
 		// one that the driver asks may not have heard of it yet.
-		eventually(t, time.Second+jitter, "it is where the slot is", func() bool { return p.hasInbox(to, channel) })
+		eventually(t, time.Second, "it is where the slot is", func() bool { return p.hasInbox(to, channel) })
 	}
 	release(t, held)
 }
@@ -246,6 +250,7 @@ func (p *place) hasInbox(node *servers.Server, channel string) bool {
 
 // What only a Cluster says, by real servers.
 func TestWhatAClusterRefusesForNowIsWaitedOut(t *testing.T) {
+	beside(t)
 	p, cluster := onThisCluster(t)
 	c := open(t, p.URL(""), "tester")
 	t.Run("a slot on its way", func(t *testing.T) {
@@ -277,6 +282,7 @@ func TestWhatAClusterRefusesForNowIsWaitedOut(t *testing.T) {
 // A slot that is on its way for longer than a lease lasts: its holder is told in
 // time that nobody could prove it.
 func TestASlowMoveLosesAHoldInTime(t *testing.T) {
+	beside(t)
 	p, cluster := onThisCluster(t)
 	c, key := open(t, p.URL(""), "tester"), p.key("k")
 	lock := acquire(t, c, key, lockclient.Expires(600*time.Millisecond), lockclient.Renew())
@@ -294,5 +300,5 @@ func TestASlowMoveLosesAHoldInTime(t *testing.T) {
 	if err := errors.Join(move.MigrateKeys(), move.Finish()); err != nil {
 		t.Fatal(err)
 	}
-	release(t, acquire(t, c, key, lockclient.Timeout(5*time.Second)))
+	release(t, acquire(t, c, key, lockclient.Timeout(patience)))
 }

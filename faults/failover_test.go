@@ -75,6 +75,7 @@ type usurpation struct {
 // granted the same keys, while the holders find out. That no lock can prevent;
 // that a resource which looks at fences comes to no harm is promised.
 func TestAFailoverToALaggingReplica(t *testing.T) {
+	beside(t)
 	rounds := 2
 	if *long {
 		rounds = 20

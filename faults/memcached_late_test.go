@@ -33,6 +33,7 @@ func (w *wire) answersToAdds(see func(answer []byte) fate) {
 // hold would last a minute, so an attempt that doesn't know its own token would
 // wait that long for itself, and so would all others.
 func TestAThousandTimedOutAddsBlockNobody(t *testing.T) {
+	beside(t)
 	server, inside := memcachedServer(t)
 	w := newWire(t)
 	c := open(t, "memcache://"+w.door(server.Addr)+"?timeout=25ms", owner)
@@ -54,7 +55,7 @@ func TestAThousandTimedOutAddsBlockNobody(t *testing.T) {
 		wg.Go(func() {
 			for late.Load() < 1000 && time.Now().Before(deadline) {
 				start := time.Now()
-				lock, err := c.Acquire(t.Context(), fmt.Sprint("k", key), lockclient.Expires(time.Minute), lockclient.Timeout(10*time.Second))
+				lock, err := c.Acquire(t.Context(), fmt.Sprint("k", key), lockclient.Expires(time.Minute), lockclient.Timeout(patience))
 				if err != nil {
 					t.Errorf("acquire: %v", err)
 					return
@@ -87,6 +88,7 @@ func TestAThousandTimedOutAddsBlockNobody(t *testing.T) {
 // A caller that gave up while its add was on its way leaves nothing either, but
 // for the seconds that an unconfirmed token lasts.
 func TestAnAddThatComesWhenItsCallerIsGoneBlocksBriefly(t *testing.T) {
+	beside(t)
 	server, inside := memcachedServer(t)
 	w := newWire(t)
 	c, other := open(t, "memcache://"+w.door(server.Addr)+"?timeout=25ms", owner), open(t, server.URL(), "other")
@@ -101,7 +103,7 @@ func TestAnAddThatComesWhenItsCallerIsGoneBlocksBriefly(t *testing.T) {
 		return err == nil
 	})
 	start := time.Now()
-	lock = acquire(t, other, "k", lockclient.Timeout(10*time.Second))
+	lock = acquire(t, other, "k", lockclient.Timeout(patience))
 	if took := time.Since(start); took > 3*time.Second+jitter {
 		t.Errorf("the late add kept the key for %v", took)
 	}

@@ -45,6 +45,7 @@ type absence struct {
 // are waited for, and however few connections there may be. With -long, a table says
 // how much later all of these keys are granted.
 func TestOutagesLoseNoRenewedHold(t *testing.T) {
+	beside(t)
 	lasts := []time.Duration{shortOutage}
 	if *long {
 		lasts = append(lasts, time.Second, 5*time.Second)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -55,9 +56,12 @@ const (
 // everywhere tries a row in each kind of place.
 func everywhere(t *testing.T, row func(t *testing.T, p *place)) {
 	t.Helper()
-	t.Run(string(oneServer), func(t *testing.T) { row(t, onOneServer(t)) })
-	t.Run(string(aCluster), func(t *testing.T) { row(t, onACluster(t)) })
-	t.Run(string(sentinels), func(t *testing.T) { row(t, bySentinels(t)) })
+	for kind, at := range map[form]func(*testing.T) *place{oneServer: onOneServer, aCluster: onACluster, sentinels: bySentinels} {
+		t.Run(string(kind), func(t *testing.T) {
+			beside(t)
+			row(t, at(t))
+		})
+	}
 }
 
 func onOneServer(t *testing.T) *place {
@@ -84,8 +88,10 @@ func insides(t *testing.T, nodes []*servers.Server) map[*servers.Server]*goredis
 }
 
 // A lasting deployment is started by the first test that needs it, and serves all
-// of them until one fails: what that one has left behind nobody else should meet.
+// of them, one at a time, until one fails: what that one has left behind nobody else
+// should meet.
 type lasting[D interface{ Close() }] struct {
+	mu      sync.Mutex // held by the test that has it
 	start   func() (D, error)
 	running bool
 	it      D
@@ -93,6 +99,8 @@ type lasting[D interface{ Close() }] struct {
 
 func (l *lasting[D]) get(t *testing.T) D {
 	t.Helper()
+	l.mu.Lock()
+	t.Cleanup(l.mu.Unlock) // after what the test itself cleans up
 	if !l.running {
 		it, err := l.start()
 		if err != nil {
@@ -182,8 +190,10 @@ func slotOf(key string) int { return scripts.Slot("pylock:" + key) }
 // has left there and in this process. A place that a failed test leaves is ended.
 func (p *place) share(end func()) {
 	p.t.Helper()
-	before := goleak.IgnoreCurrent()
-	p.t.Cleanup(func() { wantNoGoroutines(p.t, before) })
+	if *long {
+		before := goleak.IgnoreCurrent()
+		p.t.Cleanup(func() { wantNoGoroutines(p.t, before) })
+	}
 	p.t.Cleanup(func() {
 		if p.t.Failed() {
 			end()
@@ -220,7 +230,7 @@ func wantNoGoroutines(t *testing.T, before goleak.Option) {
 	minder := goleak.IgnoreAnyFunction("github.com/turnstile-go/turnstile/internal/servers.launch.func1")
 	output := goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1")
 	var left error
-	for start := time.Now(); time.Since(start) < 2*time.Second; {
+	for start := time.Now(); time.Since(start) < 2*time.Second+jitter; {
 		if left = goleak.Find(before, minder, output); left == nil {
 			return
 		}
@@ -232,7 +242,7 @@ func wantNoGoroutines(t *testing.T, before goleak.Option) {
 // It has to be such that it would have ended by itself.
 func (p *place) clear(master *goredis.Client) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, key := range master.Keys(ctx, "*").Val() {
 		if ttl := master.PTTL(ctx, key).Val(); ttl > 0 && ttl <= 2*time.Minute {
@@ -314,7 +324,7 @@ func (p *place) inside(key string) *goredis.Client {
 // masters are all servers that keep leases now.
 func (p *place) masters() []*servers.Server {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var masters []*servers.Server
 	for _, node := range p.nodes {
