@@ -149,9 +149,7 @@ func (a *keyActor) nextAcquire(now instant) *call {
 	a.woken = false
 	if a.pending == 0 {
 		if a.c.attempts.Load() >= backends.MaxAttempt {
-			for h := a.queue.first; h != nil; h = a.queue.first {
-				a.fail(h, errUsedUp)
-			}
+			a.failQueue(errUsedUp)
 			return nil
 		}
 		a.pending, a.pendingTTL, a.probe = a.c.attempts.Add(1), 0, 0

@@ -72,9 +72,7 @@ func (a *keyActor) attemptFailed(c *call, now instant) {
 		a.pending = 0
 	}
 	if backends.IsRefused(c.err) {
-		for h := a.queue.first; h != nil; h = a.queue.first {
-			a.fail(h, c.err)
-		}
+		a.failQueue(c.err)
 		return
 	}
 	a.failTries(c, now)
@@ -103,9 +101,7 @@ func (a *keyActor) renewed(c *call, now instant) {
 		a.failTries(c, now)
 		if backends.IsRefused(c.err) {
 			a.failExtends(c.err)
-			for h := a.queue.first; h != nil; h = a.queue.first {
-				a.fail(h, c.err)
-			}
+			a.failQueue(c.err)
 		}
 	}
 }
@@ -124,7 +120,7 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	case backends.IsNotHeld(err):
 		a.lastErr = nil
 		a.answerSettled(backends.ErrNotHeld)
-	case backends.IsRefused(err), a.closing && a.c.ctx.Err() != nil, now >= a.settleUntil:
+	case stays(err), a.closing && a.c.ctx.Err() != nil, now >= a.settleUntil:
 		// Nothing more can be done: the lease ends by its ttl.
 		a.answerSettled(err)
 		if a.closing && c.verb == releasing {
@@ -134,9 +130,31 @@ func (a *keyActor) settledBy(c *call, now instant) {
 		a.failures++
 		a.retryAt = now.add(a.pause(c))
 		a.failTries(c, now)
+		if backends.IsRefused(err) {
+			a.failQueue(err)
+		}
 		return
 	}
 	a.settling = 0
 	a.failures, a.retryAt = 0, 0
 	a.madeGap(now)
+}
+
+// stays reports whether a release was refused for what lasts. That the user was let in
+// no more, or may do less, or that the server takes no writes, can be over while the
+// lease still stands: credentials, permissions and masters are being changed.
+func stays(err error) bool {
+	var r backends.Reason
+	if !backends.IsRefused(err) {
+		return false
+	}
+	errors.As(err, &r)
+	return r != backends.WrongLogin && r != backends.NoPermission && r != backends.ReadOnly
+}
+
+// failQueue fails all that wait.
+func (a *keyActor) failQueue(err error) {
+	for h := a.queue.first; h != nil; h = a.queue.first {
+		a.fail(h, err)
+	}
 }

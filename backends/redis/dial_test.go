@@ -82,3 +82,29 @@ func TestOneProbeIsForAllKeys(t *testing.T) {
 		t.Errorf("40 keys dialled %d times, want once for all", n)
 	}
 }
+
+// TestANATThatForgetsADozenConnectionsCostsOneTimeout: what is idle since before a
+// request that is not answered is not used any more.
+func TestANATThatForgetsADozenConnectionsCostsOneTimeout(t *testing.T) {
+	t.Parallel()
+	const idle = 13
+	for _, scheme := range []string{"redis", "rediss"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			server, query := servers.Redis(t), "?min_idle_conns=13"
+			if scheme == "rediss" {
+				server = servers.RedisTLS(t, servers.TLSConfig{Authority: servers.NewAuthority(t)})
+				query += "&skip_verify=true"
+			}
+			nat := servers.NewNAT(t, server.Addr)
+			b := open(t, scheme+"://"+nat.Addr+query)
+			eventually(t, "the pool is full", func() bool { return nat.Open() >= idle })
+			mustGrant(t, b, newRequest(newKey(t)))
+			nat.Forget()
+			if _, err := b.Acquire(within(t, 200*time.Millisecond), newRequest(newKey(t))); !errors.Is(err, backends.ErrUnavailable) {
+				t.Fatalf("%v, want no answer: the test proves nothing", err)
+			}
+			mustGrant(t, b, newRequest(newKey(t)))
+		})
+	}
+}
