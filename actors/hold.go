@@ -17,6 +17,7 @@ type Spec struct {
 	MaxHold time.Duration // with Renew: no longer than this (0: no bound)
 	Timeout time.Duration // how long to wait at most (0: no bound)
 	Try     bool          // one try, never queued; Timeout bounds the try
+	Owner   string        // the label shown to others; empty: Config.Owner
 }
 
 // The stages of a hold, up to its grant. Whoever swaps waiting for another

@@ -80,7 +80,7 @@ func TestDoEndsItsContextWithTheHoldOrTheCaller(t *testing.T) {
 			t.Errorf("cause %v, want ErrExpired", cause)
 		}
 		return boom
-	}, Expires(50*time.Millisecond))
+	}, Expires(50*time.Millisecond), NoRenew())
 	if !errors.Is(err, boom) || !errors.Is(err, ErrNotHeld) {
 		t.Errorf("%v, want the function's error and ErrNotHeld", err)
 	}

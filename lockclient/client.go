@@ -68,7 +68,7 @@ func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, 
 // refuses in a way that waiting can't mend. With an error there is no hold, and
 // nothing is left in any queue.
 func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
-	o, err := c.options(opts)
+	o, err := c.options(c.defaults(ctx), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock
 // answer, that matches ErrUnavailable alone. The try is bounded by ctx and 2 s. The
 // other errors are those of Acquire.
 func (c *Client) TryAcquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
-	o, err := c.options(opts)
+	o, err := c.options(c.defaults(ctx), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 		return nil, tooLate(ctx, key)
 	}
 	l := &Lock{key: key, parent: ctx}
-	spec := actors.Spec{Expires: o.expires, Renew: o.renew, MaxHold: o.maxHold, Timeout: o.timeout}
+	spec := actors.Spec{Expires: o.expires, Renew: o.renew, MaxHold: o.maxHold, Timeout: o.timeout, Owner: o.owner}
 	if o.timeout == 0 {
 		spec.Try, spec.Timeout = true, tryTimeout
 	}

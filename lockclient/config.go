@@ -48,14 +48,19 @@ type Config struct {
 	// Expires is how long a hold is valid unless renewed: 10 ms (memcached: 1 s) to
 	// 24 h, default 10 s.
 	Expires time.Duration
-	// Timeout is how long an acquire waits: default 60 s. For one try without
-	// waiting use TryAcquire, or the option Timeout(0).
+	// Timeout is how long an acquire waits. Default: 60 s where its ctx has no
+	// deadline, and as long as ctx where it has one. Forever is no bound. For one try
+	// without waiting use TryAcquire, or the option Timeout(0).
 	Timeout time.Duration
+	// Renew keeps every hold until it is released, unless its acquire has the option
+	// NoRenew. Default: a hold ends after its Expires, but for those of Do.
+	Renew bool
 	// KeyPrefix is put before every key in the backend: default "pylock:",
 	// NoPrefix for none. At most 256 bytes, any but NUL.
 	KeyPrefix string
 	// Owner is the label that others see as the holder's name: default host:pid.
-	// It is no secret and proves nothing. At most 256 bytes.
+	// It is no secret and proves nothing. At most 256 bytes. The option Owner names one
+	// hold's.
 	Owner string
 
 	// Tenure is how long the process may go on handing a key from goroutine to
@@ -96,9 +101,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Expires == 0 {
 		c.Expires = DefaultExpires
 	}
-	if c.Timeout == 0 {
-		c.Timeout = DefaultTimeout
-	}
 	switch c.KeyPrefix {
 	case "":
 		c.KeyPrefix = DefaultKeyPrefix
@@ -138,12 +140,16 @@ func (c Config) check() error {
 		return invalid("Config.MaxWaiters %d: 1 to %d", c.MaxWaiters, MaxMaxWaiters)
 	}
 	for _, f := range []struct{ name, value string }{{"KeyPrefix", c.KeyPrefix}, {"Owner", c.Owner}} {
-		if len(f.value) > 256 || strings.ContainsRune(f.value, 0) {
-			return invalid("Config.%s: at most 256 bytes, none of them NUL", f.name)
+		if !isLabel(f.value) {
+			return invalid("Config.%s: %s", f.name, labelLimits)
 		}
 	}
 	return nil
 }
+
+const labelLimits = "at most 256 bytes, none of them NUL"
+
+func isLabel(s string) bool { return len(s) <= 256 && strings.IndexByte(s, 0) < 0 }
 
 func defaultOwner() string {
 	host, err := os.Hostname()

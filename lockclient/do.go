@@ -9,13 +9,20 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// Do runs f under a hold of key. The ctx that f gets is ctx, and also ends when
-// the hold does, with its cause: f should return then, since the key may be
-// another's. The hold is released when f returns or panics. The result joins f's
+// Do runs f under a hold of key, which is renewed until f returns, unless the option
+// NoRenew is given. The ctx that f gets is ctx, and also ends when the hold does, with
+// its cause: f should return then, since the key may be another's. The hold is
+// released when f returns or panics. The result is an error of Acquire, or joins f's
 // error with that of the release; a release that finds the hold ended already
-// reports ErrNotHeld, so a nil result says that f ran under the lock to its end.
+// reports ErrNotHeld and how it ended, so a nil result says that f ran under the lock
+// to its end.
 func (c *Client) Do(ctx context.Context, key string, f func(context.Context) error, opts ...Option) (err error) {
-	lock, err := c.Acquire(ctx, key, opts...)
+	o := c.defaults(ctx)
+	o.renew = true
+	if o, err = c.options(o, opts); err != nil {
+		return err
+	}
+	lock, err := c.acquire(ctx, key, o)
 	if err != nil {
 		return err
 	}

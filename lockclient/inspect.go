@@ -37,7 +37,7 @@ type Info struct {
 
 // A Waiter is a process in a key's queue. A nil pointer is something that can't be known.
 type Waiter struct {
-	Label *string        // Config.Owner of its client
+	Label *string        // Config.Owner of its client, or the Owner of the first who waits there
 	For   *time.Duration // how long it has waited
 }
 
@@ -149,8 +149,7 @@ func (c *Client) local(i actors.Info) Info {
 		info.Place = &i.Place
 	}
 	if i.Held {
-		owner := c.cfg.Owner // a copy: what is handed out may be written to
-		info.Holder, info.Fence, info.first = &owner, &i.Fence, i.Fence
+		info.Holder, info.Fence, info.first = &i.Holder, &i.Fence, i.Fence
 		info.HeldFor, info.ExpiresIn = &i.HeldFor, &i.ExpiresIn
 	}
 	return info

@@ -225,7 +225,9 @@ func TestBadInput(t *testing.T) {
 		{"expires 25 h", "k", []Option{Expires(25 * time.Hour)}},
 		{"timeout -1", "k", []Option{Timeout(-1)}},
 		{"max hold -1", "k", []Option{Renew(), MaxHold(-1)}},
-		{"max hold without renew", "k", []Option{MaxHold(time.Second)}},
+		{"max hold without renew", "k", []Option{NoRenew(), MaxHold(time.Second)}},
+		{"owner of 257 bytes", "k", []Option{Owner(long[:257])}},
+		{"owner with NUL", "k", []Option{Owner("a\x00b")}},
 	} {
 		t.Run(bad.name, func(t *testing.T) {
 			if _, err := c.Acquire(t.Context(), bad.key, bad.opts...); !errors.Is(err, ErrInvalid) {

@@ -1,8 +1,15 @@
 package lockclient
 
-import "time"
+import (
+	"context"
+	"math"
+	"time"
+)
 
-// An Option changes one acquire.
+// Forever as a timeout waits without a bound of its own: ctx alone ends the wait.
+const Forever time.Duration = math.MaxInt64
+
+// An Option changes one acquire. Of options that contradict each other the last counts.
 type Option func(*options)
 
 type options struct {
@@ -10,30 +17,60 @@ type options struct {
 	timeout time.Duration
 	maxHold time.Duration
 	renew   bool
+	owner   string // empty: the client's
 }
 
-// Expires sets how long the hold is valid unless renewed: 10 ms to 24 h.
+// Expires sets how long the hold is valid unless renewed: 10 ms (memcached: 1 s) to
+// 24 h, default Config.Expires. Anything else is ErrInvalid.
 func Expires(d time.Duration) Option { return func(o *options) { o.expires = d } }
 
-// Timeout sets how long to wait for the hold, from 0, which is one try without
-// waiting.
+// Timeout sets how long to wait for the hold: 0 is one try without waiting, Forever
+// is no bound; less than 0 is ErrInvalid. It counts whether ctx has a deadline or not;
+// the earlier of the two ends the wait. Default: see Client.Acquire.
 func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // Renew keeps the hold until it is released: it is renewed when a third of its
-// Expires has passed. Without it a hold ends at its deadline, as in pylock.
+// Expires has passed. It is the default of Do, and of all where Config.Renew is set;
+// elsewhere a hold ends at its deadline, as in pylock.
 func Renew() Option { return func(o *options) { o.renew = true } }
 
-// MaxHold ends a renewed hold after d all the same, with ErrExpired; it needs
-// Renew. 0 is no bound.
+// NoRenew ends the hold at its deadline, also in Do and where Config.Renew is set.
+func NoRenew() Option { return func(o *options) { o.renew = false } }
+
+// MaxHold ends a renewed hold d after its grant all the same, with ErrExpired. It is
+// ErrInvalid for a hold that is not renewed, and less than 0; 0, the default, is no
+// bound.
 func MaxHold(d time.Duration) Option { return func(o *options) { o.maxHold = d } }
 
-func (c *Client) options(opts []Option) (options, error) {
-	if len(opts) == 0 {
-		// Open has checked these. They are kept apart from what follows, where
-		// calling the options moves them to the heap.
-		return options{expires: c.cfg.Expires, timeout: c.cfg.Timeout}, nil
+// Owner sets the label that others see as this hold's holder: at most 256 bytes, none
+// of them NUL, else ErrInvalid; default Config.Owner. This process's WaitError, Inspect
+// and Keys show it for this hold. Other processes see that of the hold whose acquire
+// got the lease from the backend: it stays while the process hands the key on, since a
+// handoff makes no backend call.
+func Owner(label string) Option { return func(o *options) { o.owner = label } }
+
+// defaults are the options of an acquire that has none.
+func (c *Client) defaults(ctx context.Context) options {
+	o := options{expires: c.cfg.Expires, timeout: c.cfg.Timeout, renew: c.cfg.Renew}
+	if o.timeout == 0 {
+		o.timeout = DefaultTimeout
+		if _, bounded := ctx.Deadline(); bounded {
+			o.timeout = Forever // the caller has said how long
+		}
 	}
-	o := options{expires: c.cfg.Expires, timeout: c.cfg.Timeout}
+	return o
+}
+
+// options are o, which defaults has made, with what the caller sets.
+func (c *Client) options(o options, opts []Option) (options, error) {
+	if len(opts) == 0 {
+		return o, nil // Open has checked these
+	}
+	return c.with(o, opts)
+}
+
+// with is kept apart, since calling the options moves o to the heap.
+func (c *Client) with(o options, opts []Option) (options, error) {
 	for _, set := range opts {
 		set(&o)
 	}
@@ -50,6 +87,8 @@ func (c *Client) options(opts []Option) (options, error) {
 		return o, invalid("max hold of %v: must not be negative", o.maxHold)
 	case o.maxHold > 0 && !o.renew:
 		return o, invalid("MaxHold needs Renew: without it a hold ends when it expires")
+	case !isLabel(o.owner):
+		return o, invalid("Owner: %s", labelLimits)
 	}
 	return o, nil
 }
