@@ -81,37 +81,12 @@ func fits(s Strategy, at Point) bool {
 	return true
 }
 
-const (
-	// runCost is what a run takes beside its phases: a server's start and end, the
-	// last waits. processCost is a worker's start. Both are measured.
-	runCost, processCost = 100 * time.Millisecond, 40 * time.Millisecond
-)
-
-// cost is how long a case takes, about.
-func (c Case) cost() time.Duration {
-	d := runCost + processCost*time.Duration(c.Workload.Processes)
-	if c.Lease > 0 {
-		return d + kills*(c.Lease+4*processCost)
-	}
-	return d + c.Workload.Warmup + c.Workload.Duration
-}
-
-// Estimate is how long the plan takes, about. A strategy that is slow to drain its
-// waiters at the end takes up to 5 s more a run.
-func (p Plan) Estimate() time.Duration { return estimate(p.Cases()) }
-
-func estimate(cases []Case) (d time.Duration) {
-	for _, c := range cases {
-		d += c.cost()
-	}
-	return d
-}
-
 // shortest is what Within cuts a measurement to at most.
 const shortest = 100 * time.Millisecond
 
 // Within is the plan with its durations and warm-ups cut, all by the same factor,
-// so that its Estimate is about d, if that can be done by it. A warm-up stays long
+// so that its Estimate is about d, if that can be done by it: it is more where servers'
+// starts, recoveries and the shortest runs take longer than d. A warm-up stays long
 // enough for all contenders to come.
 func (p Plan) Within(d time.Duration) Plan {
 	cases := p.Cases()
@@ -144,7 +119,8 @@ type Step struct {
 	Done, Total int
 	Next        Case          // the run that begins; the zero Case at the end
 	Last        *Measured     // the run that has ended; nil at the beginning
-	Remaining   time.Duration // about
+	Remaining   time.Duration // from now on, about
+	After       time.Duration // what will remain when Next has ended, about
 }
 
 // MeasurePlan makes the plan's runs and reports what came of them; step, if it is not
@@ -156,11 +132,11 @@ func (b *Bench) MeasurePlan(ctx context.Context, p Plan, step func(Step)) *Repor
 	}
 	r := newReport(p)
 	cases := p.Cases()
-	planned := estimate(cases)
-	left := planned
+	ahead := newSchedule(cases)
 	var last *Measured
 	for i, c := range cases {
-		step(Step{Done: i, Total: len(cases), Next: c, Last: last, Remaining: scaled(left, planned-left, time.Since(r.Started))})
+		step(Step{Done: i, Total: len(cases), Next: c, Last: last, Remaining: ahead.remaining(), After: ahead.remaining() - ahead.expects(c)})
+		began := time.Now()
 		m := b.Measure(ctx, c)
 		if ctx.Err() != nil && m.Run.Holds == 0 && len(m.Run.Recovery) == 0 {
 			// It had hardly begun: its failures are those of being broken off.
@@ -169,7 +145,7 @@ func (b *Bench) MeasurePlan(ctx context.Context, p Plan, step func(Step)) *Repor
 		}
 		r.add(m)
 		last = &m
-		left -= c.cost()
+		ahead.ran(c, time.Since(began))
 		if r.Cut = ctx.Err() != nil; r.Cut {
 			break
 		}
@@ -177,12 +153,4 @@ func (b *Bench) MeasurePlan(ctx context.Context, p Plan, step func(Step)) *Repor
 	r.end()
 	step(Step{Done: len(r.Runs), Total: len(cases), Last: last})
 	return r
-}
-
-// scaled is the estimate as the pace until now corrects it.
-func scaled(left, done, took time.Duration) time.Duration {
-	if done <= 0 {
-		return left
-	}
-	return time.Duration(float64(left) * float64(took) / float64(done))
 }

@@ -148,7 +148,7 @@ func (f *benchFlags) report(cmd *cobra.Command, s settings) (*bench.Report, erro
 	cmap.SHARD_COUNT = actorShards
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
-	p := startProgress(s, plan)
+	p := startProgress(s, plan, f.within)
 	r := bench.New(setup).MeasurePlan(ctx, plan, p.step)
 	p.end()
 	r.Command[0] = "turnstile"

@@ -24,33 +24,51 @@ type progress struct {
 	quiet bool
 	bars  *mpb.Progress // nil without a terminal
 	bar   *mpb.Bar
-	now   atomic.Pointer[bench.Step] // read by what draws the bar
-	point string                     // that was told last
+	now   atomic.Pointer[moment] // read by what draws the bar
+	point string                 // that was told last
+
+	began  time.Time
+	within time.Duration // that the plan should take; 0: as long as it takes
 }
 
-func startProgress(s settings, plan bench.Plan) *progress {
+// A moment is a step, and when it was made.
+type moment struct {
+	bench.Step
+	at time.Time
+}
+
+func startProgress(s settings, plan bench.Plan, within time.Duration) *progress {
 	cases := plan.Cases()
 	s.say("%s; %s of %s", roughly(plan.Estimate()), plural(len(cases), "run", "runs"), plural(len(plan.Strategies), "strategy", "strategies"))
-	p := &progress{w: s.stderr, quiet: s.quiet}
-	p.now.Store(&bench.Step{})
+	p := &progress{w: s.stderr, quiet: s.quiet, began: time.Now(), within: within}
+	p.now.Store(&moment{at: time.Now()})
+	if within > 0 && late(plan.Estimate(), within) {
+		s.say("that is more than --within %s: with the shortest runs it takes so long; --short, or fewer --strategies or --experiments, take less", readable(within))
+		p.within = 0 // said
+	}
 	if f := terminalOf(s.stderr); f != nil && !s.quiet {
 		p.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(30), mpb.WithRefreshRate(progressEvery))
 		p.bar = p.bars.AddBar(int64(len(cases)),
 			mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.CountersNoUnit("%d/%d runs")),
-			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return words(*p.now.Load()) })))
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return words(*p.now.Load(), time.Now()) })))
 		p.w = p.bars
 	}
 	return p
 }
 
-// words are what is being measured, and how long the rest takes.
-func words(s bench.Step) string {
-	if s.Next.Strategy == nil {
+// words are what is being measured, and how long the rest takes: while a run lasts,
+// less and less, but not less than what comes after it.
+func words(m moment, now time.Time) string {
+	if m.Next.Strategy == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s left: %s, %s", roughly(s.Remaining), pointOf(s.Next), s.Next.Strategy.Name())
+	left := max(m.After, m.Remaining-now.Sub(m.at))
+	return fmt.Sprintf("%s left: %s, %s", roughly(left), pointOf(m.Next), m.Next.Strategy.Name())
 }
+
+// late reports whether what takes d is too much for within: an estimate is no better.
+func late(d, within time.Duration) bool { return d > within+within/10+time.Second }
 
 // pointOf names a point of an experiment; of one workload there is nothing to name.
 func pointOf(c bench.Case) string {
@@ -68,7 +86,13 @@ func (p *progress) step(s bench.Step) {
 			fmt.Fprintf(p.w, "turnstile: FAILED: %s, %s, round %d: %s: %s\n", f.Strategy, f.Experiment, f.Round, f.Kind, mask(f.What))
 		}
 	}
-	p.now.Store(&s)
+	p.now.Store(&moment{s, time.Now()})
+	if took := time.Since(p.began); p.within > 0 && s.Next.Strategy != nil && late(took+s.Remaining, p.within) {
+		if !p.quiet {
+			fmt.Fprintf(p.w, "turnstile: --within %s won't be kept: it takes %s in all, since runs take longer here than planned\n", readable(p.within), roughly(took+s.Remaining))
+		}
+		p.within = 0 // once
+	}
 	switch {
 	case p.quiet:
 	case p.bar != nil:

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/bench"
+	"github.com/turnstile-go/turnstile/bench/strategies"
+)
+
+// While a long run lasts, the estimate goes on; it never falls below what comes after.
+func TestTheTimeLeftMovesWhileARunLasts(t *testing.T) {
+	begin := time.Now()
+	m := moment{bench.Step{
+		Next: bench.Case{Strategy: strategies.All()[0], Experiment: bench.Custom}, Remaining: time.Minute, After: 40 * time.Second,
+	}, begin}
+	for after, want := range map[time.Duration]string{
+		0: "about 1m0s left", 5 * time.Second: "about 55s left", 20 * time.Second: "about 40s left", time.Minute: "about 40s left",
+	} {
+		if got := words(m, begin.Add(after)); !strings.HasPrefix(got, want) {
+			t.Errorf("after %v: %q, want %q", after, got, want)
+		}
+	}
+}
+
+// planOf is a plan of 10 runs of a second each.
+func planOf() bench.Plan {
+	w := bench.Workload{Name: bench.Custom, Goroutines: 1, Processes: 1, Keys: 1, Duration: time.Second}
+	return bench.Plan{Strategies: strategies.All()[:1], Rounds: 10,
+		Experiments: []bench.Experiment{{Name: bench.Custom, Points: []bench.Point{{Workload: w}}}}}
+}
+
+func TestABoundThatWontBeKeptIsSaidOnce(t *testing.T) {
+	plan := planOf()
+	for _, row := range []struct {
+		name            string
+		within, remains time.Duration
+		want            string
+	}{
+		{"none", 0, time.Hour, ""},
+		{"kept", time.Minute, 50 * time.Second, ""},
+		{"at the begin", 2 * time.Second, 10 * time.Second, "that is more than --within 2s"},
+		{"later", 20 * time.Second, 40 * time.Second, "--within 20s won't be kept: it takes about 40s in all"},
+	} {
+		var out bytes.Buffer
+		p := startProgress(settings{stdout: &out, stderr: &out}, plan, row.within)
+		for range 3 {
+			p.step(bench.Step{Total: 10, Next: plan.Cases()[0], Remaining: row.remains})
+		}
+		p.end()
+		if n := strings.Count(out.String(), "--within"); !strings.Contains(out.String(), row.want) || n != min(len(row.want), 1) {
+			t.Errorf("%s: said %d times, want %q once: %s", row.name, n, row.want, &out)
+		}
+	}
+	var out bytes.Buffer
+	p := startProgress(settings{stdout: &out, stderr: &out, quiet: true}, plan, time.Second)
+	p.step(bench.Step{Total: 10, Next: plan.Cases()[0], Remaining: time.Hour})
+	if p.end(); out.Len() > 0 {
+		t.Errorf("with -q: %s", &out)
+	}
+}
