@@ -113,6 +113,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.directory = newDirectory(c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
+	c.directory.immediate = c.can.Immediate
 	c.clock = c.directory.clock
 	c.clock.jumped = c.look
 	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock}

@@ -36,6 +36,7 @@ type directory struct {
 	shards     [shardCount]shard
 	live       atomic.Int64
 	clock      *clock
+	immediate  bool // what the backend does is done when a message has been handled
 
 	// replies pools the one-slot channels of acquires and releases. A channel goes
 	// back only by the one who took its answer: that of an abandoned acquire never

@@ -112,6 +112,19 @@ func (h *Hold) AbandonWhy() (WaitError, bool) {
 	return <-why, true
 }
 
+// Leave waits, after an acquire that brought nothing, until nothing of it is left in
+// the backend's queue, if that computes in place: then it is done once the actor has
+// handled what was posted. Elsewhere it takes a round trip, and nobody waits for it.
+func (h *Hold) Leave() {
+	if h.spec.Try || !h.entry.dir.immediate {
+		return // one try leaves nothing
+	}
+	done := make(chan struct{})
+	if h.entry.post(barrier{done}) {
+		<-done
+	}
+}
+
 // Fence is the hold's fence.
 func (h *Hold) Fence() uint64 { return h.fence }
 

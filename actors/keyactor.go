@@ -112,6 +112,8 @@ func (a *keyActor) handle(message any) {
 	case explain:
 		m.why <- a.waitError(m.hold, now)
 		a.leave(m.hold)
+	case barrier:
+		close(m.done)
 	case release:
 		a.release(m.hold, now)
 	case extend:

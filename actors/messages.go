@@ -24,6 +24,10 @@ type (
 		why  chan<- WaitError // one slot
 	}
 
+	// barrier is sent by Hold.Leave; done is closed when all that was posted before has
+	// been handled.
+	barrier struct{ done chan<- struct{} }
+
 	// release is sent by Hold.Release, once a hold. The answer comes on the
 	// hold's reply channel.
 	release struct{ hold *Hold }

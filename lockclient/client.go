@@ -66,7 +66,8 @@ func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, 
 // when ctx was cancelled, one that matches ctx.Err() and its cause alone; ErrInvalid,
 // ErrOverloaded, ErrClosed; ErrRefused, an ErrUnavailable, at once when the backend
 // refuses in a way that waiting can't mend. With an error there is no hold, and
-// nothing is left in any queue.
+// nothing is left in any queue: on embedded:// when Acquire returns, elsewhere one
+// round trip later (two, if a request was under way), while the backend answers.
 func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
 	o, err := c.options(c.defaults(ctx), opts)
 	if err != nil {
@@ -105,6 +106,7 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 		return nil, err
 	}
 	if err := wait(ctx, &l.hold, key); err != nil {
+		l.hold.Leave()
 		return nil, err
 	}
 	return l, nil
