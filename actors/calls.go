@@ -36,8 +36,9 @@ type call struct {
 	budget  time.Duration // how long it may take
 	began   instant
 
-	wanted bool // the actor's: while it was in flight, a push said that others wait
-	again  bool // the actor's: while it was in flight, a push said that the backend answers again
+	cancel context.CancelFunc // nil of a call that is made in place
+	wanted bool               // the actor's: while it was in flight, a push said that others wait
+	again  bool               // the actor's: while it was in flight, a push said that the backend answers again
 
 	sent  instant
 	reply backends.Reply
@@ -56,15 +57,16 @@ func (a *keyActor) start(c *call) (done bool) {
 		c.budget = a.renewalBudget()
 	}
 	if a.closing {
-		c.budget = min(c.budget, max(instant(a.c.closeBy.Load()).sub(c.began), time.Millisecond))
+		c.budget = min(c.budget, max(a.closeBy.sub(c.began), time.Millisecond))
 	}
 	if a.c.can.Immediate {
 		c.run(a.c.ctx, a.c)
 		return true
 	}
 	entry, coordinator := a.entry, a.c
+	ctx, cancel := context.WithTimeout(coordinator.ctx, c.budget)
+	c.cancel = cancel
 	coordinator.dispatcher.Schedule(func() { // ends by the call's own timeout
-		ctx, cancel := context.WithTimeout(coordinator.ctx, c.budget)
 		c.run(ctx, coordinator)
 		cancel()
 		entry.post(result{c})
@@ -227,7 +229,7 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 		rest := h.deadline.sub(now) // written by the actor alone, so read without the mutex
 		if h.spec.Renew {
 			rest = max(rest, h.spec.Expires)
-			urgent = urgent || now >= h.renewAt()
+			urgent = urgent || now >= h.renewAt(a.lease.pace)
 		}
 		need = max(need, rest)
 	}

@@ -173,6 +173,7 @@ func (a *keyActor) expire(now instant) {
 	a.timeoutWaiters(now)
 	a.timeoutRelease(now)
 	a.timeoutDisowns(now)
+	a.stopTrying(now)
 	a.timeoutExtends(now)
 }
 
@@ -284,9 +285,43 @@ func (a *keyActor) collapse(err error) {
 	a.rest(now)
 }
 
-// shutdown is the coordinator's Close: nobody gets the key any more.
-func (a *keyActor) shutdown() {
-	a.closing = true
+// stopTrying ends what Close has waited for long enough.
+func (a *keyActor) stopTrying(now instant) {
+	switch {
+	case !a.closing || now < a.closeBy:
+	case a.call != nil && a.call.cancel != nil:
+		a.call.cancel() // its result follows
+	case a.call == nil && a.settling != 0 && a.failures > 0:
+		a.leaveUnsettled(a.why())
+	}
+}
+
+// leaveUnsettled gives up the end of an attempt: its lease ends by its ttl.
+func (a *keyActor) leaveUnsettled(err error) {
+	a.answerSettled(err)
+	if a.closing && a.settleVerb == releasing {
+		a.c.failed(err)
+	}
+	a.settling, a.failures, a.retryAt = 0, 0, 0
+}
+
+// lastTry is how long Close waits for a backend that has not answered for as long as
+// Close waits: it may be there again.
+const lastTry = 50 * time.Millisecond
+
+// shutdown is the coordinator's Close: nobody gets the key any more. A Release that
+// has waited for the backend has had part of Close's time, or all of it.
+func (a *keyActor) shutdown(now instant) {
+	if !a.closing {
+		a.closing, a.closeBy = true, instant(a.c.closeBy.Load())
+		silent := a.unheard
+		if silent == 0 && a.call != nil {
+			silent = a.call.began
+		}
+		if silent != 0 {
+			a.closeBy = min(a.closeBy, max(silent.add(callTimeout), now.add(lastTry)))
+		}
+	}
 	a.retryAt = 0 // Close waits, so whatever is to be given back is tried now
 	for h := a.queue.first; h != nil; h = a.queue.first {
 		a.fail(h, backends.ErrClosed)

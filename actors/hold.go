@@ -171,13 +171,13 @@ func (h *Hold) end(cause error) {
 	}
 }
 
-// renewAt is when a renewed hold wants its next renewal: a third of its length
+// renewAt is when a renewed hold wants its next renewal: pace of a third of its length
 // after the last; never, when it has got to the bound its caller set.
-func (h *Hold) renewAt() instant {
+func (h *Hold) renewAt(pace float64) instant {
 	if h.deadline == h.bound {
 		return h.deadline.add(time.Hour)
 	}
-	return h.deadline.add(-h.spec.Expires * 2 / 3)
+	return h.deadline.add(share(h.spec.Expires/3, pace) - h.spec.Expires)
 }
 
 // extendTo moves the deadline, never to an earlier time. The actor calls it.

@@ -48,11 +48,13 @@ type keyActor struct {
 	failures   int     // of calls, in a row
 	lastErr    error
 	answered   instant // when the backend last said whose the key is
+	unheard    instant // when the first of the calls began that it has not answered since; 0: none
 	heldBy     holder  // who had the key when the attempt that is pending last asked
 
 	lingerUntil instant
 	gap         gap // for pollers
 	closing     bool
+	closeBy     instant // closing: when to give up what the backend doesn't answer
 	retired     bool
 
 	timer   *time.Timer
@@ -135,7 +137,7 @@ func (a *keyActor) handle(message any) {
 	case snapshot:
 		m.reply <- a.info(now)
 	case shutdown:
-		a.shutdown()
+		a.shutdown(now)
 	default:
 		panic(fmt.Sprintf("actors: unknown message %T", message))
 	}

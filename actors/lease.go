@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
@@ -48,7 +49,8 @@ type lease struct {
 	attempt  uint64  // its number
 	deadline instant // no hold goes beyond it
 	ends     instant // when the backend's ttl is over at the latest
-	renewAt  instant // a third of the ttl after it was set
+	renewAt  instant // pace of a third of the ttl after it was set
+	pace     float64 // which share of its third a renewal waits for; drawn anew by set
 	renewed  instant // when that was
 	first    uint64  // the base it began with
 	base     uint64  // the newest
@@ -68,7 +70,8 @@ type lease struct {
 func (l *lease) set(sent, now instant, r backends.Reply) {
 	l.deadline = sent.add(r.TTL - marginOf(r.TTL))
 	l.ends = now.add(r.TTL)
-	l.renewAt, l.renewed = sent.add(r.TTL/3), sent
+	l.pace = paceOf(l.first == 0)
+	l.renewAt, l.renewed = sent.add(share(r.TTL/3, l.pace)), sent
 	l.base, l.n = r.Base, 0
 	if l.first == 0 {
 		l.first = r.Base
@@ -76,6 +79,25 @@ func (l *lease) set(sent, now instant, r backends.Reply) {
 	l.unproved = false
 	l.note(r.Contended, now)
 }
+
+// Renewals come before their third is over, each a little by chance: keys that were
+// all taken at once, or have all waited for a server to come back, would for ever be
+// renewed at once as well. A first renewal comes after half of the time at least, so
+// that a short hold seldom pays for one; later ones cost an eighth more than without.
+const (
+	firstPace = 0.5
+	laterPace = 0.75
+)
+
+func paceOf(first bool) float64 {
+	least := laterPace
+	if first {
+		least = firstPace
+	}
+	return least + (1-least)*rand.Float64()
+}
+
+func share(d time.Duration, s float64) time.Duration { return time.Duration(float64(d) * s) }
 
 // note records whether others wait. The budget of handoffs starts when that is
 // first known, and ends when nobody waits any more.

@@ -28,6 +28,12 @@ func (a *keyActor) finish(c *call, now instant) {
 	if c.err != nil {
 		a.lastErr = c.err
 	}
+	switch {
+	case c.err == nil, backends.IsNotHeld(c.err), backends.IsRevoked(c.err):
+		a.unheard = 0
+	case a.unheard == 0:
+		a.unheard = c.began
+	}
 	switch c.verb {
 	case acquiring:
 		a.acquired(c, now)
@@ -120,12 +126,8 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	case backends.IsNotHeld(err):
 		a.lastErr = nil
 		a.answerSettled(backends.ErrNotHeld)
-	case stays(err), a.closing && a.c.ctx.Err() != nil, now >= a.settleUntil:
-		// Nothing more can be done: the lease ends by its ttl.
-		a.answerSettled(err)
-		if a.closing && c.verb == releasing {
-			a.c.failed(err)
-		}
+	case stays(err), a.closing && (a.c.ctx.Err() != nil || now >= a.closeBy), now >= a.settleUntil:
+		a.leaveUnsettled(err)
 	default:
 		a.failures++
 		a.retryAt = now.add(a.pause(c))

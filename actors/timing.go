@@ -31,7 +31,7 @@ func (a *keyActor) due(now instant) instant {
 	for h := a.holders.first; h != nil; h = h.next {
 		sooner(min(h.deadline, a.lostAt(h)))
 		if h.spec.Renew && a.call == nil && !a.lease.revoked {
-			sooner(max(h.renewAt(), a.renewRetry, now))
+			sooner(max(h.renewAt(a.lease.pace), a.renewRetry, now))
 		}
 	}
 	if a.released != nil {
@@ -45,6 +45,9 @@ func (a *keyActor) due(now instant) instant {
 	}
 	if a.queue.len > 0 {
 		sooner(max(a.soonest, a.nextWalk()))
+	}
+	if a.closing && now < a.closeBy {
+		sooner(a.closeBy)
 	}
 	if a.call != nil {
 		return at // its result wakes us

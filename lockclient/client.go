@@ -173,7 +173,7 @@ func interrupted(ctx context.Context, why actors.WaitError) error {
 }
 
 // Close fails the waiters with ErrClosed, ends the contexts of holds, and gives
-// the leases back to the backend, for at most 2 s; when it returns, the client's
+// the leases back to the backend, for at most 2 s, what a Release has waited included; when it returns, the client's
 // goroutines are gone. A handler of Config.Logger that blocks is waited for 250 ms
 // more; the goroutine that it keeps then ends when it returns. Closing again is nil.
 func (c *Client) Close() error {
