@@ -29,28 +29,52 @@ var errMissing = errors.New("no record")
 
 // change runs one step on a key's record, under its flock. step says whether
 // the record is to be written; its effect counts only if change returns nil.
-// Without create a missing record is errMissing.
+// Without create a missing record is errMissing, unless it is ours to put back.
+//
+// step runs again if the record was removed meanwhile: what it wrote then is lost.
 func (b *Backend) change(ctx context.Context, key string, create bool, step func(r *record, now int64) (write bool)) error {
+	for {
+		again, news, err := b.changeOnce(ctx, key, create, step)
+		for _, session := range news {
+			b.tell(session, givenNote+recordName(key))
+		}
+		if !again {
+			return err
+		}
+	}
+}
+
+// changeOnce returns the sessions that are to be told, without the flock.
+func (b *Backend) changeOnce(ctx context.Context, key string, create bool, step func(r *record, now int64) (write bool)) (again bool, news []string, err error) {
 	file := recordName(key)
-	fd, err := b.lock(ctx, file, create)
+	fd, err := b.lock(ctx, file, create || b.holds(key, backends.Token{}))
 	if err != nil {
-		return err
+		return false, nil, err
 	}
 	defer unlock(fd)
 	r, err := b.load(fd, key)
 	if err != nil {
-		return b.unreadable(file, err)
+		return false, nil, b.unreadable(file, err)
 	}
 	// The time is read under the flock: whoever had it before read an earlier one.
-	if !step(r, b.clock.now()) {
-		return nil
+	now := b.clock.now()
+	if r.seq == 0 {
+		b.putBack(r, now)
+	}
+	before := r.next()
+	if !step(r, now) {
+		return false, nil, nil
 	}
 	r.seq++
 	if err := write(fd, r, r.encode(b.clock)); err != nil {
 		// The older slot is spoilt at most, and the newer one as it was: nothing happened.
-		return failed("write", b.dir.join(file), err)
+		return false, nil, failed("write", b.dir.join(file), err)
 	}
-	return nil
+	same, err := b.dir.names(file, fd)
+	if err != nil {
+		return false, nil, failed("look at", b.dir.join(file), err)
+	}
+	return !same, b.newcomers(before, r.next()), nil
 }
 
 // lock opens a record and takes its flock. It looks again and again instead

@@ -18,14 +18,15 @@ import (
 // alone: were the path given to another directory later, two processes would
 // otherwise lock in different places and know nothing of each other.
 type directory struct {
-	path   string
-	fd     int
-	perm   uint32 // of the files in it
-	gid    int
-	shared bool
+	path    string
+	file    *os.File
+	fd      int    // the file's
+	perm    uint32 // of the files in it
+	gid     int
+	options // as Open was given them
 }
 
-func openDirectory(path string, shared bool) (directory, error) {
+func openDirectory(path string, o options) (directory, error) {
 	if path == "" {
 		return directory{}, fmt.Errorf("%w: file:// needs a directory", backends.ErrInvalid)
 	}
@@ -33,8 +34,10 @@ func openDirectory(path string, shared bool) (directory, error) {
 	if err != nil {
 		return directory{}, backends.Unavailable(name, err)
 	}
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return directory{}, failed("mkdir", path, errors.Unwrap(err))
+	if !o.reading {
+		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return directory{}, failed("mkdir", path, errors.Unwrap(err))
+		}
 	}
 	// Opened first and looked at afterwards: between a look at the path and its
 	// opening, somebody could put a link there.
@@ -45,9 +48,9 @@ func openDirectory(path string, shared bool) (directory, error) {
 	if err != nil {
 		return directory{}, failed("open directory", path, err)
 	}
-	d := directory{path: path, fd: fd, shared: shared}
+	d := directory{path: path, file: os.NewFile(uintptr(fd), path), fd: fd, options: o}
 	if err := d.verify(os.Geteuid()); err != nil {
-		unix.Close(fd)
+		d.file.Close()
 		return directory{}, err
 	}
 	return d, nil
@@ -68,6 +71,11 @@ func (d *directory) verify(uid int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(d.fd, &st); err != nil {
 		return failed("stat", d.path, err)
+	}
+	// Root can't be kept from looking, and whoever names a directory may look at it,
+	// whosever it is. Under a name that anybody could have taken it may be a forgery.
+	if d.reading && (d.shared || uid == 0) {
+		return nil
 	}
 	if fault := unfit(int(st.Uid), uid, uint32(st.Mode), d.shared); fault != "" {
 		return backends.Refused(name, fmt.Sprintf("%s %s: name a directory of your own", d.path, fault), fs.ErrPermission)
@@ -148,6 +156,18 @@ func (d directory) names(file string, fd int) (bool, error) {
 		return false, nil
 	}
 	return err == nil && open.Dev == named.Dev && open.Ino == named.Ino, err
+}
+
+// moved reports whether the directory was removed, or given another name: then
+// others meet elsewhere.
+func (d directory) moved() bool {
+	var open, named unix.Stat_t
+	if unix.Fstat(d.fd, &open) != nil {
+		return false
+	}
+	// Any other trouble with the path says nothing.
+	err := unix.Lstat(d.path, &named)
+	return err == unix.ENOENT || err == nil && (open.Dev != named.Dev || open.Ino != named.Ino)
 }
 
 // tryFlock takes a flock if that needs no waiting.

@@ -6,7 +6,7 @@
 //
 //	k-HASH    a record: who has one key, who waits for it, its last fence base
 //	s-RANDOM  a session: its process holds it under flock for as long as it lives,
-//	          and finds notes in it of records whose lease was revoked
+//	          and finds notes in it, of leases that were revoked and of its turn
 //
 // What keeps a lease exclusive:
 //
@@ -21,23 +21,40 @@
 //     written over (btrfs, ZFS) promise nothing of the kind.
 //  3. A record names the full key, so two keys whose names collide are refused
 //     rather than merged.
-//  4. A lease ends at its time, or when its session file is free: the kernel
-//     drops the flock with the process, however that ended. No process ids are
+//  4. A lease ends at its time, or when its session is over: the kernel drops its
+//     mark and its flock with the process, however that ended. No process ids are
 //     compared, so containers with namespaces of their own take part.
 //  5. A free key goes to the first waiter that is alive, whoever calls.
 //  6. Every descriptor is close-on-exec: a child can't keep a session alive by
 //     accident. [Backend.SessionFile] is there to do it on purpose.
+//  7. Files can be removed by anybody at any time. A session marks the directory
+//     itself for its life, and for each key that it holds, by locks on single bytes
+//     of it, which go with the process alone. A session whose file is missing is
+//     alive while its mark is there. A record that was just made grants nothing while
+//     another session has its key marked. Whoever holds a key puts its record back: at
+//     once on Linux, within 100 ms elsewhere, and at each renewal.
+//
+// Cleaners that follow tmpfiles.d(5) are kept out by a flock on the directory for as
+// long as a session lives, and by the files' times, which each renewal sets.
+//
+// If the directory itself is removed or renamed, the holds in it end as soon as that
+// is noticed, and others may be granted their keys in a new one shortly before that.
+// Where a directory can't be marked (macOS may be such a system, which was not tried)
+// a record or a session that is removed frees its keys until it is put back.
 //
 // A record both of whose slots are unreadable was not written by this package:
 // nobody is granted its key, each verb says so with the path, and it counts as
-// free when it was not touched for longer than the longest lease. Removing a
-// record by hand frees its key at once, whoever holds it.
+// free when it was not touched for longer than the longest lease.
 //
-// A lease is revoked by a mark in its record: from then on it is not made longer,
+// A lease is revoked by a flag in its record: from then on it is not made longer,
 // and goes to the next when its holder releases it, or its time is over. A process
-// that has leases looks into its session file every 100 ms, and so learns of the
-// mark at once; without the note it does when it renews. What is promised to a
+// that has leases looks into its session file every 100 ms, or is woken by inotify, and
+// so learns of it at once; without the note it does when it renews. What is promised to a
 // waiter that has not come for it yet is nobody's, and can't be revoked.
+//
+// A waiter is told by a note when the key is its to fetch, or when it is the first
+// in line. The first asks every 25 ms, for a holder that dies tells nobody; those
+// behind it ask every 100 to 800 ms.
 //
 // Lease ends are told on the clock that runs since boot (Linux), which neither
 // a step of the wall clock nor a suspend disturbs; on macOS on the wall clock.

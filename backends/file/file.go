@@ -5,8 +5,10 @@ package file
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +21,8 @@ const name = "file"
 type Backend struct {
 	// Immutable after Open.
 	dir     directory
-	session *session
+	session *session // nil: opened for reading
+	marks   marks
 	clock   clock
 	closing chan struct{} // closed by Close: calls that wait for a record give up
 
@@ -29,9 +32,10 @@ type Backend struct {
 
 	// life is held for reading by every verb and for writing by Close, so that
 	// no descriptor is closed, and its number given away, under a call.
-	life   sync.RWMutex
-	closed bool      // protected by life
-	once   sync.Once // closes closing
+	life    sync.RWMutex
+	guarded atomic.Bool // the directory's flock is ours
+	closed  bool        // protected by life
+	once    sync.Once   // closes closing
 }
 
 var (
@@ -44,13 +48,18 @@ var (
 	_ backends.Waker     = (*Backend)(nil)
 )
 
-type options struct{ shared bool }
+type options struct{ shared, reading bool }
 
 // An Option changes how Open treats the directory.
 type Option func(*options)
 
 // Shared allows a directory that several users work in: see Open.
 func Shared() Option { return func(o *options) { o.shared = true } }
+
+// Reading opens a directory to look at it, for Inspect and List alone: it takes the
+// right to read there and no more. The directory must exist. Root may look at any,
+// and with Shared anybody at what they can read.
+func Reading() Option { return func(o *options) { o.reading = true } }
 
 // Open starts a session in dir, which is created with mode 0700 if it is
 // missing (its parent must exist).
@@ -69,16 +78,22 @@ func Open(dir string, opts ...Option) (*Backend, error) {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	d, err := openDirectory(dir, o.shared)
+	d, err := openDirectory(dir, o)
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSession(d)
-	if err != nil {
-		unix.Close(d.fd)
+	b := &Backend{dir: d, clock: newClock(), closing: make(chan struct{})}
+	if o.reading {
+		b.marks = marks{fd: d.fd, on: true} // of others
+		return b, nil
+	}
+	if b.session, err = newSession(d); err != nil {
+		d.file.Close()
 		return nil, err
 	}
-	b := &Backend{dir: d, session: s, clock: newClock(), closing: make(chan struct{})}
+	b.marks = newMarks(d, b.session.name)
+	b.watcher.held, b.watcher.waiting = make(map[string]holding), make(map[string]turn)
+	b.keepCleanersOut()
 	b.sweep()
 	return b, nil
 }
@@ -89,12 +104,22 @@ func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true, Reasons: true}
 }
 
-// SessionFile is the open session file. A child process that is given it
-// (exec.Cmd.ExtraFiles) keeps this session's leases alive until it, too, has
-// closed it: a guard passes it on so that a lease outlives its process for as
-// long as the work does. Leases still end at their time, and Close ends them
-// whoever has a copy. The file belongs to the backend; don't close it.
-func (b *Backend) SessionFile() *os.File { return b.session.file }
+// SessionFile is the open file through which this session shows that it lives: the
+// directory, or where that can't be marked the session's own file. A child process
+// that is given it (exec.Cmd.ExtraFiles) keeps this session's leases alive until it,
+// too, has closed it: a guard passes it on so that a lease outlives its process for as
+// long as the work does. Leases still end at their time, and Close ends them whoever
+// has a copy. The file belongs to the backend; don't close it. It is nil for a backend
+// that was opened for reading.
+func (b *Backend) SessionFile() *os.File {
+	switch {
+	case b.session == nil:
+		return nil
+	case b.marks.on:
+		return b.dir.file
+	}
+	return b.session.file
+}
 
 // Close ends the session: its leases and places in queues are free at once.
 func (b *Backend) Close() error {
@@ -105,9 +130,15 @@ func (b *Backend) Close() error {
 		return nil
 	}
 	b.closed = true
-	b.watcher.work.Wait() // it looks at the session file, which is closed next
+	b.watcher.close() // it looks at the session file, which is closed next
 	b.sweeper.close()
-	return errors.Join(b.session.end(b.dir), unix.Close(b.dir.fd))
+	if b.session == nil {
+		return b.dir.file.Close()
+	}
+	err := b.session.end(b.dir)
+	b.marks.end()
+	_ = unix.Flock(b.dir.fd, unix.LOCK_UN) // a child may have a copy
+	return errors.Join(err, b.dir.file.Close())
 }
 
 // enter begins a verb; leave must be called when err is nil.
@@ -121,6 +152,36 @@ func (b *Backend) enter(ctx context.Context) (leave func(), err error) {
 		return nil, backends.ErrClosed
 	}
 	return b.life.RUnlock, nil
+}
+
+// begin begins a verb that changes something, as enter does.
+func (b *Backend) begin(ctx context.Context) (leave func(), err error) {
+	if b.session == nil {
+		return nil, backends.Refused(name, b.dir.path+" was opened for reading", fs.ErrPermission)
+	}
+	return b.enter(ctx)
+}
+
+// keepCleanersOut holds a flock on the directory for as long as the session lives, as
+// systemd-tmpfiles asks of those who want to keep their files: see tmpfiles.d(5). One
+// that is at work right now has it; then the next acquire tries again.
+func (b *Backend) keepCleanersOut() {
+	if !b.guarded.Load() {
+		locked, _ := tryFlock(b.dir.fd, unix.LOCK_SH)
+		b.guarded.Store(locked)
+	}
+}
+
+// present makes sure that others can see this session before it is given anything.
+func (b *Backend) present() error {
+	if b.dir.moved() {
+		return backends.Refused(name, b.dir.path+" was removed or renamed; open the backend again", fs.ErrNotExist)
+	}
+	b.keepCleanersOut()
+	if err := b.restore(); err != nil && !b.marks.on {
+		return failed("replace", b.dir.join(b.session.name), err) // a lease in its name would exclude nobody
+	}
+	return nil
 }
 
 // failed tells errors that pass (a full disk, no descriptor left) from those

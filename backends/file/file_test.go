@@ -166,11 +166,11 @@ func TestLinksAndOpenDirectoriesAreRefused(t *testing.T) {
 // another user, which needs no privilege.
 func TestForeignOwnersAreRefused(t *testing.T) {
 	dir := t.TempDir()
-	d, err := openDirectory(dir, false)
+	d, err := openDirectory(dir, options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(d.fd)
+	defer d.file.Close()
 	if err := d.verify(os.Geteuid() + 1); !backends.IsRefused(err) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v", err)
 	}
@@ -202,26 +202,6 @@ func TestAFullDiskOrAMissingPermissionChangesNothing(t *testing.T) {
 		if backends.IsRefused(err) != refused || !errors.Is(err, backends.ErrUnavailable) || !errors.Is(err, errno) || !strings.Contains(err.Error(), "/the/path") {
 			t.Errorf("%v: %v", errno, err)
 		}
-	}
-}
-
-// TestARemovedSessionFileFailsClosed: others take such a session for dead.
-func TestARemovedSessionFileFailsClosed(t *testing.T) {
-	b := open(t, t.TempDir())
-	var c claims
-	r := c.request("k")
-	reply := take(t, b, r)
-	if err := os.Remove(b.SessionFile().Name()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.Acquire(t.Context(), c.request("other")); !backends.IsRefused(err) {
-		t.Errorf("acquire: %v", err)
-	}
-	if _, err := b.Renew(t.Context(), r.Attempt, time.Minute, reply.Base); !backends.IsRefused(err) {
-		t.Errorf("renew: %v", err)
-	}
-	if err := b.Release(t.Context(), r.Attempt); err != nil {
-		t.Errorf("release: %v", err)
 	}
 }
 

@@ -4,6 +4,8 @@ package file
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"sort"
 	"strings"
 
@@ -85,8 +87,12 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
 		if !strings.HasPrefix(file, recordPrefix) {
 			continue
 		}
+		r, err := b.peek(file)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, err // a list without it would say that nobody holds its key
+		}
 		// An unreadable record has no key to be listed by; a verb will tell.
-		if r, err := b.peek(file); err == nil && r != nil && strings.HasPrefix(r.key, prefix) && b.held(r, b.clock.now()) {
+		if err == nil && r != nil && strings.HasPrefix(r.key, prefix) && b.held(r, b.clock.now()) {
 			keys = append(keys, r.key)
 		}
 	}

@@ -20,6 +20,9 @@ type Option func()
 // Shared is of no use on this system.
 func Shared() Option { return func() {} }
 
+// Reading is of no use on this system.
+func Reading() Option { return func() {} }
+
 // Open says that this system lacks what the backend is built on. The error
 // matches ErrInvalid: another URL is needed, and waiting won't help.
 func Open(string, ...Option) (*Backend, error) {

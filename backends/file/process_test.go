@@ -203,7 +203,7 @@ func TestAChildKeepsNoSessionAliveByAccident(t *testing.T) {
 	take(t, holder, c.request("k"))
 	// As the kernel does it when a process is gone: our descriptor is closed,
 	// and the lock is dropped only if nobody has a copy.
-	unix.Close(duplicateAndClose(t, holder))
+	vanish(t, holder)
 	take(t, other, d.request("k"))
 }
 
@@ -214,7 +214,7 @@ func TestAChildKeepsASessionAliveOnPurpose(t *testing.T) {
 	guard := sleeper(t, holder.SessionFile())
 	var c, d claims
 	take(t, holder, c.request("k"))
-	unix.Close(duplicateAndClose(t, holder))
+	vanish(t, holder)
 	r := d.request("k")
 	if reply, err := other.Acquire(t.Context(), r); err != nil || reply.Outcome != backends.Held {
 		t.Fatalf("while the guard lives: %v, %v", reply.Outcome, err)
@@ -242,19 +242,21 @@ func sleeper(t *testing.T, files ...*os.File) *exec.Cmd {
 	return cmd
 }
 
-// duplicateAndClose drops this process's open session file the way its death
-// would: without an unlock. The number is filled with another file, so that
-// the backend's own Close finds something to close.
-func duplicateAndClose(t *testing.T, b *Backend) (spare int) {
+// vanish drops what this process has open of its session the way its death would:
+// without an unlock. The numbers are filled with other files, so that the backend's
+// own Close finds something to close.
+func vanish(t *testing.T, b *Backend) {
 	t.Helper()
-	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
+	for fd, path := range map[int]string{b.session.fd: os.DevNull, b.dir.fd: b.dir.path} {
+		other, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := replace(other, fd); err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(other)
 	}
-	if err := replace(null, b.session.fd); err != nil {
-		t.Fatal(err)
-	}
-	return null
 }
 
 // TestAStoppedProcessBlocksNobodyForGood: it has the record's flock and does

@@ -7,12 +7,9 @@ import (
 )
 
 const (
-	// patience is how long a waiter counts as alive after it asked, and how
-	// long a lease promised to it waits to be fetched: 1 s, in µs.
+	// patience is how long a lease promised to a waiter waits to be fetched, and
+	// the least time that a waiter counts as alive after it asked: 1 s, in µs.
 	patience = 1_000_000
-	// refresh: a waiter that polls 40 times a second need not be written down
-	// each time. It has 700 ms left at least when it is.
-	refresh = 300_000
 	// heads is how many dead waiters one call looks at, at most.
 	heads = 64
 )
@@ -38,20 +35,48 @@ func (r *record) leave(t backends.Token) bool {
 }
 
 // wait puts a waiter at the end of the queue, or marks it as alive where it
-// is. Beyond maxQueue it waits without a place.
-func (r *record) wait(w waiter) (place int, changed bool) {
-	if i := r.position(w.token); i >= 0 {
-		changed = r.queue[i].alive < w.alive-refresh
-		if changed {
-			r.queue[i].alive = w.alive
-		}
-		return i + 1, changed
-	}
-	if len(r.queue) >= maxQueue {
+// is: for longer the farther it is behind, since it asks the more seldom. One that
+// asks all the time need not be written down each time. Beyond maxQueue it waits
+// without a place.
+func (r *record) wait(w waiter, now int64) (place int, changed bool) {
+	i := r.position(w.token)
+	if i < 0 && len(r.queue) >= maxQueue {
 		return 0, false
 	}
-	r.queue = append(r.queue, w)
-	return len(r.queue), true
+	if i < 0 {
+		i, changed = len(r.queue), true
+		r.queue = append(r.queue, w)
+	}
+	lasts := patience + 3*ceil(slowest(i+1))
+	if changed = changed || r.queue[i].alive < now+lasts*2/3; changed {
+		r.queue[i].alive = now + lasts
+	}
+	return i + 1, changed
+}
+
+// next are the sessions whose turn it is: the one that the key is promised to, and
+// the one that is first in the queue.
+func (r *record) next() (next [2]waiter) {
+	if r.lease.promised {
+		next[0] = waiter{token: r.lease.token, session: r.lease.session}
+	}
+	if len(r.queue) > 0 {
+		next[1] = r.queue[0]
+	}
+	return next
+}
+
+// newcomers are the sessions whose turn has come. One that polls seldom as it was
+// far behind asks at once when it is told, and often from then on.
+func (b *Backend) newcomers(before, after [2]waiter) (sessions []string) {
+	for i, w := range after {
+		// Who is first by a call of its own knows it.
+		own := i == 1 && w.session == b.session.name
+		if w.session != "" && w.token != before[i].token && !own {
+			sessions = append(sessions, w.session)
+		}
+	}
+	return sessions
 }
 
 // prune drops dead waiters from the front, so that who is first is alive:

@@ -67,7 +67,7 @@ func TestTheLongestRecordFits(t *testing.T) {
 	r := &record{key: strings.Repeat("k", 512+256), lease: lease{token: session.Token(1), session: someSession, label: cut(strings.Repeat("é", 999), maxLabel),
 		reason: cut(strings.Repeat("é", 999), backends.MaxReason)}}
 	for n := range uint64(maxQueue + 10) {
-		r.wait(waiter{session.Token(n + 1), someSession, cut(strings.Repeat("é", 999), maxWaiterLabel), 1, 1})
+		r.wait(waiter{session.Token(n + 1), someSession, cut(strings.Repeat("é", 999), maxWaiterLabel), 1, 1}, 1)
 	}
 	if slot := r.encode(fixed(0, 0)); len(slot) > maxSlot || len(r.queue) != maxQueue {
 		t.Errorf("%d bytes for %d waiters, %d fit", len(slot), len(r.queue), maxSlot)

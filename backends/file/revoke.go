@@ -13,7 +13,7 @@ import (
 // Revoke marks the lease of a key in its record, which a renewal finds, and tells
 // the holder by a note. With Now the key goes to its next waiter instead.
 func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
-	leave, err := b.enter(ctx)
+	leave, err := b.begin(ctx)
 	if err != nil {
 		return backends.NobodyHolds, err
 	}
@@ -56,11 +56,14 @@ func (b *Backend) revoke(rec *record, r backends.Revocation, now int64) (found b
 	return backends.Marked, true
 }
 
-// tell leaves a note in a holder's session file: the name of the key's record, in
-// a line. The file is there for as long as its holder, so nothing is left over to
-// be swept. It is a hint, and a failure is none: without it the holder finds out
-// when it renews.
-func (b *Backend) tell(session, file string) {
+// givenNote before a record's name says that the key is the waiter's to fetch, or
+// that it is the first in line; a record's name alone, that its lease was revoked.
+const givenNote = "+"
+
+// tell leaves a note, a line, in another session's file. The file is there for as
+// long as its session, so nothing is left over to be swept. It is a hint, and a failure
+// is none: without it a holder finds out when it renews, and a waiter when it asks.
+func (b *Backend) tell(session, note string) {
 	fd, err := b.dir.open(session, unix.O_WRONLY|unix.O_APPEND)
 	if err != nil {
 		return
@@ -71,5 +74,5 @@ func (b *Backend) tell(session, file string) {
 		return
 	}
 	// One write: notes of two revokers don't mix.
-	_, _ = unix.Write(fd, []byte(file+"\n"))
+	_, _ = unix.Write(fd, []byte(note+"\n"))
 }

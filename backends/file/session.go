@@ -17,8 +17,8 @@ import (
 // sessionPrefix begins the names of session files; 32 hex digits follow.
 const sessionPrefix = "s-"
 
-// A session is this process's proof of life. Its file holds the notes that others
-// leave for it: see tell.
+// A session is this process's proof of life, beside its mark. Its file holds the
+// notes that others leave for it: see tell.
 type session struct {
 	name string
 	file *os.File // under LOCK_EX until end, or until the process is gone
@@ -52,12 +52,32 @@ func newSession(d directory) (*session, error) {
 	return nil, backends.Unavailable(name, errors.New("no session file in "+d.path+" can be kept"))
 }
 
-// linked reports whether the session file still has its name. Without one,
-// others would take this session for dead.
+// linked reports whether the session file still has its name. Without one, others
+// can leave no notes, and where there are no marks they take this session for dead.
 func (s *session) linked() bool {
 	var st unix.Stat_t
 	err := unix.Fstat(s.fd, &st)
 	return err == nil && st.Nlink > 0
+}
+
+// restore puts another file in the place of one that was removed. It is locked
+// before it gets the name, so that nobody finds a free file under it.
+func (s *session) restore(d directory) error {
+	for range 100 {
+		spare, err := newSession(d)
+		if err != nil {
+			return err
+		}
+		err = unix.Renameat(d.fd, spare.name, d.fd, s.name)
+		if err == nil {
+			err = replace(spare.fd, s.fd) // the number stays, and whoever uses it
+		}
+		spare.file.Close()
+		if err != unix.ENOENT { // that one was removed as well
+			return err
+		}
+	}
+	return unix.ENOENT
 }
 
 // end gives the session up, also if a child has a copy of the descriptor.
@@ -69,10 +89,11 @@ func (s *session) end(d directory) error {
 	return s.file.Close()
 }
 
-// alive probes another session: its process is gone if the lock can be had.
-// Whatever can't be found out counts as alive; its leases end at their time.
+// alive probes another session: its process is gone if neither its mark is set nor
+// its file locked. Whatever can't be found out counts as alive; its leases end at
+// their time.
 func (b *Backend) alive(session string) bool {
-	if session == b.session.name {
+	if b.session != nil && session == b.session.name || b.marks.others(session) {
 		return true
 	}
 	fd, err := b.dir.open(session, unix.O_RDONLY)

@@ -88,7 +88,9 @@ func (b *Backend) sweepFile(file string) {
 		return // busy, or alive
 	}
 	defer unlock(fd)
-	if !isRecord || b.idle(fd) {
+	// One that is marked may be asked for again: see claim. Its holder is stopped, and
+	// its time over; without the record nobody could know the latter.
+	if !isRecord || b.idle(fd) && !b.marks.others(file) {
 		_ = b.dir.unlink(file)
 	}
 }

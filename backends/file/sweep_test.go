@@ -45,6 +45,12 @@ func backdate(t *testing.T, b *Backend, key string, d time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.watcher.mu.Lock() // or it would be put back
+	if h, ok := b.watcher.held[key]; ok {
+		h.lease.ends -= d.Microseconds()
+		b.watcher.held[key] = h
+	}
+	b.watcher.mu.Unlock()
 	old(t, filepath.Join(b.dir.path, recordName(key)), d)
 }
 

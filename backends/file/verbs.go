@@ -4,7 +4,6 @@ package file
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 	"unicode/utf8"
@@ -15,37 +14,45 @@ import (
 // Acquire makes one attempt; it changes nothing unless it returns Granted, or
 // Held with a place in the queue.
 func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
-	leave, err := b.enter(ctx)
+	leave, err := b.begin(ctx)
 	if err != nil {
 		return backends.Reply{Outcome: backends.NotRun}, err
 	}
 	defer leave()
-	// A lease in the name of a session that looks dead would exclude nobody.
-	if !b.session.linked() {
-		return backends.Reply{Outcome: backends.NotRun}, b.orphaned()
+	if err := b.present(); err != nil {
+		return backends.Reply{Outcome: backends.NotRun}, err
 	}
+	had := b.holds(r.Key, r.Token)
 	var reply backends.Reply
-	settled := false
+	var refusal error
 	err = b.change(ctx, r.Key, true, func(rec *record, now int64) (write bool) {
 		// Looked up under the flock: a cancel settles before it takes it, so
 		// either it is seen here, or the cancel finds what is written here.
-		if settled = b.settled.has(r.Attempt); settled {
+		if refusal = nil; b.settled.has(r.Attempt) {
+			refusal = backends.ErrSettled
 			return false
 		}
-		reply, write = b.attempt(rec, r, now)
+		reply, write, refusal = b.attempt(rec, r, now)
 		return write
 	})
-	if err == nil && settled {
-		err = backends.ErrSettled
+	if err == nil {
+		err = refusal
+	}
+	switch {
+	case err != nil && !had, err == nil && reply.Outcome != backends.Granted:
+		b.drop(r.Attempt)
 	}
 	if err != nil {
 		return backends.Reply{Outcome: backends.NotRun}, err
+	}
+	if reply.Place > 0 {
+		b.wait(r.Key)
 	}
 	return reply, nil
 }
 
 // attempt decides whose the key is.
-func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool) {
+func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool, err error) {
 	// Nobody has it, and something is left of earlier times: an expired lease, a
 	// dead holder's, or waiters whom no release has served. The first of those is
 	// served now, also if the caller is another.
@@ -59,7 +66,7 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 		}
 	}
 	if rec.lease.none() || rec.lease.token == r.Token {
-		return b.grant(rec, r, now), true
+		return b.grant(rec, r, now)
 	}
 	reply = backends.Reply{Outcome: backends.Held}
 	// A promise has no holder yet, and its second is no lease to wait for.
@@ -69,17 +76,23 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 		reply.FreeIn = span(max(0, rec.lease.ends-now))
 	}
 	if r.Queue {
-		place, changed := rec.wait(waiter{token: r.Token, session: b.session.name, label: cut(r.Label, maxWaiterLabel), since: now, alive: now + patience})
+		place, changed := rec.wait(waiter{token: r.Token, session: b.session.name, label: cut(r.Label, maxWaiterLabel), since: now}, now)
 		reply.Place, write = place, write || changed
 	}
 	reply.Retry = pace(r.Probe, reply.Place)
-	return reply, write
+	return reply, write, nil
 }
 
 // grant makes the lease r's, or finds that it is already: then it is only
 // ever lengthened, as this may be a copy of an older request; and if it was
 // revoked, not even that.
-func (b *Backend) grant(rec *record, r backends.Request, now int64) backends.Reply {
+func (b *Backend) grant(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool, err error) {
+	switch err := b.claim(rec, r.Attempt); {
+	case err == errTaken: // its holder puts it back in a moment
+		return backends.Reply{Outcome: backends.Held, Retry: pace(r.Probe, 1)}, false, nil
+	case err != nil:
+		return backends.Reply{}, false, err
+	}
 	us, base := ceil(r.TTL), rec.mint()
 	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label, maxLabel), at: now, ends: now + us, first: base}
 	// Not so for a promise: its second of grace is not part of the lease.
@@ -93,22 +106,27 @@ func (b *Backend) grant(rec *record, r backends.Request, now int64) backends.Rep
 	rec.lease = l
 	rec.leave(r.Token)
 	b.prune(rec, now)
-	b.hold(r.Attempt, l.ends)
-	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: len(rec.queue) > 0}
+	b.hold(r.Key, rec)
+	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: len(rec.queue) > 0}, true, nil
 }
 
 // Renew makes the lease last ttl from now.
 func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
-	leave, err := b.enter(ctx)
+	leave, err := b.begin(ctx)
 	if err != nil {
 		return backends.Reply{Outcome: backends.NotRun}, err
 	}
 	defer leave()
-	if !b.session.linked() {
-		return backends.Reply{Outcome: backends.NotRun}, b.orphaned()
+	if err := b.present(); err != nil {
+		if backends.IsRefused(err) && b.dir.moved() {
+			err = backends.ErrNotHeld // others may have it in the directory of today
+		}
+		return backends.Reply{Outcome: backends.NotRun}, err
 	}
-	reply, refusal := backends.Reply{Outcome: backends.NotRun}, backends.ErrNotHeld
+	var reply backends.Reply
+	refusal := backends.ErrNotHeld
 	err = b.change(ctx, a.Key, false, func(rec *record, now int64) bool {
+		reply, refusal = backends.Reply{Outcome: backends.NotRun}, backends.ErrNotHeld
 		// An expired lease is gone even if nobody has come for the key: its holder
 		// has been past its deadline, and may have told its callers so.
 		if rec.lease.token != a.Token || now >= rec.lease.ends {
@@ -125,19 +143,21 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 		}
 		rec.lease.ends, rec.lease.promised = ends, false
 		b.prune(rec, now)
-		b.hold(a, ends)
-		reply = backends.Reply{Outcome: backends.Granted, Base: rec.mint(), TTL: span(us), Contended: len(rec.queue) > 0}
+		base := rec.mint()
+		b.hold(a.Key, rec)
+		reply = backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: len(rec.queue) > 0}
 		return true
 	})
 	if err == errMissing || (err == nil && reply.Outcome != backends.Granted) {
 		err = refusal
 	}
 	if backends.IsNotHeld(err) {
-		b.watcher.drop(a)
+		b.drop(a)
 	}
 	if err != nil {
 		return backends.Reply{Outcome: backends.NotRun}, err
 	}
+	b.refresh(a.Key)
 	return reply, nil
 }
 
@@ -158,7 +178,7 @@ func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
 
 // end leaves nothing of an attempt, and reports whether it had the lease.
 func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err error) {
-	leave, err := b.enter(ctx)
+	leave, err := b.begin(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -174,17 +194,18 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 			return queued
 		}
 		// Whoever comes too late did not have it any more; the next is served, though.
-		was = now < rec.lease.ends
+		was = was || now < rec.lease.ends
+		b.drop(a)
 		b.pass(rec, now)
 		return true
 	})
 	// After the change: an acquire that was first at the record has noted its lease.
-	b.watcher.drop(a)
+	b.drop(a)
 	if err != nil {
 		was = false
 	}
-	// No record, no lease and no queue.
-	if err == errMissing {
+	// No record, no lease and no queue; and no directory, nothing at all.
+	if err == errMissing || err != nil && b.dir.moved() {
 		err = nil
 	}
 	if err == nil {
@@ -193,22 +214,19 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 	return was, err
 }
 
-// orphaned: others take this session for dead, so its leases exclude nobody.
-func (b *Backend) orphaned() error {
-	return backends.Refused(name, "somebody removed this session's file; open the backend again",
-		errors.New(b.dir.join(b.session.name)))
+// pace is when to ask again, jittered by a quarter so that sessions that came
+// together drift apart. The first in line asks after 1 ms doubling to 25: it is the
+// one that finds out that a holder has died, or its time is over; of a release it is
+// told. Each place behind it asks a fourth as often, down to every 800 ms: those are told
+// when they become the first, and ask to show that they are still there.
+func pace(probe, place int) time.Duration {
+	d := min(time.Millisecond<<min(max(probe, 0), 10), slowest(place))
+	return d - rand.N(d/4)
 }
 
-// pace is when to ask again: 1 ms doubling to 25 ms, jittered by a quarter so
-// that sessions that came together drift apart. Whoever is first in line asks
-// every few milliseconds: it is the one that a release makes wait.
-func pace(probe, place int) time.Duration {
-	longest := 25 * time.Millisecond
-	if place == 1 {
-		longest = 4 * time.Millisecond
-	}
-	d := min(time.Millisecond<<min(max(probe, 0), 5), longest)
-	return d - rand.N(d/4)
+// slowest is how long a waiter at a place goes without asking, at most.
+func slowest(place int) time.Duration {
+	return min(25*time.Millisecond<<(2*min(max(place-1, 0), 3)), 800*time.Millisecond)
 }
 
 // cut shortens a label that is longer than most bytes, between two characters.

@@ -5,6 +5,7 @@ package file
 import (
 	"bytes"
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,30 +15,62 @@ import (
 )
 
 const (
-	// lookEvery is how often a holder looks for notes, which costs it an fstat. It
-	// has to learn of a revocation within 250 ms; the rest is for a busy machine.
+	// lookEvery is how often a holder looks for notes where no alarm wakes it, which
+	// costs it two fstats. It has to learn of a revocation within 250 ms; the rest is
+	// for a busy machine.
 	lookEvery = 100 * time.Millisecond
+	// listenEvery is the same for a waiter: it has to take a key within 25 ms.
+	listenEvery = 20 * time.Millisecond
+	// alarmEvery is how often a session looks that an alarm wakes as well: for leases
+	// and waiters that are over.
+	alarmEvery = 3 * time.Second
+	// attention is how long a waiter listens that doesn't ask any more. The farthest
+	// asks every 800 ms.
+	attention = 3 * time.Second
 	// maxNotes is how long a session file gets before it is emptied, in bytes: some
 	// 1 900 notes.
 	maxNotes = 64 << 10
 )
 
-// A watcher looks for notes that leases of this session were revoked, as long as
-// it has any: who only waits or inspects is not woken ten times a second.
+// A watcher looks for notes, that leases of this session were revoked or that its
+// turn has come, and after the files of its leases; as long as it has any or waits:
+// who only inspects is not woken.
 type watcher struct {
-	work sync.WaitGroup // the one goroutine there is while running
-	seen int64          // how far it has read the session file; that goroutine's alone
+	work  sync.WaitGroup // the one goroutine there is while running
+	seen  int64          // how far it has read the session file; that goroutine's alone
+	mtime unix.Timespec  // of the directory at the last look; that goroutine's alone
 
 	mu      sync.Mutex          // protects what follows
 	wake    func(backends.Wake) // nil: nobody wants to know
-	held    map[backends.Attempt]struct{}
-	until   int64 // when the last of held ends, on the backend's clock
+	held    map[string]holding  // by key
+	waiting map[string]turn     // by record
 	running bool
+	closed  bool
+	deaf    bool   // a test's: there is no alarm
+	alarm   *alarm // nil: none; kept once it is there
+}
+
+// A turn is what this session waits for.
+type turn struct {
+	key   string
+	until int64 // when it has not asked for too long, on the backend's clock
+}
+
+// close is called under the backend's life lock: no verb starts it again.
+func (w *watcher) close() {
+	w.mu.Lock()
+	w.closed = true
+	if w.alarm != nil {
+		w.alarm.close()
+	}
+	w.mu.Unlock()
+	w.work.Wait()
 }
 
 // Subscribe has wake called with [backends.Revoking] when a lease of this session
-// was revoked: no more than a hint, and the only push that a directory has. The
-// session is the one that Open started, whatever its name.
+// was revoked, and with [backends.Given] when its turn has come for a key that it
+// waits for: no more than hints. The session is the one that Open started, whatever
+// its name.
 func (b *Backend) Subscribe(_ backends.Session, wake func(backends.Wake)) error {
 	leave, err := b.enter(context.Background())
 	if err != nil {
@@ -47,67 +80,155 @@ func (b *Backend) Subscribe(_ backends.Session, wake func(backends.Wake)) error 
 	w := &b.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.wake, w.held = wake, make(map[backends.Attempt]struct{})
+	w.wake = wake
 	return nil
 }
 
-// hold notes a lease of this session. A verb calls it under the record's flock,
-// so that it comes before the drop of the lease's end.
-func (b *Backend) hold(a backends.Attempt, ends int64) {
+// wait notes that this session waits for a key.
+func (b *Backend) wait(key string) {
 	w := &b.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.wake == nil {
-		return
+		return // nobody would be told
 	}
-	w.held[a] = struct{}{}
-	w.until = max(w.until, ends)
+	w.waiting[recordName(key)] = turn{key, b.clock.now() + ceil(attention)}
+	w.startLocked(b)
+}
+
+func (w *watcher) startLocked(b *Backend) {
 	if !w.running {
 		w.running = true
-		w.work.Go(b.watch) // ends when nothing is held, or by Close, which waits for it
+		w.work.Go(b.watch) // ends when there is nothing to watch for, or by Close, which waits for it
 	}
 }
 
-// drop forgets a lease. The goroutine goes on to its next look: a process that takes
-// and releases a key all the time doesn't start it each time.
-func (w *watcher) drop(a backends.Attempt) {
+// unneeded forgets what is over, and reports that nothing is left, so that the goroutine
+// is over as well. It drops the marks of leases that ended by themselves, and that
+// nobody released.
+func (b *Backend) unneeded() bool {
+	w := &b.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.held, a)
-}
-
-// idle reports that there is nothing to watch for, and that the goroutine is over.
-func (w *watcher) idle(now int64) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.held) > 0 && now < w.until {
-		return false
+	now := b.clock.now()
+	for key, h := range w.held {
+		if now >= h.lease.ends {
+			b.forgetLocked(key)
+		}
 	}
-	// What is left are leases that ended by themselves, and that nobody released.
-	clear(w.held)
-	w.until, w.running = 0, false
-	return true
+	for file, t := range w.waiting {
+		if now >= t.until {
+			delete(w.waiting, file)
+		}
+	}
+	w.running = len(w.held)+len(w.waiting) > 0
+	return !w.running
 }
 
 func (b *Backend) watch() {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
 	for {
+		gone, all := b.sleep()
 		select {
-		case <-ticker.C:
 		case <-b.closing:
 			return
+		default:
 		}
 		b.look()
-		if b.watcher.idle(b.clock.now()) {
+		if len(gone) > 0 || all {
+			b.mend(gone, all)
+		}
+		if b.unneeded() {
 			return
 		}
 	}
 }
 
-// look reads the notes that are new.
+// sleep waits until there may be something to see. It returns the names of the files
+// that are gone, or that any may be.
+func (b *Backend) sleep() (gone []string, all bool) {
+	w := &b.watcher
+	w.mu.Lock()
+	alarm, pause, fresh := w.alarm, lookEvery, false
+	if len(w.waiting) > 0 {
+		pause = listenEvery
+		fresh = alarm == nil && b.raiseLocked() != nil
+	}
+	w.mu.Unlock()
+	switch {
+	case fresh:
+		return nil, true // what happened before it was there, it doesn't tell
+	case alarm != nil:
+		return alarm.wait(alarmEvery)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-b.closing:
+	}
+	// Not before: to close an alarm takes some 10 ms, and many holds are over by now.
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return nil, b.raiseLocked() != nil || b.changed()
+}
+
+// raiseLocked makes the alarm, if there can be one.
+func (b *Backend) raiseLocked() *alarm {
+	w := &b.watcher
+	if !w.closed && !w.deaf {
+		w.alarm = newAlarm(b.dir.fd, b.session.fd)
+	}
+	return w.alarm
+}
+
+// changed reports whether files may have come or gone since the last look.
+func (b *Backend) changed() bool {
+	var st unix.Stat_t
+	if unix.Fstat(b.dir.fd, &st) != nil {
+		return true
+	}
+	same := st.Mtim == b.watcher.mtime
+	b.watcher.mtime = st.Mtim
+	// Times are coarse: two changes can have the same.
+	return !same || time.Since(time.Unix(st.Mtim.Unix())) < lookEvery
+}
+
+// restore replaces the session file if it was removed.
+func (b *Backend) restore() error {
+	w := &b.watcher
+	if b.session.linked() {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if b.session.linked() {
+		return nil
+	}
+	if w.closed {
+		return backends.ErrClosed
+	}
+	if err := b.session.restore(b.dir); err != nil {
+		return err
+	}
+	if w.alarm != nil {
+		w.alarm.follow(b.session.fd)
+	}
+	// A note may have gone with it.
+	if w.wake != nil {
+		wake := w.wake
+		w.work.Go(func() { wake(backends.Wake{Kind: backends.Revoking}) }) // ends at once, as a wake must not block
+	}
+	return nil
+}
+
+// look reads the notes that are new, and sees that more can come.
 func (b *Backend) look() {
 	w := &b.watcher
+	if b.dir.moved() {
+		b.revoking("")
+		return
+	}
+	_ = b.restore()
 	var st unix.Stat_t
 	if unix.Fstat(b.session.fd, &st) != nil || st.Size == w.seen {
 		return
@@ -133,7 +254,12 @@ func (b *Backend) look() {
 	notes = notes[:bytes.LastIndexByte(notes[:n], '\n')+1] // the last may be half a note
 	w.seen += int64(len(notes))
 	for line := range bytes.Lines(notes) {
-		b.revoking(b.keyOf(string(line[:len(line)-1])))
+		note := string(line[:len(line)-1])
+		if file, given := strings.CutPrefix(note, givenNote); given {
+			b.given(file)
+			continue
+		}
+		b.revoking(b.keyOf(note))
 	}
 }
 
@@ -154,5 +280,17 @@ func (b *Backend) revoking(key string) {
 	b.watcher.mu.Lock()
 	wake := b.watcher.wake
 	b.watcher.mu.Unlock()
-	wake(backends.Wake{Key: key, Kind: backends.Revoking})
+	if wake != nil {
+		wake(backends.Wake{Key: key, Kind: backends.Revoking})
+	}
+}
+
+// given passes on that our turn has come, if we still wait.
+func (b *Backend) given(file string) {
+	b.watcher.mu.Lock()
+	wake, turn := b.watcher.wake, b.watcher.waiting[file]
+	b.watcher.mu.Unlock()
+	if turn.key != "" {
+		wake(backends.Wake{Key: turn.key, Kind: backends.Given})
+	}
 }

@@ -1,6 +1,0 @@
-package file
-
-import "golang.org/x/sys/unix"
-
-// replace puts the file of one descriptor in the place of another.
-func replace(from, to int) error { return unix.Dup3(from, to, unix.O_CLOEXEC) }
