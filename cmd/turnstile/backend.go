@@ -61,7 +61,7 @@ const leastOpening = 500 * time.Millisecond
 // openInTime is open, within the time that the wait for the key may take.
 func (p *plan) openInTime() opening {
 	ctx := context.Background()
-	if !p.try && p.timeout > 0 {
+	if !p.try && p.timeout > 0 && p.timeout != lockclient.Forever {
 		bounded, cancel := context.WithTimeout(ctx, max(p.timeout, leastOpening))
 		defer cancel()
 		ctx = bounded

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/turnstile-go/turnstile/lockclient"
 )
 
 // parseDuration reads a Go duration (1m30s) or bare seconds, as flock(1) and
@@ -32,13 +34,10 @@ func parseDuration(s string) (time.Duration, error) {
 	return time.Duration(ns), notNegative(s, time.Duration(ns))
 }
 
-// forever is a wait that nobody sees the end of.
-const forever = 100 * 365 * 24 * time.Hour
-
 // parseWait is parseDuration for the time to wait for a key, which may be inf.
 func parseWait(s string) (time.Duration, error) {
 	if s == "inf" {
-		return forever, nil
+		return lockclient.Forever, nil
 	}
 	return parseDuration(s)
 }

@@ -150,7 +150,10 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	// The wait began before the backend was opened, and is what --timeout is about. If
 	// nothing is left of it, that is one try.
 	opened := time.Since(begin)
-	rest := max(p.timeout-opened, 0)
+	rest := p.timeout
+	if rest != lockclient.Forever {
+		rest = max(rest-opened, 0)
+	}
 	told := func() {}
 	if p.verbose && !p.try {
 		told = (&waiting{key: p.key, inspect: a.client.Inspect, log: p.log}).start(ctx)
