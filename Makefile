@@ -16,6 +16,7 @@ setup: ## install what the tests need: redis-server, memcached, etcd, redis-py, 
 	@./.ci/setup
 	$(GO) mod download
 	cd bench/peers && $(GO) mod download
+	cd examples && $(GO) mod download
 
 # Without cgo the binary needs no C library: it runs in any container, and starts sooner.
 # Host names are then resolved by hosts and DNS alone, without the plugins of nsswitch.conf.
@@ -33,6 +34,7 @@ run: build ## take a first lock and see it
 test: ## all tests; they start the servers they need (under 6 minutes on two cores)
 	$(GO) test -p 2 -timeout 6m $(SLOWEST) $(PACKAGES)
 	cd bench/peers && $(GO) test -p 1 -timeout 2m ./...
+	cd examples && $(GO) test ./...
 
 race: ## all tests under the race detector
 	$(GO) test -race -timeout 20m $(PACKAGES)
@@ -47,6 +49,7 @@ lint: ## gofmt, vet (Linux, macOS, Windows), staticcheck, the import rules
 	GOOS=darwin $(GO) vet $(PACKAGES)
 	GOOS=windows $(GO) vet $(PACKAGES)
 	cd bench/peers && $(GO) vet ./...
+	cd examples && $(GO) vet ./...
 	$(GO) run $(STATICCHECK) $(PACKAGES)
 	$(GO) test -run TestImportRules .
 
