@@ -31,20 +31,20 @@ func ExampleClient_Acquire() {
 }
 
 func ExampleClient_Do() {
-	client, err := lockclient.Open(lockclient.Config{})
+	client, err := lockclient.Open(lockclient.Config{Backend: "embedded://"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer client.Close()
 
 	err = client.Do(context.Background(), "a_key", func(ctx context.Context) error {
-		fmt.Println("alone with the key") // ctx ends if the hold does
+		fmt.Println("alone under a_key")
 		return nil
-	})
-	fmt.Println(err)
-	// Output:
-	// alone with the key
-	// <nil>
+	}, lockclient.Timeout(10*time.Second))
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output: alone under a_key
 }
 
 func ExampleClient_TryAcquire() {
