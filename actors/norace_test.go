@@ -2,4 +2,4 @@
 
 package actors
 
-const retirementAcquires = 1_000_000
+const retirementAcquires = 300_000

@@ -3,5 +3,5 @@
 package actors
 
 // The race detector makes each acquire 20 times slower; what it looks for
-// shows long before a million of them.
+// shows long before so many of them.
 const retirementAcquires = 100_000

@@ -140,37 +140,41 @@ func TestAServerOfTheUsersIsUsed(t *testing.T) {
 // A round trip to the server is in each acquire of a free key.
 func TestTheProxyAddsItsRoundTrip(t *testing.T) {
 	t.Parallel() // it mostly sleeps
-	for _, name := range []string{"setnx", "add"} {
-		for _, d := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
-			w := Workload{Goroutines: 1, Keys: 1, Duration: 300 * time.Millisecond, RoundTrip: d}
-			m := measure(t, name, w)
-			p50 := m.Run.Wait.At(0.5)
-			t.Logf("%s: +%v: measured %.6f s, p50 of an acquire %.6f s", name, d, m.Run.Delay, p50)
-			if len(m.Failures) > 0 || m.Run.Delay < d.Seconds() || p50 < d.Seconds() {
-				t.Errorf("%s: +%v: measured %v, p50 %v, failures %v", name, d, m.Run.Delay, p50, m.Failures)
-			}
-			// Alone it adds less than 0.5 ms more; a busy machine adds what it wants.
-			if m.Run.Delay > d.Seconds()+0.02 {
-				t.Errorf("%s: +%v: the proxy adds %v", name, d, m.Run.Delay)
+	shows(t, func(v *verdict) {
+		for _, name := range []string{"setnx", "add"} {
+			for _, d := range []time.Duration{time.Millisecond, 10 * time.Millisecond} {
+				w := Workload{Goroutines: 1, Keys: 1, Duration: 300 * time.Millisecond, RoundTrip: d}
+				m := measure(t, name, w)
+				p50 := m.Run.Wait.At(0.5)
+				t.Logf("%s: +%v: measured %.6f s, p50 of an acquire %.6f s", name, d, m.Run.Delay, p50)
+				if len(m.Failures) > 0 || m.Run.Delay < d.Seconds() || p50 < d.Seconds() {
+					v.Errorf("%s: +%v: measured %v, p50 %v, failures %v", name, d, m.Run.Delay, p50, m.Failures)
+				}
+				// Alone it adds less than 0.5 ms more; a busy machine adds what it wants.
+				if m.Run.Delay > d.Seconds()+0.02 {
+					v.Errorf("%s: +%v: the proxy adds %v", name, d, m.Run.Delay)
+				}
 			}
 		}
-	}
+	})
 }
 
 // A holder that is killed leaves its lease behind, of which the queueing took 200 ms.
 func TestRecoveryTakesTheRestOfTheLease(t *testing.T) {
 	t.Parallel() // it mostly sleeps
-	w := Workload{Goroutines: 4, Keys: 1, Processes: 2, Warmup: recoveryQueue, Duration: 1}
-	m := New(Setup{}).Measure(t.Context(), Case{Strategy: strategyNamed("setnx"), Experiment: Recovery, X: 1, Workload: w, Lease: time.Second})
-	if len(m.Failures) > 0 || len(m.Run.Recovery) != kills {
-		t.Fatalf("recovery %v, failures %v", m.Run.Recovery, m.Failures)
-	}
-	for _, s := range m.Run.Recovery {
-		if s < 0.5 || s > 1.2 {
-			t.Errorf("the next grant came after %v s, want about 0.8", s)
+	shows(t, func(v *verdict) {
+		w := Workload{Goroutines: 4, Keys: 1, Processes: 2, Warmup: recoveryQueue, Duration: 1}
+		m := New(Setup{}).Measure(t.Context(), Case{Strategy: strategyNamed("setnx"), Experiment: Recovery, X: 1, Workload: w, Lease: time.Second})
+		if len(m.Failures) > 0 || len(m.Run.Recovery) != kills {
+			t.Fatalf("recovery %v, failures %v", m.Run.Recovery, m.Failures)
 		}
-	}
-	t.Log(m.Run.Recovery)
+		for _, s := range m.Run.Recovery {
+			if s < 0.5 || s > 1.2 {
+				v.Errorf("the next grant came after %v s, want about 0.8", s)
+			}
+		}
+		t.Log(m.Run.Recovery)
+	})
 }
 
 func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {

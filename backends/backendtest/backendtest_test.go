@@ -9,9 +9,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testmain.Prepare(16)
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	_ backends.Canceler  = (*fake)(nil)
@@ -122,7 +126,7 @@ func attempt(t *testing.T, name string, f fault) error {
 	open := func() backends.Backend { return &fake{shelf: store} }
 	for _, c := range checks() {
 		if c.name == name {
-			ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			defer stop()
 			return exercise(ctx, (&fake{}).Capabilities(), c.run, open)
 		}

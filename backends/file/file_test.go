@@ -21,6 +21,9 @@ import (
 
 // TestMain doubles as the other process of the tests that need one: see
 // process_test.go.
+// longEnough is what only a defect outlasts.
+const longEnough = 40 * time.Second
+
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		play(role)
@@ -31,6 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir() + "/locks"
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, dir) })
 }
@@ -75,6 +79,7 @@ func take(t testing.TB, b *Backend, r backends.Request) backends.Reply {
 }
 
 func TestSharedDirectoriesPassTheSuiteToo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o1777|os.ModeSticky); err != nil {
 		t.Fatal(err)
@@ -93,6 +98,7 @@ func TestSharedDirectoriesPassTheSuiteToo(t *testing.T) {
 }
 
 func TestMissingDirectoriesAreMadePrivate(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "locks")
 	open(t, dir)
 	info, err := os.Stat(dir)
@@ -104,6 +110,7 @@ func TestMissingDirectoriesAreMadePrivate(t *testing.T) {
 // TestUnfitDirectories needs no other user: the rule is a function of owner
 // and mode.
 func TestUnfitDirectories(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		owner  int
@@ -133,6 +140,7 @@ func TestUnfitDirectories(t *testing.T) {
 }
 
 func TestLinksAndOpenDirectoriesAreRefused(t *testing.T) {
+	t.Parallel()
 	parent := t.TempDir()
 	real, link, file, loose := parent+"/real", parent+"/link", parent+"/file", parent+"/loose"
 	if err := errors.Join(os.Mkdir(real, 0o700), os.Symlink(real, link), os.WriteFile(file, nil, 0o600),
@@ -165,6 +173,7 @@ func TestLinksAndOpenDirectoriesAreRefused(t *testing.T) {
 // TestForeignOwnersAreRefused looks at a directory through the eyes of
 // another user, which needs no privilege.
 func TestForeignOwnersAreRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	d, err := openDirectory(dir, options{})
 	if err != nil {
@@ -179,6 +188,7 @@ func TestForeignOwnersAreRefused(t *testing.T) {
 // TestLinksInTheDirectoryAreNotFollowed: whoever can write to a shared
 // directory must not have us write elsewhere.
 func TestLinksInTheDirectoryAreNotFollowed(t *testing.T) {
+	t.Parallel()
 	dir, victim := t.TempDir(), filepath.Join(t.TempDir(), "victim")
 	b := open(t, dir)
 	var c claims
@@ -197,6 +207,7 @@ func TestLinksInTheDirectoryAreNotFollowed(t *testing.T) {
 }
 
 func TestAFullDiskOrAMissingPermissionChangesNothing(t *testing.T) {
+	t.Parallel()
 	for errno, refused := range map[unix.Errno]bool{unix.ENOSPC: false, unix.EMFILE: false, unix.EDQUOT: false, unix.EROFS: true, unix.EACCES: true} {
 		err := failed("write", "/the/path", errno)
 		if backends.IsRefused(err) != refused || !errors.Is(err, backends.ErrUnavailable) || !errors.Is(err, errno) || !strings.Contains(err.Error(), "/the/path") {
@@ -206,6 +217,7 @@ func TestAFullDiskOrAMissingPermissionChangesNothing(t *testing.T) {
 }
 
 func TestListNamesTheKeysThatAreHeld(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var c claims
 	for _, key := range []string{"b", "a", "free"} {

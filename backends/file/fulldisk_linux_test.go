@@ -23,6 +23,7 @@ var errNoMount = errors.New("can't mount")
 // which a process of the test mounts in a namespace of its own. Where that is not
 // allowed, TestAHoldTakesItsBlocksWhenItIsGranted has shown it by the blocks.
 func TestAFullDiskEndsNoHold(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), roleVariable+"=full disk", dirVariable+"="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}

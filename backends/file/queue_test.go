@@ -30,6 +30,7 @@ func queued(t *testing.T, holder, waiter *Backend, c, d *claims) (held, waiting 
 // TestASilentWaiterCostsNothingLater: it was silent for its second before the
 // release, so nobody has to wait for it again.
 func TestASilentWaiterCostsNothingLater(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c, d, e claims
@@ -48,6 +49,7 @@ func TestASilentWaiterCostsNothingLater(t *testing.T) {
 }
 
 func TestAClosedWaiterIsSkippedAtOnce(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c, d, e claims
@@ -66,6 +68,7 @@ func TestAClosedWaiterIsSkippedAtOnce(t *testing.T) {
 
 // TestAClosedHolderIsFollowedAtOnce, also by a waiter that finds it out itself.
 func TestAClosedHolderIsFollowedAtOnce(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c, d, e claims
@@ -83,6 +86,7 @@ func TestAClosedHolderIsFollowedAtOnce(t *testing.T) {
 // TestAPromiseIsShownAsHeldByNobodyYet: its waiter is not the holder until it
 // has come, and the second it has for that is no lease to be told about.
 func TestAPromiseIsShownAsHeldByNobodyYet(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c, d, e claims
@@ -103,6 +107,7 @@ func TestAPromiseIsShownAsHeldByNobodyYet(t *testing.T) {
 // TestPollingWritesLittle: a waiter that asks often is not written down each
 // time, or a long queue would keep the disk busy.
 func TestPollingWritesLittle(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c, d claims

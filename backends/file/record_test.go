@@ -25,6 +25,7 @@ func fixed(epoch uint64, us int64) clock {
 const someSession = sessionPrefix + "00112233445566778899aabbccddeeff"
 
 func TestRecordsSurviveTheirEncoding(t *testing.T) {
+	t.Parallel()
 	session := backends.NewSession()
 	rapid.Check(t, func(t *rapid.T) {
 		want := &record{
@@ -63,6 +64,7 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 }
 
 func TestTheLongestRecordFits(t *testing.T) {
+	t.Parallel()
 	session := backends.NewSession()
 	r := &record{key: strings.Repeat("k", 512+256), lease: lease{token: session.Token(1), session: someSession, label: cut(strings.Repeat("é", 999), maxLabel),
 		reason: cut(strings.Repeat("é", 999), backends.MaxReason)}}
@@ -79,6 +81,7 @@ func TestTheLongestRecordFits(t *testing.T) {
 // the lease when it was written must be what is left now, less the wall time
 // between.
 func TestTimesOfAnotherEpochAreCarriedOver(t *testing.T) {
+	t.Parallel()
 	writer, reader := fixed(1, 5_000_000), fixed(2, 900_000_000)
 	r := &record{key: "k", lease: lease{token: backends.NewSession().Token(1), session: someSession, at: 4_000_000, ends: 65_000_000}}
 	got, err := decode(r.encode(writer), reader)
@@ -95,6 +98,7 @@ func TestTimesOfAnotherEpochAreCarriedOver(t *testing.T) {
 }
 
 func TestLabelsAreCutBetweenCharacters(t *testing.T) {
+	t.Parallel()
 	for label, want := range map[string]int{"": 0, strings.Repeat("a", 256): 256, strings.Repeat("a", 300): 256, "a" + strings.Repeat("é", 200): 255, strings.Repeat("\x80", 300): 252} {
 		if got := cut(label, maxLabel); len(got) != want || !strings.HasPrefix(label, got) {
 			t.Errorf("%d bytes are cut to %d, want %d", len(label), len(got), want)
@@ -123,6 +127,7 @@ func garble(t *testing.T, f *os.File, at int64) {
 // TestATornWriteDidNotHappen: the newest slot is torn, and the state before
 // it holds.
 func TestATornWriteDidNotHappen(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c, d claims
@@ -141,6 +146,7 @@ func TestATornWriteDidNotHappen(t *testing.T) {
 }
 
 func TestATornFirstWriteGrantsTheNext(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var c claims
 	whole := (&record{key: "k", seq: 1}).encode(b.clock)
@@ -160,6 +166,7 @@ func TestATornFirstWriteGrantsTheNext(t *testing.T) {
 // TestAnUnreadableRecordGrantsNothing, says where it is, and does not wedge
 // its key for ever.
 func TestAnUnreadableRecordGrantsNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c, d claims
@@ -189,6 +196,7 @@ func TestAnUnreadableRecordGrantsNothing(t *testing.T) {
 }
 
 func TestAForeignFileGrantsNothing(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var c claims
 	for key, content := range map[string]string{
@@ -212,6 +220,7 @@ func TestAForeignFileGrantsNothing(t *testing.T) {
 
 // TestAFullDiskLeavesTheLeaseAsItWas: the write fails, and nothing changed.
 func TestAFullDiskLeavesTheLeaseAsItWas(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var c claims
 	r := c.request("k")

@@ -29,6 +29,7 @@ func ends(t *testing.T, b *Backend, key string) int64 {
 // TestNothingLengthensARevokedLease: the renewal of its holder, one that says to
 // know nothing, and the acquire that is repeated.
 func TestNothingLengthensARevokedLease(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c claims
@@ -66,6 +67,7 @@ func TestNothingLengthensARevokedLease(t *testing.T) {
 // TestOnlyTheLeaseThatMintedABaseIsRevoked: those of a lease are the one of its
 // grant, of its renewals, and of a repeated acquire; not those of the one before.
 func TestOnlyTheLeaseThatMintedABaseIsRevoked(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c claims
@@ -98,6 +100,7 @@ func TestOnlyTheLeaseThatMintedABaseIsRevoked(t *testing.T) {
 
 // TestADeletedLeaseGoesToTheNextWaiter, whose promise nobody can revoke.
 func TestADeletedLeaseGoesToTheNextWaiter(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c, d, e claims
@@ -124,6 +127,7 @@ func TestADeletedLeaseGoesToTheNextWaiter(t *testing.T) {
 // TestWhatNobodyHoldsIsNotRevoked: a key never seen, a crashed holder's, one whose
 // lease is over. The record stays as it is.
 func TestWhatNobodyHoldsIsNotRevoked(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c claims

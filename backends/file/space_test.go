@@ -26,6 +26,7 @@ func usage(t *testing.T, b *Backend, key string) (length, disk int64) {
 // the file longer, or takes a block, so that a disk that is full by then ends no hold.
 // The same after others have made the queue long.
 func TestAHoldTakesItsBlocksWhenItIsGranted(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var holder claims
 	r := holder.request("k")

@@ -63,6 +63,7 @@ func old(t *testing.T, path string, d time.Duration) {
 }
 
 func TestSweepRemovesWhatIsIdleAndNothingElse(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var c claims
 	for _, tt := range []struct {
@@ -98,6 +99,7 @@ func TestSweepRemovesWhatIsIdleAndNothingElse(t *testing.T) {
 // TestSweepKeepsABaseFromTheFuture: the wall clock was stepped back, and the
 // record alone knows what the next base has to exceed.
 func TestSweepKeepsABaseFromTheFuture(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var c claims
 	r := c.request("k")
@@ -115,6 +117,7 @@ func TestSweepKeepsABaseFromTheFuture(t *testing.T) {
 }
 
 func TestSweepRemovesDeadSessionsOnly(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	dead := sessionPrefix + strings.Repeat("0", 32)
@@ -139,6 +142,7 @@ func TestSweepRemovesDeadSessionsOnly(t *testing.T) {
 // TestOneOffKeysLeaveNothingBehind: a sweep is bounded, and goes on where the
 // last one stopped: behind many keys that stay, the idle ones are found, too.
 func TestOneOffKeysLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var c claims
 	const keys, idle = 500, 50
@@ -164,6 +168,7 @@ func TestOneOffKeysLeaveNothingBehind(t *testing.T) {
 // TestALockOnAnUnlinkedRecordIsNotTaken plays the race with the cleaner by
 // hand: a call has opened the record and waits; then it is unlinked.
 func TestALockOnAnUnlinkedRecordIsNotTaken(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	file := recordName("k")
 	fd, err := b.lock(t.Context(), file, true)
@@ -195,6 +200,7 @@ func TestALockOnAnUnlinkedRecordIsNotTaken(t *testing.T) {
 // TestNoLeaseIsLostToTheCleaner lets one remove records, under their flocks
 // as a sweep does, while others take and release their key.
 func TestNoLeaseIsLostToTheCleaner(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cleaner := open(t, dir)
 	ctx, stop := context.WithCancel(t.Context())
@@ -242,6 +248,7 @@ func TestNoLeaseIsLostToTheCleaner(t *testing.T) {
 // TestACancelBeatsAnAcquireThatStillWaits: the acquire waits for the flock,
 // its attempt is cancelled meanwhile, and then the flock is free.
 func TestACancelBeatsAnAcquireThatStillWaits(t *testing.T) {
+	t.Parallel()
 	b := open(t, t.TempDir())
 	var c claims
 	r := c.request("k")
@@ -273,6 +280,7 @@ func TestACancelBeatsAnAcquireThatStillWaits(t *testing.T) {
 }
 
 func TestSettledAttemptsAreForgottenInTime(t *testing.T) {
+	t.Parallel()
 	var s settled
 	session := backends.NewSession()
 	a := backends.Attempt{Key: "k", Token: session.Token(5)}

@@ -64,14 +64,14 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// TestAHolderIsToldOfARevocation, by name, of each, and of a deletion as well. The
-// fastest of some is taken for the time, since the machine may be busy.
+// TestAHolderIsToldOfARevocation, by name, of each, and of a deletion as well: with
+// no renewal to ask for it, as no lease ends within longEnough.
 func TestAHolderIsToldOfARevocation(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, wakes := subscribed(t, dir)
 	b := open(t, dir)
 	var c claims
-	fastest := time.Hour
 	for _, key := range []string{"a", "b\n", "c\x01"} {
 		take(t, a, c.request(key))
 	}
@@ -81,20 +81,16 @@ func TestAHolderIsToldOfARevocation(t *testing.T) {
 			if r.Now {
 				want = backends.Deleted
 			}
-			started := time.Now()
 			revoke(t, b, key, r, want)
 			told(t, wakes, key)
-			fastest = min(fastest, time.Since(started))
 		}
-	}
-	if fastest > 250*time.Millisecond {
-		t.Errorf("told after %v at best", fastest)
 	}
 }
 
 // TestAHolderInASharedDirectoryIsTold: whoever may change its record may also leave
 // it a note.
 func TestAHolderInASharedDirectoryIsTold(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)
@@ -144,6 +140,7 @@ func TestOnlyWhoHoldsOrWaitsWatches(t *testing.T) {
 
 // TestARenewedLeaseIsStillWatched beyond the end that it was granted with.
 func TestARenewedLeaseIsStillWatched(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, wakes := subscribed(t, dir)
 	var c claims
@@ -163,6 +160,7 @@ func TestARenewedLeaseIsStillWatched(t *testing.T) {
 // TestNotesAreReadOnce, and those that make no sense wake all keys: one of them may
 // have been meant. The session has no lease, so that the test alone looks.
 func TestNotesAreReadOnce(t *testing.T) {
+	t.Parallel()
 	parent := t.TempDir()
 	dir, elsewhere := filepath.Join(parent, "locks"), filepath.Join(parent, "elsewhere")
 	a, wakes := subscribed(t, dir)
@@ -231,6 +229,7 @@ func firstOf(errs ...error) error {
 // TestNotesAreNotWrittenElsewhere: a session file that somebody has made a link of
 // any kind is not written to.
 func TestNotesAreNotWrittenElsewhere(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	var c claims
@@ -255,7 +254,7 @@ func TestNotesAreNotWrittenElsewhere(t *testing.T) {
 }
 
 // TestCloseWaitsForTheWatcher, and no wake comes after it.
-func TestCloseWaitsForTheWatcher(t *testing.T) {
+func TestCloseWaitsForTheWatcher(t *testing.T) { // not beside others: it looks at the whole process
 	dir := t.TempDir()
 	for round := range 20 {
 		a, _ := subscribed(t, dir)
@@ -277,7 +276,7 @@ func TestCloseWaitsForTheWatcher(t *testing.T) {
 
 // TestRevokingLeavesNoDescriptors behind: a holder's is open for as long as the note
 // takes.
-func TestRevokingLeavesNoDescriptors(t *testing.T) {
+func TestRevokingLeavesNoDescriptors(t *testing.T) { // not beside others: it looks at the whole process
 	dir := t.TempDir()
 	a, b := open(t, dir), open(t, dir)
 	a.watcher.deaf = true // an alarm would come in between

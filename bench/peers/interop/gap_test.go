@@ -102,15 +102,14 @@ func TestAPollerGapLetsAPollerIntoAHotKey(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			bound := 11*test.gap + test.period
-			wait := bound + jitter
-			with, stopWith := polled(t, test.processes, test.gap, test.section, test.period, wait)
-			without, stopWithout := polled(t, test.processes, 0, test.section, test.period, wait)
-			turn := soon(t, "the poller", with, wait+jitter).value
+			with, stopWith := polled(t, test.processes, test.gap, test.section, test.period, bound+jitter)
+			without, stopWithout := polled(t, test.processes, 0, test.section, test.period, bound)
+			turn := soon(t, "the poller", with, bound+2*jitter).value
 			if !turn.had {
-				t.Errorf("with PollerGap %v the poller had no turn in %v", test.gap, wait)
+				t.Errorf("with PollerGap %v the poller had no turn in %v", test.gap, bound)
 			}
 			// Of empty sections the queue runs dry for an instant now and then.
-			if turn := soon(t, "the poller", without, wait+jitter).value; turn.had && test.section > 0 {
+			if turn := soon(t, "the poller", without, bound+jitter).value; turn.had && test.section > 0 {
 				t.Errorf("without PollerGap the poller had a turn after %v: the key is not hot", turn.took)
 			}
 			t.Logf("the poller waited %v of at most %v, beside %d holds of ours and %d without PollerGap",
