@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/cmd/turnstile/internal/guard"
+	"github.com/turnstile-go/turnstile/cmd/turnstile/internal/inherited"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -22,17 +23,8 @@ var forwarded = []os.Signal{
 	syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
 }
 
-// listen starts to receive what is forwarded. What the caller ignores, as nohup
-// does, stays ignored, for the command as well.
-func listen() chan os.Signal {
-	signals := make(chan os.Signal, 16)
-	for _, sig := range forwarded {
-		if !signal.Ignored(sig) {
-			signal.Notify(signals, sig)
-		}
-	}
-	return signals
-}
+// keepIgnored goes on ignoring what was ignored when turnstile was started.
+func keepIgnored() { inherited.Keep() }
 
 // leavePatience is how long leaving the queue may hold up the end of a turnstile
 // that was interrupted, or whose backend does not answer.
@@ -79,11 +71,12 @@ func silent(err error) bool {
 
 // execute carries the plan out.
 func (p *plan) execute() error {
-	signals := listen()
+	signals := make(chan os.Signal, 16)
+	heed(signals, forwarded...)
 	defer signal.Stop(signals)
 	// A reader of our stderr that went away must not end us while the command runs.
 	brokenPipe := make(chan os.Signal, 1)
-	signal.Notify(brokenPipe, syscall.SIGPIPE)
+	heed(brokenPipe, syscall.SIGPIPE)
 	defer signal.Stop(brokenPipe)
 
 	a, err := p.wait(signals)

@@ -21,12 +21,22 @@ func (i *interrupt) Error() string { return fmt.Sprintf("interrupted by %v", i.n
 // and then the group that the child is in.
 const impatience = 300 * time.Millisecond
 
+// heed starts to receive signals. What our caller ignores, as nohup does, stays
+// ignored.
+func heed(signals chan<- os.Signal, each ...os.Signal) {
+	for _, sig := range each {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
+}
+
 // interruptible ends a context by the first INT or TERM. Another one ends the
 // process: then whatever is still under way takes too long.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	heed(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() { // ends with the context, or shortly after
 		defer signal.Stop(signals)
 		cancelBy(ctx, cancel, signals)

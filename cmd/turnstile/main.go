@@ -13,7 +13,8 @@
 //	child.go      the command's process group; terminal.go who has the terminal
 //	bench.go      `turnstile bench`; bench_flags.go, bench_plan.go what it is asked for
 //	bench_progress.go, bench_output.go  what it says meanwhile, and at the end
-//	internal/     guard, the process that ends the group if turnstile is killed
+//	internal/     guard, the process that ends the group if turnstile is killed;
+//	              inherited, the signals that our caller ignores
 //
 // # What holds while a command runs
 //
@@ -40,6 +41,8 @@ import (
 )
 
 func main() {
+	// What our caller ignores, we ignore, and so does the command.
+	keepIgnored()
 	// A process that a bench has started is its worker and nothing else; any other
 	// pays the look at one variable.
 	if bench.RunWorker(findStrategy) {

@@ -7,6 +7,9 @@ import (
 	"runtime"
 )
 
+// keepIgnored does nothing: processes inherit no ignored signals.
+func keepIgnored() {}
+
 // execute needs process groups, signals and flock as Unix has them. The library
 // works here all the same.
 func (p *plan) execute() error {

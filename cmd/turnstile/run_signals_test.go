@@ -85,16 +85,39 @@ func TestASignalEndsTheWait(t *testing.T) {
 	}
 }
 
-// What nohup makes its command ignore, it goes on ignoring under turnstile.
-func TestAnIgnoredHangupStaysIgnored(t *testing.T) {
+// What nohup, trap and systemd make their command ignore, it goes on ignoring under
+// turnstile, and so does turnstile.
+func TestAnIgnoredSignalStaysIgnored(t *testing.T) {
 	t.Parallel()
-	out := filepath.Join(t.TempDir(), "out")
-	cmd := exec.Command("sh", "-c", `trap '' HUP; exec turnstile run k -- sh -c 'kill -HUP $PPID; kill -HUP $$; echo survived' >"$0"`, out)
-	cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+fileBackend(t))
-	if got, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, got)
+	for _, sig := range []string{"HUP", "INT", "QUIT", "PIPE", "ALRM", "TERM", "USR1", "USR2", "TSTP"} {
+		t.Run(sig, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out")
+			cmd := exec.Command("sh", "-c", `trap '' $1; exec turnstile run k -- sh -c 'kill -$0 $PPID; kill -$0 $$; echo survived; exit 5' $1 >"$0"`, out, sig)
+			cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+fileBackend(t))
+			r := launchCmd(t, cmd)
+			r.exit(t, 5)
+			if got, _ := os.ReadFile(out); string(got) != "survived\n" {
+				t.Errorf("%q", got)
+			}
+		})
 	}
-	if got, _ := os.ReadFile(out); string(got) != "survived\n" {
-		t.Errorf("%q", got)
+}
+
+// One that waits does not hear them either.
+func TestAnIgnoredSignalEndsNoWait(t *testing.T) {
+	t.Parallel()
+	backend := fileBackend(t)
+	holder := launch(t, backend, "run", "k", "--", "sh", "-c", "echo held; exec sleep 600")
+	holder.line(t)
+	cmd := exec.Command("sh", "-c", `trap '' TERM; exec turnstile run -v k -- echo ran`)
+	cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+backend)
+	waiter := launchCmd(t, cmd)
+	eventually(t, "it waits", func() bool { return strings.Contains(waiter.stderr.String(), "held by") })
+	waiter.signal(t, syscall.SIGTERM)
+	holder.signal(t, syscall.SIGTERM)
+	if got := waiter.line(t); got != "ran" {
+		t.Error(got)
 	}
+	waiter.exit(t, 0)
 }

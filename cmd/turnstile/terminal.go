@@ -57,7 +57,7 @@ func findTTY(signals chan<- os.Signal) *tty {
 // our group, and the command's is another, which would run on, under a hold that
 // nobody renews. While the command has the terminal it is the command that gets it.
 func (t *tty) catch() {
-	if !t.caught {
+	if !t.caught && !signal.Ignored(syscall.SIGTSTP) {
 		t.caught = true
 		signal.Notify(t.signals, syscall.SIGTSTP)
 	}

@@ -1,0 +1,75 @@
+package inherited
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// reportEnv makes the test binary say which signals the processes that it starts
+// find ignored.
+const reportEnv = "TURNSTILE_TEST_REPORT_IGNORED"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(reportEnv) == "" {
+		goleak.VerifyTestMain(m)
+		return
+	}
+	Keep()
+	started := exec.Command("grep", "SigIgn", "/proc/self/status")
+	started.Stdout, started.Stderr = os.Stdout, os.Stderr
+	if err := started.Run(); err != nil {
+		fmt.Println(err)
+	}
+}
+
+// Both ways to know are tried, whichever this binary is built with.
+func TestWhatWasIgnoredAtTheStartIsHandedOn(t *testing.T) {
+	plain := filepath.Join(t.TempDir(), "plain")
+	build := exec.Command("go", "test", "-c", "-o", plain, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, program := range []string{os.Args[0], plain} {
+		for _, ignored := range [][]string{
+			{}, {"PIPE"}, {"TERM"}, {"HUP", "INT"}, {"TSTP", "TTIN", "TTOU"},
+			{"HUP", "INT", "QUIT", "PIPE", "ALRM", "TERM", "USR1", "USR2", "TSTP", "TTIN", "TTOU", "XCPU", "XFSZ"},
+		} {
+			t.Run(filepath.Base(program)+" "+strings.Join(ignored, " "), func(t *testing.T) {
+				// The command itself, with no Go in between, says what is to be handed on.
+				want := report(t, ignored, "grep", "SigIgn", "/proc/self/status")
+				if got := report(t, ignored, program); got != want {
+					t.Errorf("%q, want %q", got, want)
+				}
+			})
+		}
+		t.Run(filepath.Base(program)+" CHLD", func(t *testing.T) {
+			if got, want := report(t, []string{"CHLD"}, program), report(t, nil, "grep", "SigIgn", "/proc/self/status"); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// report runs a command that ignores these signals at its start, and no others.
+func report(t *testing.T, ignored []string, command ...string) string {
+	t.Helper()
+	args := []string{"--default-signal"}
+	for _, name := range ignored {
+		args = append(args, "--ignore-signal="+name)
+	}
+	cmd := exec.Command("env", slices.Concat(args, command)...)
+	cmd.Env = append(os.Environ(), reportEnv+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
