@@ -18,10 +18,11 @@ const (
 	renewing
 	releasing
 	cancelling
+	looking
 )
 
 func (v verb) String() string {
-	return [...]string{"acquire", "renew", "release", "cancel"}[v]
+	return [...]string{"acquire", "renew", "release", "cancel", "look"}[v]
 }
 
 // A call is one backend call: what is asked, and, when it comes back as a
@@ -42,6 +43,7 @@ type call struct {
 
 	sent  instant
 	reply backends.Reply
+	info  backends.Info // when looking
 	err   error
 }
 
@@ -50,7 +52,9 @@ type call struct {
 func (a *keyActor) start(c *call) (done bool) {
 	a.c.counters.calls.Add(1)
 	a.call, c.began = c, a.c.clock.now()
-	c.attempt = a.c.attempt(a.full, c.number)
+	if c.attempt.Key = a.full; c.verb != looking {
+		c.attempt = a.c.attempt(a.full, c.number)
+	}
 	c.request.Attempt = c.attempt
 	c.budget = callTimeout
 	if c.verb == renewing {
@@ -108,6 +112,8 @@ func (c *call) run(ctx context.Context, in *Coordinator) {
 		c.err = b.Release(ctx, c.attempt)
 	case cancelling:
 		c.err = backends.Cancel(ctx, b, c.attempt)
+	case looking:
+		c.info, c.err = b.(backends.Inspector).Inspect(ctx, c.attempt.Key)
 	}
 }
 
@@ -145,7 +151,10 @@ func (a *keyActor) next(now instant) *call {
 
 // nextAcquire repeats the pending attempt when its time has come, or begins one.
 func (a *keyActor) nextAcquire(now instant) *call {
-	if !a.woken && (now < a.retryAt || a.inGap(now)) {
+	if in, c := a.nextInGap(now); in {
+		return c
+	}
+	if !a.woken && now < a.retryAt {
 		return nil
 	}
 	a.woken = false

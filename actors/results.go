@@ -41,6 +41,8 @@ func (a *keyActor) finish(c *call, now instant) {
 		a.renewed(c, now)
 	case releasing, cancelling:
 		a.settledBy(c, now)
+	case looking:
+		a.looked(c, now)
 	}
 }
 

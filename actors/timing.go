@@ -53,8 +53,11 @@ func (a *keyActor) due(now instant) instant {
 		return at // its result wakes us
 	}
 	switch {
-	case a.settling != 0, !a.lease.own && (a.queue.len > 0 || a.pending != 0):
+	case a.settling != 0:
 		sooner(max(a.retryAt, now))
+	case !a.lease.own && (a.queue.len > 0 || a.pending != 0):
+		sooner(max(a.retryAt, a.gap.until, now))
+		sooner(a.gap.at)
 	case a.lease.own:
 		if a.holders.len == 0 && a.queue.len == 0 {
 			sooner(a.lingerUntil)
