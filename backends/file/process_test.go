@@ -31,8 +31,8 @@ const rounds = 250
 // play is a process of a test: it does its role, says so on stdout, and ends
 // when its stdin does.
 func play(role string) {
-	if role == "full disk" {
-		if err := fillDisk(os.Getenv(dirVariable)); err != nil {
+	if alone, ok := map[string]func(dir string) error{"full disk": fillDisk, "look": lookAround}[role]; ok {
+		if err := alone(os.Getenv(dirVariable)); err != nil {
 			fail(err)
 		}
 		return

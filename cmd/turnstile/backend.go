@@ -34,13 +34,7 @@ func (s settings) connect(expires time.Duration, owner string) (*lockclient.Clie
 		client, err := lockclient.Open(cfg)
 		return client, nil, err
 	}
-	// A directory that was named may be one that several users share. The default
-	// one has a name that anybody could have taken first.
-	var opts []file.Option
-	if s.backend != defaultBackend() {
-		opts = append(opts, file.Shared())
-	}
-	b, err := file.Open(dir, opts...)
+	b, err := s.openDir(dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -73,15 +67,39 @@ func (p *plan) openInTime() opening {
 	return o
 }
 
-// look opens the backend for a command that acquires nothing. It makes no
-// directory: where there is none, nobody holds anything.
-func (s settings) look() (*lockclient.Client, error) {
-	if dir, ok, err := fileDir(s.backend); ok && err == nil && missing(dir) {
-		s.log.Debug("the directory does not exist, so nothing is held", "backend", s.backend)
-		return lockclient.New(vacant{}, lockclient.Config{KeyPrefix: s.prefix, Logger: s.log})
+// openDir opens a directory of leases. One that was named may be one that several
+// users share. The default one has a name that anybody could have taken first.
+func (s settings) openDir(dir string, opts ...file.Option) (*file.Backend, error) {
+	s.warnOfPrivate(dir)
+	if s.backend != defaultBackend() {
+		opts = append(opts, file.Shared())
 	}
-	client, _, err := s.connect(0, "")
-	return client, err
+	return file.Open(dir, opts...)
+}
+
+// look opens the backend for a command that shows what is held, which needs no more
+// than to read.
+func (s settings) look() (*lockclient.Client, error) { return s.visit(file.Reading()) }
+
+// visit opens the backend for a command that acquires nothing. It makes no directory:
+// where there is none, nobody holds anything.
+func (s settings) visit(opts ...file.Option) (*lockclient.Client, error) {
+	dir, ok, err := fileDir(s.backend)
+	if !ok || err != nil {
+		client, _, err := s.connect(0, "")
+		return client, err
+	}
+	cfg := lockclient.Config{KeyPrefix: s.prefix, Logger: s.log}
+	if missing(dir) {
+		s.warnOfPrivate(dir)
+		s.log.Debug("the directory does not exist, so nothing is held", "backend", s.backend)
+		return lockclient.New(vacant{}, cfg)
+	}
+	b, err := s.openDir(dir, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return lockclient.New(b, cfg)
 }
 
 // fileDir is the directory of a backend of files; ok says whether it is one.

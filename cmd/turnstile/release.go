@@ -128,7 +128,7 @@ func (r *release) execute(ctx context.Context) error {
 		v.mention("this backend keeps no reasons: the holder is not told this one")
 	}
 	o := within(ctx, func() (*lockclient.Client, *os.File, error) {
-		client, err := r.look()
+		client, err := r.visit()
 		return client, nil, err
 	})
 	if o.err != nil {

@@ -22,6 +22,7 @@ type settings struct {
 	quiet   bool
 	verbose bool
 	format  string // table or json
+	mounts  string // the file that lists the mounts this process sees
 	log     *slog.Logger
 	stdout  io.Writer
 	stderr  io.Writer
@@ -117,7 +118,7 @@ func (o *options) resolve(cmd *cobra.Command) (settings, error) {
 // resolveOutput is resolve for a command that uses no backend, so that nothing which
 // is wrong about one can stop it.
 func (o *options) resolveOutput(cmd *cobra.Command) (settings, error) {
-	s := settings{quiet: o.quiet, verbose: o.verbose, format: o.format, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
+	s := settings{mounts: "/proc/self/mountinfo", quiet: o.quiet, verbose: o.verbose, format: o.format, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
 	if o.quiet && o.verbose {
 		return s, usage("-q and -v together: choose one")
 	}
