@@ -217,17 +217,23 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		lost = lockclient.ErrNotHeld
 	}
 	g.Wait()
-	if lost == errTooLong {
-		return &exitError{code: exitLost, err: fmt.Errorf("the command was ended after %s, the --max-hold of %q", readable(p.longest), p.key)}
-	}
 	if lost != nil {
-		return &exitError{code: exitLost, err: fmt.Errorf("the hold of %q was lost while the command ran: %w", p.key, lost)}
+		return p.ended(lost)
 	}
 	if code := exitCode(status); code != 0 {
 		// The command has said itself what is wrong with it.
 		return &exitError{code: code}
 	}
 	return nil
+}
+
+// ended is the end of a command whose hold was over before it.
+func (p *plan) ended(lost error) error {
+	err := fmt.Errorf("the hold of %q was lost while the command ran: %w", p.key, lost)
+	if lost == errTooLong {
+		err = fmt.Errorf("the command was ended after %s, the --max-hold of %q", readable(p.longest), p.key)
+	}
+	return &exitError{code: exitLost, err: err}
 }
 
 // startError is that of a command that was found, and yet could not be run.
