@@ -145,8 +145,14 @@ func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
 // is nobody's business any more: actors settle their attempts before they retire.
 func (c *Coordinator) wake(w backends.Wake) {
 	if w.Key == "" {
-		// Pushes may have been lost: whoever waits has to ask again.
-		c.directory.each(func(e *entry) bool { e.post(wake{w.Kind}); return true })
+		// Pushes may have been lost: whoever waits has to ask again. Keys that nobody
+		// uses are left in peace, or each outage would keep them from retiring.
+		c.directory.each(func(e *entry) bool {
+			if !e.idle.Load() {
+				e.post(wake{w.Kind})
+			}
+			return true
+		})
 		return
 	}
 	key, ok := strings.CutPrefix(w.Key, c.cfg.Prefix)

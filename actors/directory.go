@@ -68,6 +68,11 @@ type entry struct {
 	mailbox mailbox
 	posted  atomic.Uint64 // messages ever posted; the retired bit
 
+	// idle: the actor has nothing that a push for all keys could concern. It is the
+	// actor's to write, before it handles a message and after: whoever posts an acquire
+	// meanwhile asks after the push anyway.
+	idle atomic.Bool
+
 	// Owned by the actor.
 	handled uint64
 }

@@ -87,6 +87,9 @@ func (a *keyActor) Receive(ctx actor.Context) {
 		return
 	}
 	a.entry.handled++
+	if a.entry.idle.Load() {
+		a.entry.idle.Store(false)
+	}
 	a.handle(ctx.Message())
 	if a.retired {
 		ctx.Stop(ctx.Self())

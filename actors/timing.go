@@ -84,8 +84,12 @@ func (a *keyActor) due(now instant) instant {
 // rest puts an actor with nothing to do on the sweeper's list, and retires one
 // that has had nothing to do ever since.
 func (a *keyActor) rest(now instant) {
-	if a.swept && !a.closing || a.retired || a.queue.len > 0 || a.holders.len > 0 || a.call != nil || a.lease.own ||
+	if a.retired || a.queue.len > 0 || a.holders.len > 0 || a.call != nil || a.lease.own ||
 		a.pending != 0 || a.settling != 0 || a.released != nil || len(a.disowns) > 0 {
+		return
+	}
+	a.entry.idle.Store(true)
+	if a.swept && !a.closing {
 		return
 	}
 	if (a.closing || a.entry.handled == a.active+1) && a.c.directory.retire(a.entry) {

@@ -19,8 +19,10 @@ const (
 	outageRounds = 20
 	// shortOutage is the one of make test.
 	shortOutage = 150 * time.Millisecond
-	// leastExpires is the least of a hold that is renewed: a busy machine takes some of it.
-	leastExpires = 1200 * time.Millisecond
+	// leastExpires is the least of a hold that is renewed: a busy machine, as that of
+	// make test may be, takes some of it. longLeast is that of -long.
+	leastExpires = 5 * time.Second
+	longLeast    = 1200 * time.Millisecond
 	// replacement is how long a server takes to be replaced by another, at most.
 	replacement = 5 * time.Second
 )
@@ -166,10 +168,14 @@ func (p *place) endure(t *testing.T, a absence, newKey func(string) string) {
 
 // outage is one, and says how much later each crowd had its keys.
 func (p *place) outage(t *testing.T, a absence, d time.Duration, clients []*lockclient.Client, newKey func(string) string) []time.Duration {
+	expires := max(3*d, leastExpires)
+	if *long {
+		expires = max(3*d, longLeast)
+	}
 	held := make([]*lockclient.Lock, len(clients))
 	keys := make([][]string, len(clients))
 	for i, c := range clients {
-		held[i] = acquire(t, c, newKey("held"), lockclient.Expires(max(3*d, leastExpires)), lockclient.Renew())
+		held[i] = acquire(t, c, newKey("held"), lockclient.Expires(expires), lockclient.Renew())
 		for range crowds[i].keys {
 			keys[i] = append(keys[i], newKey("waited for"))
 		}

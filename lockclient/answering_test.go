@@ -56,3 +56,29 @@ func TestAfterAnOutageNobodyWaitsForAPause(t *testing.T) {
 		})
 	}
 }
+
+// TestPushesForAllKeysLeaveIdleOnesInPeace: each outage brings several, and keys that
+// nobody uses any more must retire all the same.
+func TestPushesForAllKeysLeaveIdleOnesInPeace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &wakingFake{fakeBackend: newFake(newStore(), 1, faults{})}
+		c, err := New(b, Config{KeyPrefix: NoPrefix})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for _, key := range []string{"a", "b", "c"} {
+			if err := acquire(t, c, key).Release(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 600 {
+			time.Sleep(100 * time.Millisecond) // virtual: a minute in all
+			b.wake(backends.Wake{Kind: backends.Answering})
+			b.wake(backends.Wake{Kind: backends.Given})
+		}
+		if n := c.Stats().LiveKeys; n != 0 {
+			t.Errorf("%d keys are still live", n)
+		}
+	})
+}

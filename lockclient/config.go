@@ -87,9 +87,7 @@ type Config struct {
 	// Logger gets what an operator should know: lost holds, backends that need
 	// attention. Default: discard. Its handler runs in the background, so it may
 	// block, panic or use the client: no hold waits for it. 1024 records wait for a
-	// slow one; more are dropped, and their number is logged afterwards. The Redis driver has a logger of its own, which
-	// prints failed dials, and which master Sentinels name, to stderr: SetLogger of
-	// package go-redis sets it.
+	// slow one; more are dropped, and their number is logged afterwards.
 	Logger *slog.Logger
 }
 

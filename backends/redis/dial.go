@@ -116,7 +116,9 @@ func (d *dialer) connectBySentinel(ctx context.Context, network, addr string) (n
 // the master, whoever that is: each probe asks the Sentinels anew.
 func (d *dialer) DialHook(next goredis.DialHook) goredis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return d.to(addr).enter(ctx, func(ctx context.Context) (net.Conn, error) { return next(ctx, network, addr) }), nil
+		return d.to(addr).enter(ctx, func(ctx context.Context) (net.Conn, error) {
+			return next(context.WithValue(ctx, ofDialer{}, d), network, addr)
+		}), nil
 	}
 }
 

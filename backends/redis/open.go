@@ -59,6 +59,16 @@ const (
 // not up yet, or refuses for now (LOADING, too many clients, …), is asked again until
 // then. What is not understood, or would have to be ignored, is ErrInvalid; a login or a
 // certificate that is not accepted is ErrRefused at once.
+//
+// go-redis has one logger for the whole process, which writes to stderr. This package
+// sets another one when it is imported: what concerns Open's connections goes to
+// o.Logger, at debug, and the rest is dropped. A program that calls go-redis's SetLogger,
+// in main or later, has its own instead.
+//
+// A server that was replaced by another behind its name, and lives on, keeps the
+// connections that it has: one client locks on the old one, another on the new one, and
+// both hold. conn_max_lifetime=1m bounds that to a minute, since each connection is then
+// made anew within that time; until then, only a resource that compares fences is safe.
 func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
 	t, err := parse(u, o.TLS)
 	if err != nil {
