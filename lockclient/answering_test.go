@@ -20,7 +20,7 @@ func TestAfterAnOutageNobodyWaitsForAPause(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			held := acquire(t, c, "held", Expires(20*time.Second), Renew())
+			held := acquire(t, c, "held", Expires(9*time.Second), Renew()) // at least every 3 s
 			released := acquire(t, c, "released", Expires(time.Minute))
 			time.Sleep(5 * time.Second) // virtual
 			b.kill(true)
