@@ -38,9 +38,12 @@ func startChild(path string, argv, env []string, foreground bool) (*child, error
 		// one is kept until the command has ended.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
-			Env: env, Files: []uintptr{0, 1, 2}, Sys: attributes(foreground),
-		})
+		attr := &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}, Sys: attributes(foreground)}
+		pid, err := syscall.ForkExec(path, argv, attr)
+		if err == syscall.ENOEXEC {
+			argv = asScript(path, argv)
+			pid, err = syscall.ForkExec(argv[0], argv, attr)
+		}
 		c.pid = pid
 		started <- err
 		if err == nil { // the caller has its answer; from here on the channels tell

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -193,7 +192,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		g.Dismiss()
 		p.release(a.hold)
 		g.Wait()
-		return startError(p.argv[0], err)
+		return startError(p.argv[0], p.path, err)
 	}
 	g.Watch(c.pid)
 	t.command = c.pid
@@ -234,15 +233,6 @@ func (p *plan) ended(lost error) error {
 		err = fmt.Errorf("the command was ended after %s, the --max-hold of %q", readable(p.longest), p.key)
 	}
 	return &exitError{code: exitLost, err: err}
-}
-
-// startError is that of a command that was found, and yet could not be run.
-func startError(name string, err error) error {
-	code := exitCannotRun
-	if errors.Is(err, fs.ErrNotExist) {
-		code = exitNotFound // it was removed while we waited, or its interpreter is missing
-	}
-	return &exitError{code: code, err: fmt.Errorf("%s: %w", name, err)}
 }
 
 // release gives the hold back; gone says that it was not there any more. Anything

@@ -7,6 +7,7 @@
 //	list.go       `turnstile ls`; show.go, release.go what their names say
 //	completion.go, man.go  what a shell and man(1) are told of all this
 //	run.go        `turnstile run`: its flags, and the plan that comes of them
+//	program.go    the command's file, found and run as execvp(3) does
 //	execute.go    acquire, start, supervise, release
 //	waiting.go    what -v tells of a wait
 //	supervise.go  the state machine that ends a command whose hold is going

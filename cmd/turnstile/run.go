@@ -1,12 +1,7 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os/exec"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,8 +52,9 @@ const aboutRun = `Run waits for KEY, runs COMMAND while it holds KEY, and exits 
 The hold is renewed while COMMAND runs. Flags end at KEY: what follows belongs to COMMAND.
 
 COMMAND has a process group of its own. INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the
-group; another INT or TERM, 0.3 s after the first or later, kills it. When COMMAND ends, KEY is
-free: processes that COMMAND left in the background go on without the lock.
+group; another INT or TERM, 0.3 s after the first or later, kills it. Signals that
+turnstile was started with as ignored stay ignored for both. When COMMAND ends, KEY is free:
+processes that COMMAND left in the background go on without the lock.
 
 COMMAND finds TURNSTILE_KEY and TURNSTILE_FENCE in its environment. The fence grows with every
 hold: send it with each write, and let the resource reject lower ones.
@@ -185,21 +181,4 @@ func (p *plan) command(args []string, shell bool) error {
 		p.label = defaultLabel(p.argv[0])
 	}
 	return p.find()
-}
-
-// find looks the command up before the key is acquired. A relative match through
-// the caller's own PATH is taken, as every shell does.
-func (p *plan) find() error {
-	path, err := exec.LookPath(p.argv[0])
-	if err != nil && strings.HasPrefix(p.argv[0], "-") { // flock(1) has it the other way round
-		err = fmt.Errorf("%w; flags of turnstile go before KEY", err)
-	}
-	switch {
-	case err == nil || errors.Is(err, exec.ErrDot):
-		p.path = path
-		return nil
-	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
-		return &exitError{code: exitNotFound, err: err}
-	}
-	return &exitError{code: exitCannotRun, err: err}
 }
