@@ -48,20 +48,36 @@ func ExampleClient_Do() {
 }
 
 func ExampleClient_TryAcquire() {
-	client, err := lockclient.Open(lockclient.Config{Owner: "example"})
-	if err != nil {
-		log.Fatal(err)
-	}
+	client := open()
 	defer client.Close()
+	ctx := context.Background()
 
-	lock, err := client.TryAcquire(context.Background(), "a_key")
+	lock, err := client.TryAcquire(ctx, "one_try")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer lock.Release()
 
-	_, err = client.TryAcquire(context.Background(), "a_key")
-	var why *lockclient.WaitError
-	fmt.Println(errors.As(err, &why), why.Holder)
-	// Output: true example
+	_, err = client.TryAcquire(ctx, "one_try")
+	fmt.Println("somebody has it:", errors.Is(err, lockclient.ErrHeld))
+	// Output: somebody has it: true
+}
+
+// open opens a client for an example that is about something else: it locks within
+// this process, and others see it as "example".
+func open() *lockclient.Client {
+	client, err := lockclient.Open(lockclient.Config{Owner: "example"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client
+}
+
+// acquire acquires a key that is free, for the same examples.
+func acquire(client *lockclient.Client, key string, opts ...lockclient.Option) *lockclient.Lock {
+	lock, err := client.Acquire(context.Background(), key, opts...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return lock
 }
