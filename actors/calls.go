@@ -170,7 +170,7 @@ func (a *keyActor) nextAcquire(now instant) *call {
 	ttl := ttlFor(head.spec.Expires + a.spare(head.spec.Expires))
 	a.pendingTTL = max(a.pendingTTL, ttl) // of all the times it was asked
 	return &call{verb: acquiring, number: a.pending, request: backends.Request{
-		TTL: ttl, Label: a.label(head),
+		TTL: ttl, Label: a.c.label(head),
 		Queue: !head.spec.Try, Probe: a.probe,
 	}}
 }

@@ -62,6 +62,7 @@ type Coordinator struct {
 
 	attempts atomic.Uint64
 	counters counters
+	seldom   seldom // lines about renewals that fail
 
 	closing   sync.Once
 	closed    chan struct{} // closed when Close is done
@@ -73,8 +74,8 @@ type Coordinator struct {
 }
 
 type counters struct {
-	holds, handoffs, timeouts, losses, calls atomic.Uint64
-	waiters                                  atomic.Int64
+	holds, handoffs, timeouts, losses, expired, calls atomic.Uint64
+	waiters                                           atomic.Int64
 }
 
 // Stats counts what a coordinator did since it was made.
@@ -83,6 +84,7 @@ type Stats struct {
 	Handoffs     uint64 // of these, under a lease that was there already
 	Timeouts     uint64 // acquires that ended without a hold, by timeout or cancellation
 	Losses       uint64 // holds that ended by ErrLost
+	Expired      uint64 // holds that reached their deadline before their release
 	BackendCalls uint64
 	Waiters      int64 // now
 	LiveKeys     int64 // now
@@ -114,6 +116,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.directory = newDirectory(c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
 	c.directory.immediate = c.can.Immediate
+	c.directory.late = c.noteLate
 	c.clock = c.directory.clock
 	c.clock.jumped = c.look
 	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock}
@@ -185,7 +188,7 @@ func (c *Coordinator) Stats() Stats {
 	n := &c.counters
 	return Stats{
 		Holds: n.holds.Load(), Handoffs: n.handoffs.Load(), Timeouts: n.timeouts.Load(),
-		Losses: n.losses.Load(), BackendCalls: n.calls.Load(),
+		Losses: n.losses.Load(), Expired: n.expired.Load(), BackendCalls: n.calls.Load(),
 		Waiters: n.waiters.Load(), LiveKeys: c.directory.live.Load(),
 	}
 }

@@ -36,7 +36,8 @@ type directory struct {
 	shards     [shardCount]shard
 	live       atomic.Int64
 	clock      *clock
-	immediate  bool // what the backend does is done when a message has been handled
+	immediate  bool        // what the backend does is done when a message has been handled
+	late       func(*Hold) // told of a release that found its hold ended, or failed
 
 	// replies pools the one-slot channels of acquires and releases. A channel goes
 	// back only by the one who took its answer: that of an abandoned acquire never

@@ -228,11 +228,12 @@ func (a *keyActor) drop(h *Hold, cause error) {
 	a.holders.remove(h)
 	a.lingerUntil = 0 // what ended badly does not linger
 	a.cancelExtends(h)
-	if cause != backends.ErrExpired && !h.revoked {
-		a.c.counters.losses.Add(1)
-		a.c.warn("hold lost", "key", a.entry.key, "fence", h.fence, "cause", cause)
+	h.over = a.c.clock.now()
+	if cause == backends.ErrExpired {
+		h.over = h.deadline
 	}
 	h.end(cause)
+	a.noteEnd(h, cause)
 }
 
 // lose ends everything that stood on a lease that is gone.

@@ -58,6 +58,7 @@ type Hold struct {
 	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
 	bound      instant // what deadline may not pass (MaxHold); 0: none
 	patience   instant // once released: when its caller stops waiting
+	over       instant // when it ended without a release; read by its release once that is answered
 
 	mu       sync.Mutex // protects what follows
 	deadline instant    // written by the actor
@@ -202,10 +203,14 @@ func (h *Hold) Release() error {
 	h.reply = h.entry.dir.replies.Get().(chan error)
 	if !h.entry.post(release{h}) {
 		h.recycle()
+		h.entry.dir.late(h)
 		return ended(h, backends.ErrNotHeld) // the actor has retired, so the hold is over
 	}
 	err := <-h.reply
 	h.recycle()
+	if err != nil {
+		h.entry.dir.late(h)
+	}
 	return err
 }
 

@@ -24,18 +24,10 @@ func (a *keyActor) info(now instant) Info {
 		i.Place = a.heldBy.place
 	}
 	if h := a.holders.first; h != nil {
-		i.Held, i.Fence, i.Holder = true, h.fence, a.label(h)
+		i.Held, i.Fence, i.Holder = true, h.fence, a.c.label(h)
 		i.HeldFor, i.ExpiresIn = now.sub(h.granted), max(h.deadline.sub(now), 0)
 	}
 	return i
-}
-
-// label is what others see as the name of who has the hold.
-func (a *keyActor) label(h *Hold) string {
-	if h.spec.Owner != "" {
-		return h.spec.Owner
-	}
-	return a.c.cfg.Owner
 }
 
 // waitError says what an acquire waits for. It is asked before the acquire
@@ -60,7 +52,7 @@ func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 	e.Held = true
 	switch held := a.holders.first; {
 	case held != nil:
-		e.Holder, e.Local, e.HeldFor = a.label(held), true, now.sub(held.granted)
+		e.Holder, e.Local, e.HeldFor = a.c.label(held), true, now.sub(held.granted)
 	case !a.lease.own && a.heldBy.label != "":
 		e.Holder = a.heldBy.label
 		if a.heldBy.known {

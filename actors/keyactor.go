@@ -46,6 +46,7 @@ type keyActor struct {
 	renewRetry instant // no renewal before
 	doubted    instant // a lease last proved before this may be gone: see doubts
 	failures   int     // of calls, in a row
+	failing    instant // when the first of the renewals that failed in a row began
 	lastErr    error
 	answered   instant // when the backend last said whose the key is
 	unheard    instant // when the first of the calls began that it has not answered since; 0: none

@@ -104,6 +104,7 @@ func (a *keyActor) renewed(c *call, now instant) {
 	default:
 		a.failures++
 		a.lease.unproved = true
+		a.noteFailing(c, now)
 		a.lease.ends = max(a.lease.ends, now.add(c.ttl)) // it may have run
 		a.renewRetry = now.add(min(a.pause(c), c.ttl/10))
 		a.failTries(c, now)

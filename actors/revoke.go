@@ -127,6 +127,7 @@ func (a *keyActor) disown(d *disowning, now instant) {
 	a.revoke(backends.ErrRevoked)
 	for h := a.holders.first; h != nil; h = a.holders.first {
 		a.holders.remove(h)
+		h.over = now
 	}
 	a.lingerUntil = 0
 	a.disowns = append(a.disowns, d)
@@ -166,7 +167,7 @@ func (a *keyActor) revoke(why error) {
 		h.revoked = true
 		a.cancelExtends(h)
 		a.c.counters.losses.Add(1)
-		a.c.warn("hold revoked", "key", a.entry.key, "fence", h.fence)
+		a.c.noteOf(h, "hold revoked")
 		h.end(backends.Wrap(backends.ErrLost, "", why))
 	}
 }

@@ -84,10 +84,12 @@ type Config struct {
 	// default 10 000, at most 1 000 000. More get ErrOverloaded.
 	MaxWaiters int
 
-	// Logger gets what an operator should know: lost holds, backends that need
-	// attention. Default: discard. Its handler runs in the background, so it may
-	// block, panic or use the client: no hold waits for it. 1024 records wait for a
-	// slow one; more are dropped, and their number is logged afterwards.
+	// Logger gets what an operator should know, at warn: renewals that fail, and when
+	// their hold ends; holds that expired, were lost or revoked before their Release,
+	// and at a late Release how long they were overrun; backends that need attention.
+	// Default: discard. Its handler runs in the background, so it may block, panic or
+	// use the client: no hold waits for it. 1024 records wait for a slow one; more are
+	// dropped, and their number is logged afterwards.
 	Logger *slog.Logger
 }
 

@@ -86,7 +86,7 @@ func (l *locker) Unlock() {
 	if lock == nil {
 		panic("lockclient: Locker.Unlock of an unlocked Locker")
 	}
-	if err := lock.Release(); err != nil {
+	if err := lock.Release(); err != nil && !errors.Is(err, ErrNotHeld) { // that is logged
 		l.client.cfg.Logger.Warn("unlock", "key", l.key, "error", err)
 	}
 }

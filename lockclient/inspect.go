@@ -166,7 +166,7 @@ func (c *Client) Keys() iter.Seq[Info] {
 // Stats counts what a client did since it was opened: Holds granted; Handoffs,
 // those of them under a lease that was there already; Timeouts, acquires that ended
 // without a hold by timeout or cancellation; Losses, holds that ended by ErrLost;
-// BackendCalls; and, at this moment, Waiters and LiveKeys.
+// Expired, holds that reached their deadline before their Release; BackendCalls; and, at this moment, Waiters and LiveKeys.
 type Stats = actors.Stats
 
 // Stats returns the counters of this client.

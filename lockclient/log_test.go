@@ -3,6 +3,7 @@ package lockclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -85,7 +86,9 @@ func TestNoHandlerOfTheUsersIsWaitedFor(t *testing.T) {
 					t.Errorf("the hold's end came %v after its deadline", late)
 				}
 				fake.kill(false)
-				if name != "closes" {
+				if name == "closes" {
+					time.Sleep(2 * expires) // virtual: the handler's Close has returned
+				} else {
 					for _, key := range []string{"k", "another"} {
 						release(t, acquire(t, c, key, Timeout(2*expires)))
 					}
@@ -113,4 +116,137 @@ func callBack(t *testing.T, c *Client) {
 		_ = lock.Release() // it may end meanwhile
 	}
 	_ = c.Stats()
+}
+
+// The README's own example, with work longer than its Expires, said nothing anywhere.
+func TestAHoldThatEndsBeforeItsReleaseIsToldAndCounted(t *testing.T) {
+	const expires, work = 3 * time.Second, 5 * time.Second
+	type want struct {
+		first   string
+		expired uint64
+		losses  uint64
+		overrun time.Duration
+	}
+	for name, row := range map[string]struct {
+		do   func(t *testing.T, c *Client, f *fakeBackend)
+		opts []Option
+		want want
+	}{
+		"expired":    {nil, nil, want{"expired", 1, 0, work - expires}},
+		"its bound":  {nil, []Option{Renew(), MaxHold(4 * time.Second)}, want{"expired", 1, 0, time.Second}},
+		"lost":       {func(_ *testing.T, _ *Client, f *fakeBackend) { f.store.forget("k") }, []Option{Renew()}, want{"lost", 0, 1, work - time.Second}},
+		"in time":    {nil, []Option{Renew()}, want{}},
+		"long":       {nil, []Option{Expires(work + time.Second)}, want{}},
+		"revoked":    {revokeNow(false), []Option{Renew()}, want{"revoked", 0, 1, work - expires}},
+		"taken away": {revokeNow(true), []Option{Renew()}, want{"revoked", 0, 1, work}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := &handler{}
+				f := newFake(newStore(), 1, faults{})
+				c := newOver(t, f, Config{Logger: slog.New(h)})
+				lock := acquire(t, c, "k", append([]Option{Expires(expires), Owner("the job")}, row.opts...)...)
+				if row.do != nil {
+					row.do(t, c, f)
+				}
+				time.Sleep(work) // virtual
+				_ = lock.Release()
+				if err := lock.Release(); !errors.Is(err, ErrNotHeld) {
+					t.Errorf("a second release: %v", err)
+				}
+				time.Sleep(time.Millisecond) // virtual: the log has it
+				wantTold(t, h, row.want.first, row.want.overrun)
+				if s := c.Stats(); s.Expired != row.want.expired || s.Losses != row.want.losses {
+					t.Errorf("%d expired, %d lost; want %d, %d", s.Expired, s.Losses, row.want.expired, row.want.losses)
+				}
+			})
+		})
+	}
+}
+
+func revokeNow(now bool) func(*testing.T, *Client, *fakeBackend) {
+	return func(t *testing.T, c *Client, _ *fakeBackend) {
+		if _, err := c.Revoke(t.Context(), "k", Revocation{Now: now}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// wantTold checks the lines of one hold: how it ended, and how long it was overrun.
+func wantTold(t *testing.T, h *handler, first string, overrun time.Duration) {
+	t.Helper()
+	var want []string
+	if first != "" {
+		want = append(want, "hold "+first)
+	}
+	if overrun > 0 {
+		want = append(want, "hold released after its end")
+	}
+	all := h.said("")
+	if len(all) != len(want) {
+		t.Fatalf("the log has %d lines, want %q", len(all), want)
+	}
+	for i, r := range all {
+		a := attrs(r)
+		if !strings.HasPrefix(r.Message, want[i]) || r.Level != slog.LevelWarn || a["key"] != "k" || a["owner"] != "the job" || a["fence"] == nil {
+			t.Errorf("%v %q %v, want a warning %q of the job on k", r.Level, r.Message, a, want[i])
+		}
+	}
+	if overrun > 0 {
+		// A loss is met at a renewal: a third of Expires later.
+		got := attrs(all[1])["overrun"].(time.Duration)
+		if got > overrun || got < overrun-time.Second/2 {
+			t.Errorf("overrun %v, want %v", got, overrun)
+		}
+	}
+}
+
+// An operator heard of an outage when the holds were gone.
+func TestRenewalsThatFailAreToldEarlyAndSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const expires = time.Minute
+		h := &handler{}
+		f := newFake(newStore(), 1, faults{})
+		c := newOver(t, f, Config{Logger: slog.New(h)})
+		var locks []*Lock
+		for _, key := range []string{"a", "b", "c"} {
+			locks = append(locks, acquire(t, c, key, Expires(expires), Renew()))
+		}
+		plain := acquire(t, c, "plain", Expires(expires))
+		time.Sleep(expires / 4) // virtual
+		f.kill(true)
+		time.Sleep(expires/3 - expires/4 + 2*time.Second) // virtual: the first renewals have failed for two seconds
+		early := h.said("no answer from custom for")
+		if len(early) == 0 {
+			t.Fatal("two seconds of failing renewals, and nothing was said")
+		}
+		var since, left float64
+		var key string
+		if _, err := fmt.Sscanf(early[0].Message, "no answer from custom for %f s, the hold of %q ends in %f s", &since, &key, &left); err != nil {
+			t.Errorf("%q: %v", early[0].Message, err)
+		}
+		if ends := locks[0].Deadline().Sub(early[0].Time).Seconds(); since <= 0 || since > 1 || left > ends+1 || left < ends-1 {
+			t.Errorf("%q, and it ends in %.1f s", early[0].Message, ends)
+		}
+		if a := attrs(early[0]); a["key"] != key || a["owner"] == nil || a["cause"] == nil {
+			t.Errorf("%v", a)
+		}
+		time.Sleep(30 * time.Second) // virtual
+		if n := len(h.said("no answer")); n < 4 || n > 12 {
+			t.Errorf("%d lines in half a minute", n)
+		}
+		f.kill(false)
+		time.Sleep(time.Second) // virtual
+		n := len(h.said(""))
+		time.Sleep(expires) // virtual
+		if more := len(h.said("no answer")) + len(h.said("lost")); more > n {
+			t.Errorf("%d lines after the outage", more-n)
+		}
+		for _, lock := range locks {
+			release(t, lock)
+		}
+		if err := plain.Release(); !errors.Is(err, ErrNotHeld) {
+			t.Errorf("the hold that nobody renews: %v", err)
+		}
+	})
 }
