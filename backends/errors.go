@@ -3,7 +3,9 @@ package backends
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 )
 
 // The sentinels of the whole module; lockclient re-exports those a caller can
@@ -105,6 +107,20 @@ func (w *wrapped) Unwrap() []error { return w.matches }
 // Bare is an error's text without the module's name in front, for one that is
 // quoted in another of the module's.
 func Bare(err error) string { return strings.TrimPrefix(err.Error(), "turnstile: ") }
+
+// A ShortExpires is the ErrInvalid of an expires that a backend can't keep.
+type ShortExpires struct {
+	Where   string // where it was given, as Config.Expires
+	Expires time.Duration
+	Least   time.Duration // that the backend keeps
+}
+
+func (e *ShortExpires) Error() string {
+	return fmt.Sprintf("%v: %s of %v: this backend keeps no lease shorter than %v", ErrInvalid, e.Where, e.Expires, e.Least)
+}
+
+// Unwrap returns ErrInvalid.
+func (e *ShortExpires) Unwrap() error { return ErrInvalid }
 
 // ErrSettled is what Acquire says, with outcome NotRun, of an attempt that was
 // released or cancelled before. The key actor never repeats such an attempt, so

@@ -40,8 +40,7 @@ func New(backend backends.Backend, cfg Config) (*Client, error) {
 // never blocks; closeLog is called when the client is closed, and if there is none.
 func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, error) {
 	if least := backends.Describe(backend).MinExpires; cfg.Expires < least {
-		err := invalid("Config.Expires %v: this backend keeps no lease shorter than %v", cfg.Expires, least)
-		err = errors.Join(err, backend.Close())
+		err := errors.Join(&backends.ShortExpires{Where: "Config.Expires", Expires: cfg.Expires, Least: least}, backend.Close())
 		closeLog()
 		return nil, err
 	}

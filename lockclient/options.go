@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
 )
 
 // Forever as a timeout waits without a bound of its own: ctx alone ends the wait.
@@ -78,7 +80,7 @@ func (c *Client) with(o options, opts []Option) (options, error) {
 		return o, err
 	}
 	if least := c.coordinator.Capabilities().MinExpires; o.expires < least {
-		return o, invalid("expires of %v: this backend keeps no lease shorter than %v", o.expires, least)
+		return o, &backends.ShortExpires{Where: "expires", Expires: o.expires, Least: least}
 	}
 	switch {
 	case o.timeout < 0:

@@ -291,7 +291,7 @@ func hostsOf(u *url.URL, query url.Values) ([]string, error) {
 			host, port = name[:i], name[i+1:]
 		}
 		n, err := strconv.ParseUint(port, 10, 16)
-		if host = strings.Trim(host, "[]"); host == "" || err != nil || n == 0 {
+		if host = strings.Trim(host, "[]"); host == "" || strings.Contains(host, "@") || err != nil || n == 0 {
 			return nil, invalid("one of the hosts is not of the form host:port")
 		}
 		if addr := net.JoinHostPort(host, port); !slices.Contains(hosts, addr) {

@@ -14,6 +14,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/file"
 	_ "github.com/turnstile-go/turnstile/backends/memcache" // the command links them all
 	_ "github.com/turnstile-go/turnstile/backends/redis"
@@ -23,7 +24,7 @@ import (
 // connect opens the backend for every command. One of files is opened here and not
 // by lockclient, for the descriptor that its session is locked through: the guard
 // of a run has to hold it. What is zero has the library's default.
-func (s settings) connect(expires time.Duration, owner string) (*lockclient.Client, *os.File, error) {
+func (s settings) connect(ctx context.Context, expires time.Duration, owner string) (*lockclient.Client, *os.File, error) {
 	goredis.SetLogger(driverLog{s.log})
 	cfg := lockclient.Config{Backend: s.backend, KeyPrefix: s.prefix, Expires: expires, Owner: owner, Logger: s.log}
 	dir, ok, err := fileDir(s.backend)
@@ -31,7 +32,17 @@ func (s settings) connect(expires time.Duration, owner string) (*lockclient.Clie
 		return nil, nil, err
 	}
 	if !ok {
-		client, err := lockclient.Open(cfg)
+		// Not by lockclient.Open either, whose 2 s are its own: a shorter ctx ends with
+		// what the server said last.
+		u, err := url.Parse(s.backend)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: the backend is not a valid URL", lockclient.ErrInvalid)
+		}
+		b, err := backends.Open(ctx, u, backends.OpenOptions{Logger: s.log})
+		if err != nil {
+			return nil, nil, err
+		}
+		client, err := lockclient.New(b, cfg)
 		return client, nil, err
 	}
 	b, err := s.openDir(dir)
@@ -45,26 +56,52 @@ func (s settings) connect(expires time.Duration, owner string) (*lockclient.Clie
 	return client, b.SessionFile(), nil
 }
 
-// open opens the backend for a run.
-func (p *plan) open() (*lockclient.Client, *os.File, error) { return p.connect(p.expires, p.label) }
+// longestOpening is what one opening may take: whoever waits longer opens again.
+const longestOpening = 2 * time.Second
 
 // leastOpening is what opening may take however short the wait: a connection to
 // another continent, with TLS and a login.
 const leastOpening = 500 * time.Millisecond
 
-// openInTime is open, within the time that the wait for the key may take.
+// openingSlack is how long an opening has to say what kept it once its time is over.
+const openingSlack = 100 * time.Millisecond
+
+// openInTime is open, within the time that the wait for the key may take. A server
+// that refuses for now is a reason to wait as much as a key that is held.
 func (p *plan) openInTime() opening {
-	ctx := context.Background()
-	if !p.try && p.timeout > 0 && p.timeout != lockclient.Forever {
-		bounded, cancel := context.WithTimeout(ctx, max(p.timeout, leastOpening))
-		defer cancel()
-		ctx = bounded
+	patient := !p.try && p.timeout > 0
+	longest := longestOpening
+	if patient {
+		longest = max(min(p.timeout, 10*365*24*time.Hour), leastOpening) // Forever has no sum
 	}
-	o := within(ctx, p.open)
-	if o.err != nil && ctx.Err() != nil && errors.Is(o.err, ctx.Err()) {
-		o.err = fmt.Errorf("%w: no answer in %s", lockclient.ErrUnavailable, readable(max(p.timeout, leastOpening)))
+	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	defer cancel()
+	// Files and hostnames know no ctx: they are left behind a little later.
+	last, cancel := context.WithTimeout(context.Background(), longest+openingSlack)
+	defer cancel()
+	var refusal error
+	for {
+		o := within(last, func() (*lockclient.Client, *os.File, error) { // it asks again and again for 2 s
+			once, cancel := context.WithTimeout(ctx, longestOpening)
+			defer cancel()
+			return p.connect(once, p.expires, p.label)
+		})
+		passes, over := backends.IsPassing(o.err), ctx.Err() != nil
+		if passes {
+			refusal = o.err
+		}
+		switch {
+		case o.err == nil:
+			return o
+		case over && refusal != nil:
+			return opening{err: refusal}
+		case over && errors.Is(o.err, context.DeadlineExceeded):
+			return opening{err: reword(backends.Unavailable("", o.err), "no answer in "+readable(longest))}
+		case over, !passes, !patient:
+			return o
+		}
+		p.log.Info("waiting for the backend", "backend", display(p.backend), "cause", o.err)
 	}
-	return o
 }
 
 // openDir opens a directory of leases. One that was named may be one that several
@@ -86,13 +123,15 @@ func (s settings) look() (*lockclient.Client, error) { return s.visit(file.Readi
 func (s settings) visit(opts ...file.Option) (*lockclient.Client, error) {
 	dir, ok, err := fileDir(s.backend)
 	if !ok || err != nil {
-		client, _, err := s.connect(0, "")
+		ctx, cancel := context.WithTimeout(context.Background(), longestOpening)
+		defer cancel()
+		client, _, err := s.connect(ctx, 0, "")
 		return client, err
 	}
 	cfg := lockclient.Config{KeyPrefix: s.prefix, Logger: s.log}
 	if missing(dir) {
 		s.warnOfPrivate(dir)
-		s.log.Debug("the directory does not exist, so nothing is held", "backend", s.backend)
+		s.log.Debug("the directory does not exist, so nothing is held", "backend", display(s.backend))
 		return lockclient.New(vacant{}, cfg)
 	}
 	b, err := s.openDir(dir, opts...)
@@ -110,7 +149,7 @@ func fileDir(backend string) (dir string, ok bool, err error) {
 	}
 	local := u.Host == "" || u.Host == "localhost"
 	if !local || strings.Trim(u.Path, "/") == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return "", true, fmt.Errorf("%w: backend %q: write file:///DIR, with an absolute path and no parameters", lockclient.ErrInvalid, backend)
+		return "", true, fmt.Errorf("%w: backend file://…: write file:///DIR, with an absolute path and no parameters", lockclient.ErrInvalid)
 	}
 	return u.Path, true, nil
 }

@@ -80,12 +80,12 @@ func (f *benchFlags) setup() (bench.Setup, error) {
 		if named.addr == "" {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(named.addr); err != nil || strings.Contains(named.addr, "/") {
-			return setup, usage("%s %q: write HOST:PORT", named.flag, mask(named.addr))
+		if _, _, err := net.SplitHostPort(named.addr); err != nil || strings.ContainsAny(named.addr, "/@") {
+			return setup, usage("%s: write HOST:PORT, with no scheme and no login", named.flag)
 		}
 		conn, err := net.DialTimeout("tcp", named.addr, serverTimeout)
 		if err != nil {
-			return setup, &exitError{code: exitUnavailable, err: fmt.Errorf("%s: %w%s", named.flag, err, hint(err.Error()))}
+			return setup, &exitError{code: exitUnavailable, err: fmt.Errorf("%s: %w%s", named.flag, err, hint(err))}
 		}
 		_ = conn.Close() // nothing was said
 		setup.Addrs[named.place] = named.addr

@@ -130,7 +130,7 @@ func interrupted(sig os.Signal) error {
 
 // acquire opens the backend and acquires the key.
 func (p *plan) acquire(ctx context.Context) acquisition {
-	p.log.Info("waiting", "key", p.key, "backend", p.backend)
+	p.log.Info("waiting", "key", p.key, "backend", display(p.backend))
 	begin := time.Now()
 	a := acquisition{opening: p.openInTime()}
 	if a.err != nil {
@@ -162,12 +162,26 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	var why *lockclient.WaitError
 	if errors.As(a.err, &why) {
 		why.Waited += opened
+		p.lookAgain(ctx, a.client, why)
 	}
 	if a.err == nil {
 		a.hold = l
 		p.log.Info("acquired", "key", p.key, "fence", l.Fence(), "waited", time.Since(begin).Round(time.Microsecond))
 	}
 	return a
+}
+
+// lookAgain finds out who has a key whose holder has no name: another library's client,
+// perhaps for ever.
+func (p *plan) lookAgain(ctx context.Context, client *lockclient.Client, why *lockclient.WaitError) {
+	if why.Holder != "" || errors.Is(why, lockclient.ErrUnavailable) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, leavePatience)
+	defer cancel()
+	if info, err := client.Inspect(ctx, p.key); err == nil {
+		p.found = info
+	}
 }
 
 // run starts the command under the hold, stays with it to its end, and gives the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -15,7 +16,7 @@ const (
 	exitUnavailable = 69  // EX_UNAVAILABLE: the backend never answered, or refuses
 	exitOutput      = 74  // EX_IOERR: stdout could not be written to
 	exitConflict    = 75  // EX_TEMPFAIL: the key was not acquired in time
-	exitLost        = 76  // EX_PROTOCOL: the hold was lost while the command ran
+	exitLost        = 76  // EX_PROTOCOL: the hold was lost while the command ran; release: its holder never let go
 	exitCannotRun   = 126 // as in sh
 	exitNotFound    = 127 // as in sh
 	exitSignal      = 128 // plus the signal's number, as in sh
@@ -49,7 +50,7 @@ func (s settings) failed(err error) error {
 	if errors.Is(err, lockclient.ErrInvalid) {
 		return &exitError{code: exitUsage, err: reword(err, essence(err))}
 	}
-	return &exitError{code: exitUnavailable, err: reword(err, unavailable(s.backend, essence(err)))}
+	return &exitError{code: exitUnavailable, err: reword(err, unavailable(s.backend, essence(err), err))}
 }
 
 // notAcquired does the same for an error of acquiring the key. The order counts: a
@@ -60,9 +61,12 @@ func (p *plan) notAcquired(err error) error {
 	case errors.Is(err, lockclient.ErrUnavailable) && errors.As(err, &why):
 		return &exitError{code: exitUnavailable, err: reword(err, silence(p.backend, why))}
 	case errors.Is(err, lockclient.ErrTimeout) && errors.As(err, &why):
-		return p.conflicted(reword(err, timeout(p.backend, why, p.try || p.timeout == 0)))
+		return p.conflicted(reword(err, p.late(why)))
 	case errors.Is(err, lockclient.ErrOverloaded):
 		return p.conflicted(err)
+	}
+	if short, ok := errors.AsType[*backends.ShortExpires](err); ok {
+		return usage("%s %v: this backend keeps no lease shorter than %v", p.expiresBy, short.Expires, short.Least)
 	}
 	return p.failed(err)
 }

@@ -52,7 +52,7 @@ func TestAForeignHolderIsListedWithoutWhatItHasNot(t *testing.T) {
 
 	// One that ends is waited for; one that does not is left alone, unless it is --now.
 	code, out, said = on(t, server.URL(), "release", "mortal", "--force", "--yes")
-	if code != 0 || !strings.Contains(out, "let go by another library's client after ") || !strings.Contains(said, "can't be told to stop: its key ends in ") {
+	if code != exitLost || out != "" || !strings.Contains(said, "mortal is free, since its lease ran out after ") || !strings.Contains(said, "can't be told to stop: its key ends in ") {
 		t.Errorf("mortal: %d, %s%s", code, out, said)
 	}
 	code, out, said = on(t, server.URL(), "release", "endless", "--force", "--yes")
@@ -126,7 +126,7 @@ func TestNamesOfOthersAreSafeInATable(t *testing.T) {
 	}
 	evil := "a\x1b[2J\n"
 	i := lockclient.Info{Key: evil, Held: true, Holder: &evil}
-	if s := portrait(i) + sketch(i) + timeout("x", &lockclient.WaitError{Key: evil, Holder: evil, HeldFor: 1}, false); strings.Contains(s, "\x1b") || strings.Contains(s, "J\n") {
+	if s := portrait(i) + sketch(i) + new(plan).late(&lockclient.WaitError{Key: evil, Holder: evil, HeldFor: 1}); strings.Contains(s, "\x1b") || strings.Contains(s, "J\n") {
 		t.Errorf("%q reaches the terminal", s)
 	}
 }

@@ -25,7 +25,7 @@ func TestLookingLeavesADirectoryAsItIs(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "locks")
 	s := settings{backend: "file://" + dir, log: slog.New(slog.DiscardHandler)}
-	holder, _, err := s.connect(0, "")
+	holder, _, err := s.connect(t.Context(), 0, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 // escaped may hold an @ or a slash itself, and a mask that eats too much is better
 // than one that leaves a rest of it.
 var (
-	userinfo = regexp.MustCompile(`(://)[^\s"'<>]*@`)
-	secrets  = regexp.MustCompile(`(?i)([?&][a-z_]*(?:password|passwd|secret|token)=)[^&\s"']*`)
+	userinfo = regexp.MustCompile(`(://)[^\s<>]*@`)
+	secrets  = regexp.MustCompile(`(?i)([?&][a-z_]*(?:password|passwd|secret|token)=)[^&\s"]*`)
 )
 
 // mask hides the passwords of URLs. Everything that turnstile prints goes

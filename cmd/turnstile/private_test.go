@@ -59,7 +59,7 @@ func TestAPrivateDirectoryIsSaidAtOnce(t *testing.T) {
 	s := settings{backend: "file://" + dir, mounts: mounts}
 	for name, open := range map[string]func(s settings) error{
 		"run": func(s settings) error {
-			client, _, err := s.connect(0, "")
+			client, _, err := s.connect(t.Context(), 0, "")
 			if err == nil {
 				err = client.Close()
 			}

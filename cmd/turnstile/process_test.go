@@ -196,3 +196,14 @@ func onEach(t *testing.T, test func(t *testing.T, backend string)) {
 }
 
 func fileBackend(t *testing.T) string { return "file://" + filepath.Join(t.TempDir(), "locks") }
+
+// launchEnv is launch with one variable more, and no backend but that.
+func launchEnv(t *testing.T, variable string, args ...string) *running {
+	t.Helper()
+	cmd := exec.Command("turnstile", args...)
+	cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+fileBackend(t))
+	if variable != "" {
+		cmd.Env = append(cmd.Env, variable)
+	}
+	return launchCmd(t, cmd)
+}

@@ -28,7 +28,8 @@ the hold with that fence still has KEY: the number is FENCE of ls or show, or TU
 of a command. (The goroutines of a Go program may share a lease: there it may end the hold of
 the next one.)
 
-Exit codes: 0 KEY is free, or its next holder has it; 75 it is not: another has it than the
+Exit codes: 0 KEY is free, or its next holder has it; 76 the same, but its holder never let go:
+its lease ran out, and it may still be at work; 75 KEY is not free: another has it than the
 fence's, its holder did not let go in time, or the answer was no; 64, 69 as ever; 130 interrupted
 (TERM: 143): then the holder was told to stop all the same.`
 
@@ -247,8 +248,13 @@ func (v *revocation) wait(ctx context.Context, before lockclient.Info) error {
 	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	// What is gone before its lease can be over was let go.
+	over := begin.Add(rest)
 	for mentioned := now.Foreign; ; {
-		if gone(before, now) {
+		switch {
+		case gone(before, now) && !time.Now().Before(over):
+			return v.ranOut(before, time.Since(begin))
+		case gone(before, now):
 			return v.say("%s was let go by %s after %s", v.name(), owner(before), readable(time.Since(begin)))
 		}
 		waited := time.Since(begin)
@@ -264,8 +270,12 @@ func (v *revocation) wait(ctx context.Context, before lockclient.Info) error {
 		case <-ctx.Done():
 			return v.broken(ctx, ctx.Err())
 		}
+		asked := time.Now()
 		if now, err = v.client.Inspect(ctx, v.key); err != nil {
 			return v.broken(ctx, err)
+		}
+		if !gone(before, now) && now.ExpiresIn != nil {
+			over = asked.Add(*now.ExpiresIn) // another library's client may have made it longer
 		}
 	}
 }

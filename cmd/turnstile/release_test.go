@@ -19,8 +19,10 @@ import (
 type heldKey struct {
 	holder  string // empty: another library's client
 	ends    time.Time
-	endless bool  // or there is no telling when
-	stays   bool  // it is there after its end as well
+	endless bool          // or there is no telling when
+	stays   bool          // it is there after its end as well
+	letsGo  time.Duration // how long after it was told to; 0: never
+	told    time.Time
 	broken  error // what looking at it says after the revocation
 	base    uint64
 
@@ -32,6 +34,9 @@ func (k *heldKey) Inspect(ctx context.Context, key string) (lockclient.Info, err
 		return lockclient.Info{}, k.broken
 	}
 	i := lockclient.Info{Key: key, Held: k.endless || k.stays || time.Now().Before(k.ends)}
+	if k.letsGo != 0 && !k.told.IsZero() && time.Since(k.told) >= k.letsGo {
+		i.Held = false
+	}
 	if !i.Held {
 		return i, ctx.Err()
 	}
@@ -49,6 +54,7 @@ func (k *heldKey) Inspect(ctx context.Context, key string) (lockclient.Info, err
 
 func (k *heldKey) Revoke(_ context.Context, _ string, r lockclient.Revocation) (lockclient.Revoked, error) {
 	k.revocations = append(k.revocations, r)
+	k.told = time.Now()
 	switch {
 	case r.Fence != 0 && r.Fence>>10 != k.base:
 		return lockclient.Superseded, nil
@@ -78,14 +84,15 @@ func TestReleaseWaitsForAHolderThatDoesNotAnswer(t *testing.T) {
 		says  string // the end
 		tells string // meanwhile
 	}{
-		{"silent", heldKey{holder: "a:1"}, 24 * time.Second, 24 * time.Second, 0,
-			"k was let go by a:1 after 24", "a:1 was told to stop, and has not let go yet: its lease ends in 2"},
-		{"silent, and gone before anybody asks", heldKey{holder: "a:1"}, time.Second, time.Second, 0, "k was let go by a:1 after 1s", ""},
+		{"silent", heldKey{holder: "a:1"}, 24 * time.Second, 24 * time.Second, exitLost,
+			"k is free, since its lease ran out after 24s: a:1 did not let go", "a:1 was told to stop, and has not let go yet: its lease ends in 2"},
+		{"silent, and gone before anybody asks", heldKey{holder: "a:1"}, time.Second, time.Second, exitLost, "k is free, since its lease ran out after 1s: a:1 did not let go", ""},
+		{"it lets go late", heldKey{holder: "a:1", letsGo: 3 * time.Second}, 4 * time.Second, 3 * time.Second, 0, "k was let go by a:1 after 3s", "a:1 was told to stop"},
 		{"it stays beyond its lease", heldKey{holder: "a:1", stays: true}, 9 * time.Second, 10 * time.Second, exitConflict,
 			"k is still held by a:1", "a:1 was told to stop"},
 		{"nobody can tell when its lease ends", heldKey{holder: "a:1", endless: true}, 0, time.Minute + past, exitConflict, "k is still held by a:1", "ends in -"},
-		{"another library's", heldKey{}, 5 * time.Second, 5 * time.Second, 0,
-			"k was let go by another library's client after 5s", "can't be told to stop: its key ends in 5s; --now deletes it"},
+		{"another library's", heldKey{}, 5 * time.Second, 5 * time.Second, exitLost,
+			"k is free, since its lease ran out after 5s: another library's client did not let go", "can't be told to stop: its key ends in 5s; --now deletes it"},
 		{"another library's, for good", heldKey{endless: true}, 0, 0, exitConflict, "whose key has no end: --now deletes it", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -168,7 +175,7 @@ func TestAnAnswerMeansTheHolderThatWasShown(t *testing.T) {
 		{"yes", "y\n", "a:1", 0, 0, []lockclient.Revocation{{Fence: 7 << 10}}, "k is held by a:1 (fence 7168). Tell it to stop? [y/N] "},
 		{"YES", "YES \n", "a:1", 0, 0, []lockclient.Revocation{{Fence: 7 << 10}}, "[y/N]"},
 		{"a fence of one's own", "y\n", "a:1", 7<<10 + 1, 0, []lockclient.Revocation{{Fence: 7<<10 + 1}}, ""},
-		{"a foreign holder has none", "y\n", "", 0, 0, nil, "k is held by another library's client. It can't be told to stop. Wait until its key ends? [y/N] "},
+		{"a foreign holder has none", "y\n", "", 0, exitLost, nil, "k is held by another library's client. It can't be told to stop. Wait until its key ends? [y/N] "},
 		{"no", "n\n", "a:1", 0, exitConflict, nil, ""},
 		{"anything else", "yep\n", "a:1", 0, exitConflict, nil, ""},
 		{"nothing", "\n", "a:1", 0, exitConflict, nil, ""},
@@ -176,7 +183,7 @@ func TestAnAnswerMeansTheHolderThatWasShown(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				k := &heldKey{holder: row.holder, base: 7, ends: time.Now().Add(time.Second)}
+				k := &heldKey{holder: row.holder, base: 7, ends: time.Now().Add(time.Second), letsGo: time.Second / 2}
 				v, _, stderr := releaseOf(k, row.answer)
 				v.fence = row.fence
 				if err := v.run(t.Context()); codeOf(err) != row.code {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/turnstile-go/turnstile/lockclient"
 )
@@ -36,6 +37,12 @@ func (v *revocation) mention(format string, args ...any) {
 // still is the end of a release whose key is not free.
 func (v *revocation) still(format string, args ...any) error {
 	return &exitError{code: exitConflict, err: fmt.Errorf("%s is still "+format, append([]any{v.name()}, args...)...), quiet: true}
+}
+
+// ranOut is the end of a release whose holder never answered.
+func (v *revocation) ranOut(before lockclient.Info, waited time.Duration) error {
+	err := fmt.Errorf("%s is free, since its lease ran out after %s: %s did not let go, and may still be at work", v.name(), readable(waited), owner(before))
+	return &exitError{code: exitLost, err: err, quiet: true}
 }
 
 // superseded tells who has the key by now.

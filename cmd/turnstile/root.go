@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,10 +105,13 @@ func (o *options) resolve(cmd *cobra.Command) (settings, error) {
 		return s, err
 	}
 	s.backend = text(cmd, "backend", o.backend, "TURNSTILE_BACKEND", defaultBackend())
-	if err := checkBackend(s.backend); err != nil {
+	if err := checkBackend(source(cmd, "backend", "TURNSTILE_BACKEND"), s.backend); err != nil {
 		return s, err
 	}
 	s.prefix = text(cmd, "prefix", o.prefix, "TURNSTILE_KEY_PREFIX", lockclient.DefaultKeyPrefix)
+	if len(s.prefix) > maxPrefix || strings.ContainsRune(s.prefix, 0) {
+		return s, usage("%s: at most %d bytes, none of them NUL", source(cmd, "prefix", "TURNSTILE_KEY_PREFIX"), maxPrefix)
+	}
 	if s.prefix == "" { // only a flag can say so: to the library, empty means the default
 		s.prefix = lockclient.NoPrefix
 	}
@@ -149,23 +152,6 @@ func defaultBackend() string {
 	return "file://" + stateParent + "/turnstile-" + strconv.Itoa(os.Getuid())
 }
 
-// checkBackend catches what is no URL at all before anything is opened. The
-// parser's error is not passed on: it quotes the URL, password included.
-func checkBackend(backend string) error {
-	u, err := url.Parse(backend)
-	if err != nil {
-		return usage("the backend is not a valid URL (is a special character of its password not escaped?)")
-	}
-	if u.Scheme == "" {
-		return usage("backend %q is not a URL: write file:///DIR, redis://HOST:PORT/DB, memcache://HOST:PORT", mask(backend))
-	}
-	if u.Scheme == "embedded" {
-		// Each command is a process of its own: it would exclude nobody, in silence.
-		return usage("embedded:// locks within one process, so between commands it excludes nobody: use file:///DIR, redis://HOST:PORT/DB or memcache://HOST:PORT")
-	}
-	return nil
-}
-
 // text is a flag's value by the order of all: flag, environment, default.
 func text(cmd *cobra.Command, flag, value, env, fallback string) string {
 	if cmd.Flags().Changed(flag) {
@@ -175,6 +161,17 @@ func text(cmd *cobra.Command, flag, value, env, fallback string) string {
 		return v
 	}
 	return fallback
+}
+
+// maxPrefix is lockclient's limit, checked here as well to say where the prefix stands.
+const maxPrefix = 256
+
+// source names the place where a value stands: the flag, or its variable.
+func source(cmd *cobra.Command, flag, env string) string {
+	if env != "" && !cmd.Flags().Changed(flag) {
+		return env
+	}
+	return "--" + flag
 }
 
 // duration is text for a duration that parse reads; env is empty if no variable sets

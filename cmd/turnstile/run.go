@@ -25,16 +25,21 @@ const (
 // A plan is what a run shall do, flags and environment resolved.
 type plan struct {
 	settings
-	key      string
-	argv     []string      // the command, as it sees itself
-	path     string        // its file
-	label    string        // what others see of the holder
-	timeout  time.Duration // how long to wait for the key
-	try      bool          // don't wait at all
-	expires  time.Duration
-	grace    time.Duration // between TERM and KILL
-	longest  time.Duration // that the command may run; 0: as long as it likes
-	conflict int           // the exit code when the key was not acquired in time
+	key     string
+	argv    []string      // the command, as it sees itself
+	path    string        // its file
+	label   string        // what others see of the holder
+	timeout time.Duration // how long to wait for the key
+	try     bool          // don't wait at all
+	expires time.Duration
+	// expiresBy is the flag or the variable that said expires.
+	expiresBy string
+	grace     time.Duration // between TERM and KILL
+	longest   time.Duration // that the command may run; 0: as long as it likes
+	conflict  int           // the exit code when the key was not acquired in time
+
+	// found is what was known of the key when it was not acquired in time.
+	found lockclient.Info
 }
 
 // runFlags is where cobra puts the flags of run.
@@ -127,8 +132,9 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 	if p.expires, err = duration(cmd, parseDuration, "expires", r.expires, "TURNSTILE_EXPIRES", defaultExpires); err != nil {
 		return nil, err
 	}
+	p.expiresBy = source(cmd, "expires", "TURNSTILE_EXPIRES")
 	if p.expires < lockclient.MinExpires || p.expires > lockclient.MaxExpires {
-		return nil, usage("expires of %v: %v to %v", p.expires, lockclient.MinExpires, lockclient.MaxExpires)
+		return nil, usage("%s %v: %v to %v", p.expiresBy, p.expires, lockclient.MinExpires, lockclient.MaxExpires)
 	}
 	// Limits of the library's are checked here as well, to say them in the words of
 	// the command line, and before anything is opened.

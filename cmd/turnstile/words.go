@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"strings"
+	"syscall"
 
+	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -39,51 +44,59 @@ func essence(err error) string {
 }
 
 // unavailable says that a backend is of no use, and what may help.
-func unavailable(backend, why string) string {
-	return fmt.Sprintf("backend %s: %s%s", backend, why, hint(why))
+func unavailable(backend, why string, err error) string {
+	return fmt.Sprintf("backend %s: %s%s", display(backend), why, hint(err))
 }
 
-// hints are what to try, by the words of the system. They are words by the time they
-// come here: errors of a driver keep their types to themselves.
-var hints = []struct{ words, try string }{
-	{"connection refused", "is the server running there, and is the port right?"},
-	{"no such host", "check the host's name"},
-	{"server misbehaving", "check the host's name"},
-	{"i/o timeout", "is the server reachable from here, and is the port right?"},
-	{"deadline exceeded", "is the server reachable from here, and is the port right?"},
-	{"no answer", "is the server reachable from here, and is the port right?"},
-	{"no route to host", "is the server reachable from here?"},
-	{"network is unreachable", "is the server reachable from here?"},
-	{"no space left on device", "free some space, or name another place with --backend file:///DIR"},
-	{"mkdir", "name a directory whose parent exists with --backend file:///DIR"},
-}
-
-func hint(why string) string {
-	for _, h := range hints {
-		if strings.Contains(why, h.words) {
-			return "; " + h.try
-		}
+// hint is what to try, by the type of what went wrong; nil is no answer at all.
+func hint(err error) string {
+	const reachable, name = "; is the server reachable from here, and is the port right?", "; check the host's name"
+	var timeout net.Error
+	var path *fs.PathError
+	_, unresolved := errors.AsType[*net.DNSError](err)
+	switch {
+	case errors.Is(err, lockclient.ErrRefused):
+		return "" // says itself what to do
+	case backends.IsPassing(err):
+		return "; this passes by itself: --timeout says how long to wait for it"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "; is the server running there, and is the port right?"
+	case unresolved:
+		return name
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "; is the server reachable from here?"
+	case err == nil, errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return reachable
+	case errors.Is(err, syscall.ENOSPC):
+		return "; free some space, or name another place with --backend file:///DIR"
+	case errors.As(err, &path) && path.Op == "mkdir":
+		return "; name a directory whose parent exists with --backend file:///DIR"
 	}
 	return ""
 }
 
-// timeout says why a key was not acquired in time: who has it and since when. once
-// says that there was one try, whose length is of no interest.
-func timeout(backend string, why *lockclient.WaitError, once bool) string {
-	s := fmt.Sprintf("%q not acquired in %s", why.Key, readable(why.Waited))
-	if once {
-		s = fmt.Sprintf("%q not acquired", why.Key)
+// late says why the key was not acquired in time: who has it and since when. The
+// length of one try is of no interest.
+func (p *plan) late(why *lockclient.WaitError) string {
+	s := fmt.Sprintf("%q not acquired", why.Key)
+	if !p.try && p.timeout > 0 {
+		s += " in " + readable(why.Waited)
 	}
 	switch {
 	case why.Holder != "" && why.HeldFor > 0:
 		s += fmt.Sprintf(": held by %s for %s", printable(why.Holder), readable(why.HeldFor))
 	case why.Holder != "":
 		s += ": held by " + printable(why.Holder)
+	case p.found.Foreign:
+		s += ": held by another library's client"
+		if p.found.ExpiresIn == nil && !strings.HasPrefix(p.backend, "memcache:") { // which never tells
+			s += fmt.Sprintf(", and the key has no end: turnstile release %s --force --now deletes it", printable(why.Key))
+		}
 	}
 	if why.Process > 1 { // the first in line has nobody to wait for but the holder
 		s += fmt.Sprintf(", with %d ahead in line", why.Process-1)
 	}
-	s += fmt.Sprintf(" (on %s)", backend)
+	s += fmt.Sprintf(" (on %s)", display(p.backend))
 	if why.Err != nil {
 		s += "; the backend's last error: " + essence(why.Err)
 	}
@@ -96,5 +109,5 @@ func silence(backend string, why *lockclient.WaitError) string {
 	if why.Err != nil {
 		cause = essence(why.Err)
 	}
-	return fmt.Sprintf("%q not acquired in %s: %s", why.Key, readable(why.Waited), unavailable(backend, cause))
+	return fmt.Sprintf("%q not acquired in %s: %s", why.Key, readable(why.Waited), unavailable(backend, cause, why.Err))
 }

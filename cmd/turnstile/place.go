@@ -1,0 +1,46 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+)
+
+// display is the part of a backend's URL that a message may name: the scheme, and the
+// host and path behind the last @. All before that may be a password that was not
+// escaped, and so may be what a query has.
+func display(backend string) string {
+	scheme, rest, ok := strings.Cut(backend, "://")
+	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
+		return "…" // no URL: nothing tells where a password would begin
+	}
+	if scheme == "file" && strings.HasPrefix(rest, "/") {
+		return backend // a directory, whatever its name is
+	}
+	hidden := ""
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		hidden, rest = "xxxxx@", rest[at+1:]
+	}
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return scheme + "://" + hidden + rest
+}
+
+// checkBackend catches what is no URL at all before anything is opened; source is the
+// flag or the variable that it came by. Nothing of it is repeated: one with a slip in
+// its scheme has its password where nobody looks for it, and the parser's error quotes
+// the whole.
+func checkBackend(source, backend string) error {
+	const write = "write file:///DIR, redis://HOST:PORT/DB, memcache://HOST:PORT"
+	u, err := url.Parse(backend)
+	switch {
+	case err != nil && strings.Contains(backend, "://"):
+		return usage("%s is not a valid URL (is a special character of its password not escaped?)", source)
+	case err != nil || u.Scheme == "" || !strings.HasPrefix(backend[len(u.Scheme):], "://"):
+		return usage("%s is not a URL, which begins with a scheme and ://: %s", source, write)
+	case u.Scheme == "embedded":
+		// Each command is a process of its own: it would exclude nobody, in silence.
+		return usage("embedded:// locks within one process, so between commands it excludes nobody: use file:///DIR, redis://HOST:PORT/DB or memcache://HOST:PORT")
+	}
+	return nil
+}
