@@ -75,21 +75,24 @@ func TestAClosedClientIsCollected(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			const clients = 40
 			url := b.open(t)
-			var closed [clients]weak.Pointer[actors.Coordinator]
-			var wg sync.WaitGroup
-			for i := range closed {
-				wg.Go(func() { closed[i] = once(t, Config{Backend: url}) }) // a stack of its own, which ends
-			}
-			wg.Wait()
-			runtime.GC()
-			left := 0
-			for _, c := range closed {
-				if c.Value() != nil {
-					left++
+			left := clients
+			for try := 0; try < 5 && left > clients/4; try++ { // a stack that is used again may still name some
+				var closed [clients]weak.Pointer[actors.Coordinator]
+				var wg sync.WaitGroup
+				for i := range closed {
+					wg.Go(func() { closed[i] = once(t, Config{Backend: url}) }) // a stack of its own, which ends
+				}
+				wg.Wait()
+				runtime.GC()
+				left = 0
+				for _, c := range closed {
+					if c.Value() != nil {
+						left++
+					}
 				}
 			}
-			if left > clients/4 { // a stack that is used again may still name some
-				t.Errorf("%d of %d closed clients are still there after a collection", left, clients)
+			if left > clients/4 {
+				t.Errorf("%d of %d closed clients are still there after a collection, each time", left, clients)
 			}
 		})
 	}

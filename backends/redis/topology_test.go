@@ -112,8 +112,8 @@ func TestAClusterClientOfOnesOwnNeverSendsAScriptTwice(t *testing.T) {
 	}
 }
 
-// A user of a Cluster may do as little as the README says.
-func TestTheRuleInTheREADMEIsEnoughOnACluster(t *testing.T) {
+// A user of a Cluster may do as little as the docs say.
+func TestTheRuleInTheDocsIsEnoughOnACluster(t *testing.T) {
 	t.Parallel()
 	c := onCluster(t)
 	for _, node := range c.Nodes {

@@ -97,13 +97,15 @@ func script(t *testing.T, text string) (name string) {
 	return name
 }
 
-// counting counts what reaches it, and ends with 9 by QUIT.
+// counting counts what reaches it, and ends with 9 by QUIT. It starts nothing: bash
+// takes an INT for its child's that comes while one ends.
 const counting = `
 trap 'i=$((i + 1)); echo INT $i' INT
 trap 'echo TERM' TERM
 trap 'exit 9' QUIT
+exec 9<> <(:) # a pipe that nobody writes to
 echo pid $$.
-while :; do sleep 0.01; done`
+while :; do read -rt 0.05 -u 9; done`
 
 // pid is the command's, which it prints.
 func (s *screen) pid() int {
