@@ -59,7 +59,9 @@ func (b *Backend) changeOnce(ctx context.Context, key string, create bool, step 
 	// The time is read under the flock: whoever had it before read an earlier one.
 	now := b.clock.now()
 	if r.seq == 0 {
-		b.putBack(r, now)
+		if err := b.putBack(r, now); err != nil {
+			return false, nil, err
+		}
 	}
 	before := r.next()
 	if !step(r, now) {

@@ -32,7 +32,10 @@
 //     of it, which go with the process alone. A session whose file is missing is
 //     alive while its mark is there. A record that was just made grants nothing while
 //     another session has its key marked. Whoever holds a key puts its record back: at
-//     once on Linux, within 100 ms elsewhere, and at each renewal.
+//     once on Linux, within 100 ms elsewhere, and at each renewal. While another session
+//     has the key marked as well (a holder before it, stopped since before its lease
+//     ended) that can't be done: renewals fail, the hold ends at its time, and nobody
+//     is granted the key before.
 //
 // Cleaners that follow tmpfiles.d(5) are kept out by a flock on the directory for as
 // long as a session lives, and by the files' times, which each renewal sets.

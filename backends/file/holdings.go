@@ -18,8 +18,9 @@ type holding struct {
 	last  uint64
 }
 
-// errTaken: a record is missing that another session's lease stood in.
-var errTaken = errors.New("held, and its record was removed")
+// errTaken: a record is missing that another session's lease may have stood in. It
+// passes: whoever has the key puts its record back, or its mark goes with its time.
+var errTaken = backends.Unavailable(name, errors.New("the record of a key was removed that another session has marked"))
 
 // claim marks a key whose record is about to say that it is ours. It fails if the
 // record has just been made, and another session has the key marked: then somebody
@@ -87,20 +88,29 @@ func (b *Backend) holds(key string, token backends.Token) bool {
 }
 
 // putBack gives a new record the lease that stood in the one before it, if that was
-// ours and nobody else can have been granted the key since.
-func (b *Backend) putBack(rec *record, now int64) {
+// ours and has not reached its end. With another session's mark on the key it fails,
+// for the mark does not say which it is of three:
+//
+//   - a call that is about to find ours, in claim;
+//   - a holder before us, which has slept past its end and not cleared it yet;
+//   - the holder after us: the lease was revoked and given away at once.
+//
+// Ours stays set meanwhile. Our caller may still believe in its hold, and nobody is
+// to be granted the key in a new record as long as it may. If the other's does not go,
+// the renewals fail until the hold ends at its time.
+func (b *Backend) putBack(rec *record, now int64) error {
 	w := &b.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h, ok := w.held[rec.key]
-	switch {
-	case !ok || now >= h.lease.ends:
-	case b.marks.others(recordName(rec.key)):
-		// Ours was taken from us before, and given to another.
-		b.forgetLocked(rec.key)
-	default:
-		rec.lease, rec.last = h.lease, h.last
+	if !ok || now >= h.lease.ends {
+		return nil
 	}
+	if b.marks.others(recordName(rec.key)) {
+		return errTaken
+	}
+	rec.lease, rec.last = h.lease, h.last
+	return nil
 }
 
 // mend looks whether the records of our leases are still there, and puts them back.
@@ -120,7 +130,11 @@ func (b *Backend) mend(names []string, all bool) {
 	for _, key := range keys {
 		file := recordName(key)
 		var st unix.Stat_t
-		if !all && !gone[file] || unix.Fstatat(b.dir.fd, file, &st, unix.AT_SYMLINK_NOFOLLOW) != unix.ENOENT {
+		if !all && !gone[file] {
+			continue
+		}
+		// An empty one was made by somebody who wants the key, and found it marked.
+		if err := unix.Fstatat(b.dir.fd, file, &st, unix.AT_SYMLINK_NOFOLLOW); err != unix.ENOENT && (err != nil || st.Size > 0) {
 			continue
 		}
 		// What can't be put back now is by the next look, or the next renewal. Until

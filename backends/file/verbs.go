@@ -38,6 +38,9 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if err == nil {
 		err = refusal
 	}
+	if err == errTaken { // its holder puts it back in a moment
+		reply, err = backends.Reply{Outcome: backends.Held, Retry: pace(r.Probe, 1)}, nil
+	}
 	switch {
 	case err != nil && !had, err == nil && reply.Outcome != backends.Granted:
 		b.drop(r.Attempt)
@@ -87,10 +90,7 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 // ever lengthened, as this may be a copy of an older request; and if it was
 // revoked, not even that.
 func (b *Backend) grant(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool, err error) {
-	switch err := b.claim(rec, r.Attempt); {
-	case err == errTaken: // its holder puts it back in a moment
-		return backends.Reply{Outcome: backends.Held, Retry: pace(r.Probe, 1)}, false, nil
-	case err != nil:
+	if err := b.claim(rec, r.Attempt); err != nil {
 		return backends.Reply{}, false, err
 	}
 	us, base := ceil(r.TTL), rec.mint()
@@ -186,6 +186,7 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 	// Before the flock is taken: see Acquire. It stays settled if the rest fails,
 	// as the caller will repeat this and never the acquire.
 	b.settled.add(a)
+	had := b.holds(a.Key, a.Token)
 	err = b.change(ctx, a.Key, false, func(rec *record, now int64) bool {
 		// A release leaves the queue as well: a settled attempt would never come for
 		// what it was promised.
@@ -199,6 +200,9 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		b.pass(rec, now)
 		return true
 	})
+	if err == errTaken { // nothing of it is written anywhere
+		was, err = had, nil
+	}
 	// After the change: an acquire that was first at the record has noted its lease.
 	b.drop(a)
 	if err != nil {

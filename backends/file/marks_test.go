@@ -1,0 +1,84 @@
+//go:build linux || darwin
+
+package file
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// TestTwoMarksOnARemovedRecordFreeNoKey: one is of a holder that has slept past its
+// end. The holder of today can't put its record back beside that, and its caller believes
+// in its hold until it hears of the end.
+func TestTwoMarksOnARemovedRecordFreeNoKey(t *testing.T) {
+	dir := t.TempDir()
+	slept, a, b := open(t, dir), open(t, dir), open(t, dir)
+	marked(t, a)
+	a.watcher.deaf = true // mended below, and not at some time
+	var c, d claims
+	r := c.request("k")
+	base := take(t, a, r).Base
+	if err := slept.marks.set(recordName("k")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(a.dir.join(recordName("k"))); err != nil {
+		t.Fatal(err)
+	}
+	a.mend(nil, true)
+	if _, err := a.Renew(t.Context(), r.Attempt, time.Minute, base); !errors.Is(err, backends.ErrUnavailable) || backends.IsRefused(err) {
+		t.Errorf("renew beside another's mark: %v", err)
+	}
+	slept.marks.clear(recordName("k")) // it woke up
+	if reply, err := b.Acquire(t.Context(), d.request("k")); err != nil || reply.Outcome != backends.Held {
+		t.Fatalf("beside a holder that was told nothing: %v, %v", reply.Outcome, err)
+	}
+	if _, err := a.Renew(t.Context(), r.Attempt, time.Minute, base); err != nil {
+		t.Errorf("renew when the other mark is gone: %v", err)
+	}
+	if err := a.Release(t.Context(), r.Attempt); err != nil {
+		t.Errorf("release: %v", err)
+	}
+}
+
+// TestAReleaseNeedsNoRecord, and has nothing to wait for beside another's mark.
+func TestAReleaseNeedsNoRecord(t *testing.T) {
+	dir := t.TempDir()
+	slept, a, b := open(t, dir), open(t, dir), open(t, dir)
+	marked(t, a)
+	var c, d claims
+	r := c.request("k")
+	take(t, a, r)
+	if err := errors.Join(slept.marks.set(recordName("k")), os.Remove(a.dir.join(recordName("k")))); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Release(t.Context(), r.Attempt); err != nil {
+		t.Errorf("release: %v", err)
+	}
+	slept.marks.clear(recordName("k"))
+	take(t, b, d.request("k"))
+}
+
+// TestARecordIsPutBackWhereAnEmptyOneStands: a waiter that found none has made it, just
+// before its holder looked.
+func TestARecordIsPutBackWhereAnEmptyOneStands(t *testing.T) {
+	dir := t.TempDir()
+	a, b := open(t, dir), open(t, dir)
+	marked(t, a)
+	a.watcher.deaf = true // mended below, and not at some time
+	var c, d claims
+	take(t, a, c.request("k"))
+	if err := os.Remove(a.dir.join(recordName("k"))); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := b.Acquire(t.Context(), d.request("k")); err != nil || reply.Outcome != backends.Held {
+		t.Fatalf("beside a live holder: %v, %v", reply.Outcome, err)
+	}
+	a.mend([]string{recordName("k")}, false)
+	if info, err := b.Inspect(t.Context(), "k"); err != nil || !info.Held || info.Holder == nil {
+		t.Errorf("inspect: held %t, %v", info.Held, err)
+	}
+}
