@@ -165,17 +165,21 @@ func (s *server) reap() {
 }
 
 // drop takes a connection back that is of no more use. If it failed and had been
-// idle, the server may have been restarted meanwhile, and so the other idle ones go
-// as well: each would cost its next verb a failure.
+// idle, the server may have been restarted meanwhile, or a NAT has forgotten it; and so
+// the others go as well that have been idle since before its command was sent: each
+// would cost its next verb a failure.
 func (s *server) drop(l *link, failed bool) {
 	_ = l.conn.Close()
 	s.mu.Lock()
 	delete(s.busy, l)
 	if failed && l.used {
-		for _, i := range s.idle {
-			_ = i.conn.Close()
-		}
-		s.idle = nil
+		s.idle = slices.DeleteFunc(s.idle, func(i *link) bool {
+			stale := i.since.Before(l.sent)
+			if stale {
+				_ = i.conn.Close()
+			}
+			return stale
+		})
 	}
 	s.mu.Unlock()
 	<-s.slots

@@ -151,3 +151,30 @@ func TestNothingIsDialledAfterClose(t *testing.T) {
 		t.Errorf("%d slots are taken", n)
 	}
 }
+
+// TestANATThatForgetsADozenConnectionsCostsOneTimeout, that of the call's ctx as well
+// as the command's own.
+func TestANATThatForgetsADozenConnectionsCostsOneTimeout(t *testing.T) {
+	t.Parallel()
+	for name, params := range map[string]string{"of the command": "?timeout=100ms", "of the call": "?timeout=2s"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			nat := servers.NewNAT(t, shared.Addr)
+			b := open(t, "memcache://"+nat.Addr+params)
+			widen(t, b, 13)
+			nat.Forget()
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			_, err := b.Inspect(ctx, newKey(t))
+			if params == "?timeout=2s" && !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("%v, want no answer: the test proves nothing", err)
+			}
+			if n := b.idle(); n > 1 { // that of a second look, which may have had the time
+				t.Errorf("%d connections are kept that nothing gets through", n)
+			}
+			if _, err := b.Acquire(bounded(t), newRequest(newKey(t))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

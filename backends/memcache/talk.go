@@ -98,11 +98,13 @@ func (t *talk) do(command func(wire) error) error {
 			t.wire = t.b.between(l)
 		}
 	}
+	t.link.Load().sent = time.Now()
 	err := command(t.wire)
 	if answered(err) {
 		return err
 	}
-	t.server.drop(t.link.Swap(nil), t.ctx.Err() == nil)
+	// A call that is given up says nothing of its connection; one whose time is over does.
+	t.server.drop(t.link.Swap(nil), !errors.Is(t.ctx.Err(), context.Canceled))
 	t.failures++
 	err = t.judge(err)
 	return &fault{err, t.failures > 1 || t.ctx.Err() != nil || t.b.closed.Load() || backends.IsRefused(err)}

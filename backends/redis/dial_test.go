@@ -35,8 +35,9 @@ func TestAServerThatIsBackIsFoundAtOnce(t *testing.T) {
 	}
 }
 
-// TestOneProbeIsForAllKeys: while a server is away, somebody dials, and all others
-// wait for what comes of it.
+// TestOneProbeIsForAllKeys: while a server is away, one prober dials, and all others
+// wait for what comes of it. It dials again beside a connection on which nothing is
+// said, four times at most.
 func TestOneProbeIsForAllKeys(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,8 +79,8 @@ func TestOneProbeIsForAllKeys(t *testing.T) {
 	_ = listener.Close()
 	_ = b.Close() // and the connections with it
 	taking.Wait()
-	if n := dials.Load(); n != 1 {
-		t.Errorf("40 keys dialled %d times, want once for all", n)
+	if n := dials.Load(); n < 1 || n > 4 {
+		t.Errorf("40 keys dialled %d times, want no more than one prober does", n)
 	}
 }
 

@@ -114,7 +114,7 @@ func (t *target) connect() (goredis.UniversalClient, *dialer) {
 		return client, d
 	case cluster:
 		d := newDialer(t.cluster.TLSConfig, t.cluster.DialTimeout)
-		t.cluster.Dialer = d.connect
+		t.cluster.Dialer, t.cluster.NewClient = d.connect, newNode
 		return goredis.NewClusterClient(t.cluster), d
 	}
 	d := newDialer(t.single.TLSConfig, t.single.DialTimeout)

@@ -22,6 +22,11 @@ const (
 	pauseShare = 64
 	leastPause = 5 * time.Millisecond
 	mostPause  = 250 * time.Millisecond
+	// hanging is how long a probe goes without an outcome before another is sent beside it:
+	// what was lost on the way is only sent again after a second. There are at most
+	// mostProbes of them.
+	hanging    = 100 * time.Millisecond
+	mostProbes = 4
 	// unasked is how long a server is probed for nobody. The next dial then finds out.
 	unasked = 3 * time.Second
 )
@@ -135,25 +140,36 @@ func (d *Door) end(o *outage) {
 
 // prober dials until the server is back, or nobody asks for it any more.
 func (d *Door) prober(o *outage) {
-	pause := time.NewTimer(o.pause())
-	defer pause.Stop()
+	ctx, cancel := context.WithCancel(d.ctx)
+	defer cancel()
+	outcomes := make(chan error, mostProbes)
+	probes := 0 // on their way
+	next := time.NewTimer(o.pause())
+	defer next.Stop()
 	for {
 		select {
-		case <-pause.C:
+		case <-next.C:
+			probes++
+			d.running.Go(func() { outcomes <- o.probe(ctx) }) // ends with ctx
+			if probes < mostProbes {
+				next.Reset(hanging)
+			}
+			continue
+		case err := <-outcomes:
+			probes--
+			if d.ctx.Err() != nil {
+				return
+			}
+			if err == nil || !d.again(o, err) {
+				d.end(o)
+				return
+			}
 		case <-o.over:
 			return
 		case <-d.ctx.Done():
 			return
 		}
-		err := o.probe(d.ctx)
-		if d.ctx.Err() != nil {
-			return
-		}
-		if err == nil || !d.again(o, err) {
-			d.end(o)
-			return
-		}
-		pause.Reset(o.pause())
+		next.Reset(o.pause())
 	}
 }
 

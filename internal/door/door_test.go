@@ -107,3 +107,27 @@ func TestWhatIsReplacedIsNotWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// TestAProbeThatHangsHoldsUpNobody: what it sent may have been lost on the way.
+func TestAProbeThatHangsHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := New(func() {})
+		defer d.Wait()
+		defer d.Close()
+		start := time.Now()
+		back := start.Add(150 * time.Millisecond)
+		d.Shut(errAway, func(ctx context.Context) error {
+			if time.Now().Before(back) { // no answer, as nothing arrives
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		})
+		if err := d.Await(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if late := time.Since(back); late > hanging {
+			t.Errorf("found %v later, want at most %v", late, hanging)
+		}
+	})
+}
