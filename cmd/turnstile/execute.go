@@ -209,6 +209,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 		return startError(p.argv[0], p.path, err)
 	}
 	g.Watch(c.pid)
+	defer reapOrphans(c.pid, g)()
 	t.command = c.pid
 	s := &supervisor{
 		hold: a.hold, job: c, grace: p.grace, margin: marginFor(p.expires),

@@ -11,6 +11,7 @@
 //	execute.go    acquire, start, supervise, release
 //	waiting.go    what -v tells of a wait
 //	supervise.go  the state machine that ends a command whose hold is going
+//	reap_*.go     orphans, where they are ours to reap
 //	child.go      the command's process group; terminal.go who has the terminal
 //	bench.go      `turnstile bench`; bench_flags.go, bench_plan.go what it is asked for
 //	bench_progress.go, bench_output.go  what it says meanwhile, and at the end

@@ -45,6 +45,9 @@ type Guard struct {
 	quit    chan struct{} // closed, under mu, when no further guard is wanted
 	over    chan struct{} // closed when no guard is left, nor will be
 
+	making sync.Mutex // protects pids, and is held while a guard is made, so that each is known
+	pids   []int      // of the guards that nobody has waited for
+
 	mu   sync.Mutex // protects what follows; nothing that may take long is done under it
 	now  *process
 	told []string
@@ -103,11 +106,37 @@ func (g *Guard) start(words []string) (*process, error) {
 		p.cmd.ExtraFiles = []*os.File{g.session}
 	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	g.making.Lock()
+	defer g.making.Unlock()
 	if err := p.cmd.Start(); err != nil {
 		w.Close()
 		return nil, fmt.Errorf("no guard: %w", err)
 	}
+	g.pids = append(g.pids, p.cmd.Process.Pid)
 	return p, nil
+}
+
+// Spare calls reap for a child of turnstile that has ended, unless it is a guard, which
+// is waited for here. It reports whether it did.
+func (g *Guard) Spare(pid int, reap func()) bool {
+	if g != nil {
+		g.making.Lock()
+		defer g.making.Unlock()
+		if slices.Contains(g.pids, pid) {
+			return false
+		}
+	}
+	reap()
+	return true
+}
+
+// await waits for a guard's end.
+func (g *Guard) await(p *process) error {
+	how := p.cmd.Wait()
+	g.making.Lock()
+	defer g.making.Unlock()
+	g.pids = slices.DeleteFunc(g.pids, func(pid int) bool { return pid == p.cmd.Process.Pid })
+	return how
 }
 
 func (p *process) write(word string) {
@@ -129,7 +158,7 @@ func (g *Guard) keep(p *process) {
 	defer close(g.over)
 	began, lost := time.Now(), 0
 	for {
-		how := p.cmd.Wait()
+		how := g.await(p)
 		if time.Since(began) > steady {
 			lost = 0
 		}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// subreaper is a command of the tests on Linux.
+func subreaper() {}
