@@ -91,7 +91,9 @@ func Open(dir string, opts ...Option) (*Backend, error) {
 		d.file.Close()
 		return nil, err
 	}
-	b.marks = newMarks(d, b.session.name)
+	if b.marks, err = newMarks(d, b.session.name); err != nil {
+		return nil, errors.Join(err, b.session.end(d), d.file.Close())
+	}
 	b.watcher.held, b.watcher.waiting = make(map[string]holding), make(map[string]turn)
 	b.keepCleanersOut()
 	b.sweep()

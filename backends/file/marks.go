@@ -36,20 +36,27 @@ func markOf(file string) int64 {
 	return at
 }
 
-// newMarks marks a session, and makes sure that another would see it.
-func newMarks(d directory, session string) marks {
+// newMarks marks a session, and makes sure that another would see it. A system that
+// has no such locks goes without. What passes (no descriptor left, no memory) is an
+// error: without marks this session would not see those of others either, and be granted
+// a key whose record was removed under its holder.
+func newMarks(d directory, session string) (marks, error) {
 	m := marks{fd: d.fd, on: true}
 	other, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
-		return marks{}
+		return marks{}, failed("open directory", d.path, err)
 	}
 	defer unix.Close(other)
-	seen := m.set(session) == nil && marks{fd: other, on: true}.others(session) && !m.others(session)
-	if !seen {
-		m.clear(session)
-		return marks{}
+	if err := m.set(session); err == unix.ENOLCK || err == unix.ENOMEM {
+		return marks{}, failed("mark", d.path, err)
+	} else if err != nil {
+		return marks{}, nil
 	}
-	return m
+	if !(marks{fd: other, on: true}).others(session) || m.others(session) {
+		m.clear(session)
+		return marks{}, nil
+	}
+	return m, nil
 }
 
 func (m marks) set(file string) error {

@@ -4,9 +4,13 @@ package file
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
@@ -81,4 +85,50 @@ func TestARecordIsPutBackWhereAnEmptyOneStands(t *testing.T) {
 	if info, err := b.Inspect(t.Context(), "k"); err != nil || !info.Held || info.Holder == nil {
 		t.Errorf("inspect: held %t, %v", info.Held, err)
 	}
+}
+
+// TestNoSessionGoesWithoutMarksForWantOfADescriptor: it would be blind to those of
+// others, too.
+func TestNoSessionGoesWithoutMarksForWantOfADescriptor(t *testing.T) {
+	dir := t.TempDir()
+	marked(t, open(t, dir))
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), roleVariable+"=few descriptors", dirVariable+"="+dir)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
+// openWithFew opens a backend with no descriptor left, with one, with two, and so on
+// until that succeeds.
+func openWithFew(dir string) error {
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}); err != nil {
+		return err
+	}
+	first, err := Open(dir) // the runtime needs some of its own for the first file, or dies
+	if err != nil {
+		return err
+	}
+	first.Close()
+	var taken []int
+	for {
+		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			break
+		}
+		taken = append(taken, fd)
+	}
+	for _, fd := range taken {
+		b, err := Open(dir)
+		switch {
+		case err == nil && !b.marks.on:
+			return errors.New("it opened without marks")
+		case err == nil:
+			return b.Close()
+		case !errors.Is(err, unix.EMFILE) || backends.IsRefused(err):
+			return fmt.Errorf("want an error that passes, got %w", err)
+		}
+		unix.Close(fd)
+	}
+	return errors.New("it did not open at all")
 }

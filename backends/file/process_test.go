@@ -31,7 +31,7 @@ const rounds = 250
 // play is a process of a test: it does its role, says so on stdout, and ends
 // when its stdin does.
 func play(role string) {
-	if alone, ok := map[string]func(dir string) error{"full disk": fillDisk, "look": lookAround}[role]; ok {
+	if alone, ok := map[string]func(dir string) error{"full disk": fillDisk, "look": lookAround, "few descriptors": openWithFew}[role]; ok {
 		if err := alone(os.Getenv(dirVariable)); err != nil {
 			fail(err)
 		}
