@@ -287,6 +287,50 @@ func TestAReleaseWorksOnAFullServer(t *testing.T) {
 	}
 }
 
+// What is refused there is a key that nobody used lately. Whoever waits for a held one
+// takes a place in the queue, or its holder would never learn of it.
+func TestAKeyInUseGoesOnOnAFullServer(t *testing.T) {
+	t.Parallel()
+	server := servers.Redis(t)
+	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
+	holder := newRequest(newKey(t))
+	first, second, try := newRequest(holder.Key), newRequest(holder.Key), newRequest(holder.Key)
+	try.Queue = false
+	base := mustGrant(t, b, holder).Base
+	if err := inside.ConfigSet(bounded(t), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range []backends.Request{try, first, second} {
+		if reply, err := b.Acquire(bounded(t), r); err != nil || reply.Outcome != backends.Held || reply.Place != i {
+			t.Fatalf("acquire of a held key: %+v, %v; want held, place %d", reply, err, i)
+		}
+	}
+	if reply, err := b.Renew(bounded(t), holder.Attempt, holder.TTL, base); err != nil || !reply.Contended {
+		t.Errorf("renew: %+v, %v; want contended", reply, err)
+	}
+	if err := b.Release(bounded(t), holder.Attempt); err != nil {
+		t.Fatal(err)
+	}
+	mustGrant(t, b, first)
+	if err := inside.Del(bounded(t), holder.Key).Err(); err != nil { // as if its holder had crashed
+		t.Fatal(err)
+	}
+	mustGrant(t, b, second) // the head of a queue, alone
+	if err := b.Release(bounded(t), second.Attempt); err != nil {
+		t.Fatal(err)
+	}
+	again := newRequest(holder.Key)
+	mustGrant(t, b, again) // nobody waits: the thin path
+	fresh := newRequest(newKey(t))
+	reply, err := b.Acquire(bounded(t), fresh)
+	wantFailed(t, fresh, reply, err, backends.NotRun)
+	for _, key := range []string{fresh.Key, scripts.Keys(fresh.Key)[1]} {
+		if n := inside.Exists(bounded(t), key).Val(); n != 0 {
+			t.Errorf("%s was made", key)
+		}
+	}
+}
+
 func TestALazyBackendOpensWithTheServerAway(t *testing.T) {
 	t.Parallel()
 	server := servers.Redis(t)

@@ -39,7 +39,13 @@ local again = false -- the lease is ours since an earlier call
 
 if not queued then
   -- The thin path: nobody waits, so a free lock is ours.
-  granted = redis.call('SET', lock, token, 'NX', 'PX', ARGV[2])
+  granted = redis.pcall('SET', lock, token, 'NX', 'PX', ARGV[2])
+  if granted and granted.err then
+    -- A server whose memory is full refuses this before it looks whether the lock is free. One that is held can be
+    -- waited for: its holder has to learn of it, or it would hand the lock on among its own callers for ever.
+    if not string.find(granted.err, 'OOM ', 1, true) then redis.call('SET', lock, token, 'NX', 'PX', ARGV[2]) end
+    granted = false
+  end
 end
 if not granted then
   holder = redis.call('GET', lock)
@@ -79,6 +85,9 @@ if not granted then
     elseif more then
       free = 0
     else
+      -- On a server whose memory is full a key that nobody used lately is refused. One that has its companion
+      -- goes on, by a write before SET that takes no memory: or a hot key could be taken by nobody once it was free.
+      if last then redis.call('ZREM', queue, member) end
       redis.call('SET', lock, token, 'PX', ARGV[2])
       granted = true
     end
@@ -109,6 +118,7 @@ local place = 0
 if not free then free = redis.call('PTTL', lock) end
 if wait then
   if not redis.call('ZSCORE', queue, member) then
+    redis.call('ZREM', alive, member) -- takes no memory, so that ZADD may on a full server: see release
     redis.call('ZADD', queue, digits(us), member)
   end
   redis.call('PEXPIRE', queue, digits(KEEP)) -- before anything that can fail: no key stays without a ttl
