@@ -78,7 +78,7 @@ bench-peers: ## beside redsync, redislock, rueidislock, etcd and others; writes 
 	cd bench/peers && $(GO) run . -report ../../bin/peers.html
 
 # BASE=<revision> measures that one and this tree in alternate rounds, and says what changed.
-numbers: ## each number of the design beside its goal and its rival (under 6 minutes); BASE=<rev>: what changed since
+numbers: ## each goal of docs/benchmarks.md, what was measured, and its rival (under 6 minutes); BASE=<rev>: what changed since
 	@mkdir -p bin
 	cd bench/peers && $(GO) build -o ../../bin/peers . && ../../bin/peers -numbers $(if $(BASE),-base $(BASE))
 

@@ -41,7 +41,7 @@ func spoil(c *Coordinator, state func(*keyActor)) {
 	}
 }
 
-// Review M8, mended in cbdb790: the actor tried again at once what had just
+// Regression: the actor tried again at once what had just
 // panicked, and did nothing else, for ever.
 func TestWhatPanicsIsNotTriedAgainAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestWhatPanicsIsNotTriedAgainAtOnce(t *testing.T) {
 	})
 }
 
-// Review M8: an actor that panicked at whatever it was asked never retired, and
+// Regression: an actor that panicked at whatever it was asked never retired, and
 // Close waited for it.
 func TestCloseReturnsAlsoWhenAKeyDoesNothingButPanic(t *testing.T) {
 	for name, state := range map[string]func(*keyActor){
@@ -96,7 +96,7 @@ func TestCloseReturnsAlsoWhenAKeyDoesNothingButPanic(t *testing.T) {
 	}
 }
 
-// Review M8: an actor whose only message was its panic was never told that it was
+// Regression: an actor whose only message was its panic was never told that it was
 // idle, and stayed.
 func TestAnActorThatPanickedRetires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestAnActorThatPanickedRetires(t *testing.T) {
 	})
 }
 
-// Review M8: the wire format has no number for an attempt after the last, and the
+// Regression: the wire format has no number for an attempt after the last, and the
 // key that first needed one panicked for ever.
 func TestAClientWhoseAttemptsAreUsedUpSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -139,7 +139,7 @@ type brokenLog struct{ slowLog }
 
 func (brokenLog) Handle(context.Context, slog.Record) error { panic("a fault in the user's logger") }
 
-// Review M9, mended in cbdb790: a panic of the user's logger, met while a panic of
+// Regression: a panic of the user's logger, met while a panic of
 // ours was being logged, took the process down.
 func TestALoggerThatPanicsCostsNoKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestALoggerThatPanicsCostsNoKey(t *testing.T) {
 	})
 }
 
-// Review M9: the same when it is a panic of the backend that is logged.
+// Regression: the same when it is a panic of the backend that is logged.
 func TestALoggerThatPanicsCostsNoCall(t *testing.T) {
 	b := &panicky{}
 	b.left.Store(1)
@@ -167,7 +167,7 @@ func TestALoggerThatPanicsCostsNoCall(t *testing.T) {
 	}
 }
 
-// Review M10, mended in cbdb790: a release that panicked was answered twice, and
+// Regression: a release that panicked was answered twice, and
 // the second answer was found in the pooled channel by an acquire of another key.
 func TestAReleaseThatPanicsIsAnsweredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

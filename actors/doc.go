@@ -9,7 +9,7 @@
 //
 // # What is kept
 //
-// The names are those of the design's invariants.
+// The names are those of the invariants in docs/design.md.
 //
 //   - S1: a key actor has one lease and, where the backend excludes, one holder;
 //     a hold ends at its deadline, which is never later than the lease's, which

@@ -57,7 +57,7 @@ func TestAStepOfTheWallClockEndsNoHold(t *testing.T) {
 	})
 }
 
-// Review H3, mended in cbdb790: what the clock leapt over was noticed by those who
+// Regression: what the clock leapt over was noticed by those who
 // asked, but an actor asleep on its timer slept on for as long as the leap was.
 func TestWhatAClockJumpMakesDueHappensAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestWhatAClockJumpMakesDueHappensAtOnce(t *testing.T) {
 	})
 }
 
-// Review H3: gains too small to tell every key of, as when the clock is slewed, add
+// Regression: gains too small to tell every key of, as when the clock is slewed, add
 // up, and a timer that was set before them fires late by their sum. The next message
 // sets it right.
 func TestSmallGainsOfTheClockAreNotForgotten(t *testing.T) {

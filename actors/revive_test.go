@@ -21,7 +21,7 @@ func (b *gatedRenewal) Renew(ctx context.Context, a backends.Attempt, ttl time.D
 	return b.grantAll.Renew(ctx, a, ttl, known)
 }
 
-// Review M3, mended in cbdb790: on a busy machine the result of a renewal may lie
+// Regression: on a busy machine the result of a renewal may lie
 // in the mailbox until after the deadline, ahead of the tick that would end the
 // hold. The holder had seen the end by then, and the actor went on renewing the
 // hold of nobody.

@@ -51,7 +51,7 @@ func (m *mutexTable) lock(key string) (func(), error) {
 }
 
 // channelTable is the plain keyed channel lock: a one-slot channel a key, which
-// a caller can wait for with a timeout. Design §14 measures against it.
+// a caller can wait for with a timeout. docs/benchmarks.md#goals measure against it.
 type channelTable struct {
 	mu    sync.Mutex // protects locks
 	locks map[string]chan struct{}

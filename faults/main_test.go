@@ -23,7 +23,7 @@ import (
 var long = flag.Bool("long", false, "run the multi-process tests for 10 s and 30 s")
 
 const (
-	// heartbeat is what a lost message may cost (design §9).
+	// heartbeat is what a lost message may cost: see docs/design.md.
 	heartbeat = 300 * time.Millisecond
 	// tenure is the default of Config.Tenure.
 	tenure = 20 * time.Millisecond
@@ -85,7 +85,7 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// l1 is how long after a crash the next grant may come (design §6).
+// l1 is how long after a crash the next grant may come: L1 of docs/design.md.
 func l1(expires time.Duration) time.Duration { return expires*102/100 + time.Second }
 
 // redisServer starts a server for one test, with a client of the test's own to

@@ -20,7 +20,7 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// memcachedL1 is how long after a crash the next grant may come (design §10).
+// memcachedL1 is how long after a crash the next grant may come: see docs/backend-memcached.md.
 func memcachedL1(expires time.Duration) time.Duration { return expires + 2500*time.Millisecond }
 
 // memcachedServer starts a server for one test that runs alone, with a client of

@@ -59,7 +59,7 @@ func ExampleClient_Locker() {
 	client := open()
 	defer client.Close()
 
-	var mu sync.Locker = client.Locker("counter")
+	mu := client.Locker("counter") // a sync.Locker
 	count := 0
 	var wg sync.WaitGroup
 	for range 10 {

@@ -196,7 +196,7 @@ func TestALeaseGrowsAndShrinksWithItsHolds(t *testing.T) {
 			return time.Until(l.ends)
 		}
 		lock := acquire(t, c, "k", Expires(10*time.Second))
-		// §7: (10 s + 500 ms slack + 50 ms) / 0.99.
+		// As docs/design.md says under Time: (10 s + 500 ms slack + 50 ms) / 0.99.
 		if d := left(); d < 10650*time.Millisecond || d > 10670*time.Millisecond {
 			t.Errorf("the lease of a 10 s hold lasts %v", d)
 		}

@@ -200,7 +200,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestBadInput checks §12 of the design: each limit breach is an error of its
+// TestBadInput checks the limits of docs/design.md: each breach is an error of its
 // kind, before any backend call.
 func TestBadInput(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ func wantMatches(t *testing.T, what string, err error, want ...error) {
 	}
 }
 
-// The table of the design: whose timeout it was, and what it says of the key.
+// The table at WaitError: whose timeout it was, and what it says of the key.
 func TestWhatAnAcquireThatGotNothingMatches(t *testing.T) {
 	type client func(t *testing.T) *Client
 	heldElsewhere := func(t *testing.T) *Client {

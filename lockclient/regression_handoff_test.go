@@ -12,7 +12,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// M4: where no push tells that others wait, a lease lingered for all of Linger
+// Where no push tells that others wait, a lease lingered for all of Linger
 // with somebody else waiting.
 func TestWithoutWakesALeaseLingersNoLongerThanATenure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -48,7 +48,7 @@ func untilGap(gap time.Duration) time.Duration {
 	return cycle - time.Duration(time.Now().UnixNano())%cycle
 }
 
-// M5: PollerGap was looked at by holds alone, so a lease that lingered kept
+// PollerGap was looked at by holds alone, so a lease that lingered kept
 // pollers from the key for all of Linger.
 func TestALeaseThatLingersMakesItsPollerGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestANewLeaseDoesNotPutThePollerGapOff(t *testing.T) {
 	})
 }
 
-// M6: the lease that NoHandoff wanted back before the next hold was one that
+// The lease that NoHandoff wanted back before the next hold was one that
 // excludes nobody, so those who came meanwhile waited for the holder.
 func TestOpenNeverExcludesWithoutHandoffEither(t *testing.T) {
 	c := openClient(t, Config{Backend: "open://", NoHandoff: true})
@@ -128,7 +128,7 @@ func TestOpenNeverExcludesWithoutHandoffEither(t *testing.T) {
 	release(t, held)
 }
 
-// M7: an extension beyond MaxHold was confirmed, and granted up to MaxHold only;
+// An extension beyond MaxHold was confirmed, and granted up to MaxHold only;
 // the store's lease grew to all of it.
 func TestAnExtensionBeyondMaxHoldIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 )
 
 // Here and in regression_wait_test.go and regression_handoff_test.go are the
-// faults that a review found, mended in cbdb790; the number in each comment is the
-// review's. Those of an actor alone are tested in its own package.
+// faults that once were: each comment says what went wrong. Those of an actor alone
+// are tested in its own package.
 
 // newOver is a client over a backend, and closed with the test.
 func newOver(t *testing.T, b backends.Backend, cfg Config) *Client {
@@ -80,7 +80,7 @@ func (b *deafBackend) heals(t *testing.T, c *Client) {
 	}
 }
 
-// H1: the lease was taken to end when it would have without the renewal, so its
+// The lease was taken to end when it would have without the renewal, so its
 // release was given up long before the hour that the store had made of it.
 func TestALeaseThatAnUnansweredRenewalMadeLongerIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestALeaseThatAnUnansweredRenewalMadeLongerIsGivenBack(t *testing.T) {
 	})
 }
 
-// H2: an attempt's lease was taken to be as long as it was last asked for, also
+// An attempt's lease was taken to be as long as it was last asked for, also
 // when an earlier copy of the attempt had asked for an hour.
 func TestALeaseThatARepeatAskedShorterIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -148,7 +148,7 @@ func (b *unshrinkingBackend) Renew(ctx context.Context, a backends.Attempt, ttl 
 	return b.fakeBackend.Renew(ctx, a, ttl, known)
 }
 
-// H7: a lease that was too long was renewed, to shorten it, again and again for as
+// A lease that was too long was renewed, to shorten it, again and again for as
 // long as it stayed too long; of an immediate backend the actor never came back.
 func TestABackendThatDoesNotShortenALeaseIsNotAskedAllTheTime(t *testing.T) {
 	for name, immediate := range map[string]bool{"by message": false, "in place": true} {
@@ -192,7 +192,7 @@ func (b *failFirst) Release(ctx context.Context, a backends.Attempt) error {
 	return b.fakeBackend.Release(ctx, a)
 }
 
-// H8: Close gave a lease up when its release failed once, and the key stayed
+// Close gave a lease up when its release failed once, and the key stayed
 // locked for the rest of an hour.
 func TestCloseTriesAReleaseAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestCloseTriesAReleaseAgain(t *testing.T) {
 	})
 }
 
-// H8: a release that waited for its next try when Close's patience ended kept
+// A release that waited for its next try when Close's patience ended kept
 // Close waiting for up to half a second more.
 func TestCloseGivesUpWhenItsPatienceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -249,7 +249,7 @@ func (b *hangFirst) Renew(ctx context.Context, a backends.Attempt, ttl time.Dura
 	return b.fakeBackend.Renew(ctx, a, ttl, known)
 }
 
-// H9: a renewal might take all that was left of the lease, so one connection
+// A renewal might take all that was left of the lease, so one connection
 // that hung cost a hold which a second try would have kept.
 func TestOneRenewalThatHangsCostsNoHold(t *testing.T) {
 	for _, expires := range []time.Duration{200 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second, time.Minute} {
@@ -271,7 +271,7 @@ func TestOneRenewalThatHangsCostsNoHold(t *testing.T) {
 	}
 }
 
-// H9, beside it: the error of an extension whose renewal hung read "%!w(<nil>)".
+// The error of an extension whose renewal hung read "%!w(<nil>)".
 func TestAnExtensionThatHangsSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &hangFirst{fakeBackend: newFake(newStore(), 1, faults{})}

@@ -28,7 +28,7 @@ func (b patientBackend) Acquire(ctx context.Context, r backends.Request) (backen
 	return p, err
 }
 
-// H4: a try that found the key held kept everybody after it from asking for a
+// A try that found the key held kept everybody after it from asking for a
 // whole heartbeat, and the next try of a free key was refused from memory.
 func TestATryLeavesTheNextAcquireToAskForItself(t *testing.T) {
 	for name, timeout := range map[string]time.Duration{"another try": 0, "a short wait": heartbeat / 2} {
@@ -56,7 +56,7 @@ func TestATryLeavesTheNextAcquireToAskForItself(t *testing.T) {
 	}
 }
 
-// H5: who came and went between two polls of a held key was told that the backend
+// Who came and went between two polls of a held key was told that the backend
 // never answered, when it had only not been asked.
 func TestAPollThatIsNotDueIsNoSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestAPollThatIsNotDueIsNoSilence(t *testing.T) {
 	})
 }
 
-// H6: the end of the wait was past what an int64 of nanoseconds can say, so it
+// The end of the wait was past what an int64 of nanoseconds can say, so it
 // came out as a time long ago, and the wait was over before it began.
 func TestTheLongestTimeoutWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestTheLongestTimeoutWaits(t *testing.T) {
 	})
 }
 
-// H6: in the same way the longest MaxHold ended the hold before it began.
+// In the same way the longest MaxHold ended the hold before it began.
 func TestTheLongestMaxHoldIsNoBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newOver(t, newFake(newStore(), 1, faults{}), Config{})
@@ -155,7 +155,7 @@ func (b *stuckRelease) Release(ctx context.Context, _ backends.Attempt) error {
 	return backends.Interrupted(ctx, "fake")
 }
 
-// M1, M2: whoever gave up as the grant came waited for its release, up to 2 s, and
+// Whoever gave up as the grant came waited for its release, up to 2 s, and
 // then got an error that named key "".
 func TestACallerWhoseEndCrossesTheGrantIsAnsweredAtOnce(t *testing.T) {
 	for _, end := range []error{context.DeadlineExceeded, context.Canceled} {

@@ -10,7 +10,7 @@
 //
 //	rivals.go      what rivals have in common; process.go, redis.go, etcd.go
 //	yardsticks.go  what is no lock and shows how far one can get; ceiling.go, wake.go
-//	rows.go        the design's workloads and what is to be reached in them
+//	rows.go        the workloads and what is to be reached in them
 //	verdicts.go    whether it was; markdown.go: the tables for a README
 //	numbers.go     -numbers: all of it in 6 minutes; memory.go what needs no clock
 //	base.go        -numbers -base REV: what changed since a revision
@@ -27,7 +27,7 @@
 //  3. An overlap is printed first and the command exits 1, whosever it is. A peer
 //     that leaves waiters behind is shown to do so, and its figures stand.
 //
-// The workloads are the rows of the design's table of numbers:
+// The workloads, whose goals stand in docs/benchmarks.md#goals:
 //
 //	hot        64 goroutines on one key, one process
 //	processes  4 processes of 16 goroutines on one key

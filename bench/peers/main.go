@@ -88,13 +88,13 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "how long each run of a workload is measured")
 	flags.DurationVar(&o.warmup, "warmup", 300*time.Millisecond, "how long each run of a workload goes on before that")
 	flags.IntVar(&o.pool, "pool", 0, "connections of each go-redis client, ours and the peers'; 0: the driver's default, 10 a CPU")
-	flags.StringVar(&o.workloads, "workloads", rowNames(), "which workloads of the design are measured and judged, by name")
+	flags.StringVar(&o.workloads, "workloads", rowNames(), "which workloads are measured and judged, by name")
 	flags.StringVar(&o.experiments, "experiments", experimentNames(), "which curves of the report are measured")
 	flags.DurationVar(&o.within, "within", 6*time.Minute, "how long the experiments' own runs may take in all; they are made shorter")
 	flags.StringVar(&o.compared, "strategies", strings.Join(compared, ","), "which strategies the experiments are measured with")
 	flags.BoolVar(&o.json, "json", false, "print the report as JSON, with every round's figures")
 	flags.StringVar(&o.page, "report", "", "write the report as an HTML page to this file")
-	flags.BoolVar(&o.numbers, "numbers", false, "measure only what the design has a number to reach for, and print each beside it (about 5 minutes)")
+	flags.BoolVar(&o.numbers, "numbers", false, "measure only what has a goal, and print each beside it (about 5 minutes)")
 	flags.StringVar(&o.base, "base", "", "with -numbers: measure this revision of git's as well, in alternate rounds, and print what changed beyond the noise")
 	flags.BoolVar(&o.own, "own", false, "with -numbers: leave the rivals out")
 	flags.StringVar(&o.memory, "memory", "", "print what so many bytes are needed for, and nothing else: "+strings.Join(memoryNames(), ", "))
@@ -114,7 +114,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// plan is the experiments, each run short, and the design's workloads, each run as
+// plan is the experiments, each run short, and the workloads that have goals, each run as
 // long as was asked for.
 func (o options) plan() (p bench.Plan, err error) {
 	scale := bench.Scale{Warmup: 200 * time.Millisecond, Duration: time.Second, Few: true}

@@ -28,7 +28,7 @@ func markdown(path string, w io.Writer) error {
 }
 
 // writeMarkdown writes two tables: what everybody reached, the rows being the
-// design's workloads and the columns strategies; and ours beside what is to be
+// workloads and the columns strategies; and ours beside what is to be
 // reached.
 func writeMarkdown(w io.Writer, report *bench.Report) error {
 	var text strings.Builder

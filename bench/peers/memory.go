@@ -26,7 +26,7 @@ type footprint struct {
 	fill  func(n int) (release func(), err error)
 }
 
-// footprints are the rows of the design's table that are about memory.
+// footprints are the goals that are about memory.
 var footprints = map[string]footprint{
 	"keys":    {"a live key, embedded", 200_000, true, 1.5 * (1 << 10), liveKeys},
 	"waiters": {"100 000 waiters on one key", 100_000, false, 450e6, waiters},

@@ -53,7 +53,7 @@ func judged(all []row, own bool) []row {
 	return kept
 }
 
-// writeNumbers writes a line for each figure that the design names: ours, the rival's
+// writeNumbers writes a line for each goal: ours, the rival's
 // in the same rounds, their ratio with its spread, the goal, and whether it is met.
 func writeNumbers(w io.Writer, r *bench.Report) error {
 	e := r.Environment

@@ -9,7 +9,7 @@ import (
 	"github.com/turnstile-go/turnstile/bench"
 )
 
-// Strategies that the design's numbers are about.
+// Strategies that the goals are about: see docs/benchmarks.md#goals.
 const (
 	ours      = "turnstile-redis"
 	lingering = "turnstile-redis-linger"
@@ -21,7 +21,7 @@ const (
 // redisPeers are those that ours on Redis is measured against.
 var redisPeers = []string{"redsync", "redislock", "rueidislock", "rueidislock-noloop"}
 
-// A row is a workload of the design's table of numbers. Most are a point of one of
+// A row is a workload that has goals (docs/benchmarks.md#goals). Most are a point of one of
 // package bench's experiments, which a report draws as a curve; here it is measured
 // longer, by these strategies as well, and judged.
 type row struct {
@@ -34,7 +34,7 @@ type row struct {
 	reaches     []reach
 }
 
-// A reach is a figure that the design names: at most bound where less is better,
+// A reach is one goal: at most bound where less is better,
 // else at least. With against it is a ratio of two figures of one round.
 type reach struct {
 	of      string
@@ -91,7 +91,7 @@ func wait(name string, q float64) column {
 	return column{name: name, lower: true, time: true, of: func(r *bench.Run) (float64, bool) { return r.Wait.At(q), r.Wait.Count > 0 }}
 }
 
-// rows are the design's, in its order. Who stands first begins the first round, and
+// rows are in the order of docs/benchmarks.md#goals. Who stands first begins the first round, and
 // another one each later round.
 func rows() []row {
 	onRedis := append([]string{ours}, redisPeers...)
@@ -121,7 +121,7 @@ func rows() []row {
 			workload: bench.Workload{Goroutines: 64, Keys: 10_000}, strategies: append([]string{lingering}, withEtcd...), shown: []column{rate},
 			reaches: []reach{
 				{ours, rate, 1.5, bestPeer}, {lingering, rate, 8, bestPeer},
-				// The design's 12 µs of server and 22 µs of client, where rueidislock takes 21 and 31.
+				// 12 µs of server and 22 µs of client, where rueidislock takes 21 and 31.
 				{ours, serverCPU, 12.0 / 21, "rueidislock"}, {ours, clientCPU, 22.0 / 31, "rueidislock"},
 			},
 		},

@@ -128,7 +128,7 @@ func (v verdict) what() string {
 	}
 }
 
-// to is the bound as the design has it.
+// to is the bound as docs/benchmarks.md#goals has it.
 func (v verdict) to() string {
 	sign := "≥"
 	if v.column.lower {
@@ -150,7 +150,7 @@ func (v verdict) String() string {
 }
 
 // writeVerdicts says for each row that was measured what was reached, how far the
-// rounds lie apart, and what the design wants.
+// rounds lie apart, and what the goal is.
 func writeVerdicts(w io.Writer, report *bench.Report) error {
 	var text strings.Builder
 	for _, r := range rows() {

@@ -47,7 +47,7 @@ func mutex(tb testing.TB, s *scripts.Script) *engine.Program {
 	return p
 }
 
-// BenchmarkThinPair is the pair that the design's 1.9 µs were measured with:
+// BenchmarkThinPair is the least that a lock can be:
 // SET NX PX, and GET with DEL. It tells the machine's share from the scripts'.
 func BenchmarkThinPair(b *testing.B) {
 	vm := engine.New(keyspace.New(keyspace.WallClock(), nil))
