@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -23,11 +24,13 @@ type Authority struct {
 	// File holds the authority's own certificate, in PEM.
 	File string
 
-	t    testing.TB
-	dir  string // of all files; the test's own, and gone with it
-	own  *x509.Certificate
-	key  *ecdsa.PrivateKey
-	made int64 // certificates so far: their serial numbers and file names
+	t   testing.TB
+	dir string // of all files; the test's own, and gone with it
+	own *x509.Certificate
+	key *ecdsa.PrivateKey
+	// made is how many certificates there are so far: their serial numbers and file
+	// names. Tests of one authority run side by side.
+	made atomic.Int64
 }
 
 // A Certificate is a signed key pair, as files for servers and in memory for
@@ -103,9 +106,8 @@ func (a *Authority) serverTemplate(until time.Time, names ...string) *x509.Certi
 }
 
 func (a *Authority) template(name string, until time.Time) *x509.Certificate {
-	a.made++
 	return &x509.Certificate{
-		SerialNumber: big.NewInt(a.made),
+		SerialNumber: big.NewInt(a.made.Add(1)),
 		Subject:      pkix.Name{CommonName: name},
 		// Well in the past: a clock that is set back a little while a test runs
 		// must not make a fresh certificate one of the future.
@@ -135,15 +137,15 @@ func (a *Authority) sign(template *x509.Certificate) Certificate {
 		a.own, a.key = leaf, key
 	}
 	return Certificate{
-		File:    a.write("CERTIFICATE", "crt", der),
-		KeyFile: a.write("PRIVATE KEY", "key", keyDER),
+		File:    a.write(template.SerialNumber, "CERTIFICATE", "crt", der),
+		KeyFile: a.write(template.SerialNumber, "PRIVATE KEY", "key", keyDER),
 		TLS:     tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf},
 	}
 }
 
-func (a *Authority) write(kind, suffix string, der []byte) string {
+func (a *Authority) write(number *big.Int, kind, suffix string, der []byte) string {
 	a.t.Helper()
-	path := filepath.Join(a.dir, fmt.Sprintf("%d.%s", a.made, suffix))
+	path := filepath.Join(a.dir, fmt.Sprintf("%d.%s", number, suffix))
 	a.must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 	return path
 }
