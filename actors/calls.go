@@ -249,15 +249,19 @@ func (a *keyActor) need(now instant) (need time.Duration, urgent bool) {
 		urgent = urgent || left < head.spec.Expires+slackOf(head.spec.Expires)/2 || a.lease.n > spareN ||
 			a.asksForOthers(now)
 	}
+	checked := false
 	for _, x := range a.extends {
 		need = max(need, x.d)
-		urgent = true
+		urgent, checked = true, checked || x.check
 	}
 	if need == 0 {
 		return 0, false // it lingers
 	}
 	urgent = urgent || a.doubts() || a.queue.len > 0 && a.stale(now)
 	need += a.spare(expires)
+	if checked {
+		need = max(need, left) // to look must not shorten what is looked at
+	}
 	if a.tooLong(now, need) && now >= a.shrinkAt() {
 		urgent = true
 	}

@@ -90,6 +90,12 @@ func (a *keyActor) extend(x *extension, now instant) {
 		x.done <- ended(h, backends.ErrNotHeld)
 		return
 	}
+	if x.asked = now; x.check {
+		a.askNow()
+		x.until = min(h.deadline, now.add(callTimeout))
+		a.extends = append(a.extends, x)
+		return
+	}
 	want := now.add(x.d)
 	if h.bound != 0 && want > h.bound {
 		x.done <- fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.d)
@@ -114,11 +120,13 @@ func (a *keyActor) prolong(sent instant) {
 	kept := a.extends[:0]
 	for _, x := range a.extends {
 		want := sent.add(x.d)
-		if want > a.lease.deadline {
+		if want > a.lease.deadline || x.check && sent < x.asked {
 			kept = append(kept, x)
 			continue
 		}
-		x.hold.extendTo(want)
+		if !x.check {
+			x.hold.extendTo(want)
+		}
 		x.done <- nil
 	}
 	a.extends = kept
@@ -131,7 +139,11 @@ func (a *keyActor) timeoutExtends(now instant) {
 			kept = append(kept, x)
 			continue
 		}
-		x.done <- backends.Wrap(backends.ErrUnavailable, fmt.Sprintf("%q was not extended", a.entry.key), a.why())
+		what := "%q was not extended"
+		if x.check {
+			what = "%q could not be checked"
+		}
+		x.done <- backends.Wrap(backends.ErrUnavailable, fmt.Sprintf(what, a.entry.key), a.why())
 	}
 	a.extends = kept
 }

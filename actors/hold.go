@@ -238,3 +238,22 @@ func (h *Hold) Extend(d time.Duration) error {
 	}
 	return <-x.done
 }
+
+// Check asks the backend whether the hold is still ours, by a renewal that makes no
+// lease shorter: nil; ErrNotHeld; ErrUnavailable when there was no answer within 2 s, the
+// rest of the hold, or ctx, whose error it then matches as well.
+func (h *Hold) Check(ctx context.Context) error {
+	if h.released.Load() {
+		return backends.ErrNotHeld
+	}
+	x := &extension{hold: h, check: true, done: make(chan error, 1)}
+	if !h.entry.post(extend{x}) {
+		return ended(h, backends.ErrNotHeld)
+	}
+	select {
+	case err := <-x.done:
+		return err
+	case <-ctx.Done():
+		return backends.Interrupted(ctx, "check")
+	}
+}

@@ -32,7 +32,7 @@ type (
 	// hold's reply channel.
 	release struct{ hold *Hold }
 
-	// extend is sent by Hold.Extend; its answer comes on done.
+	// extend is sent by Hold.Extend and Hold.Check; its answer comes on done.
 	extend struct{ *extension }
 
 	// disown is sent by Coordinator.Revoke; its answer comes on done.
@@ -57,10 +57,12 @@ type (
 	shutdown struct{}
 )
 
-// An extension is a request to move a hold's deadline.
+// An extension is a request to move a hold's deadline, or to ask the backend for it.
 type extension struct {
 	hold  *Hold
 	d     time.Duration
+	check bool       // it moves nothing, and is answered by a renewal sent after it came
+	asked instant    // when it came
 	until instant    // when to give up
 	done  chan error // one slot
 }

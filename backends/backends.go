@@ -249,13 +249,17 @@ type Capabilities struct {
 	MinExpires time.Duration
 }
 
-// A Describer is a backend that declares its capabilities.
+// A Describer is a backend that declares its capabilities. One of the caller's own
+// should implement it: its Name is in errors and logs, MinExpires turns shorter holds
+// down before they are asked for, and without Fences, Fair, FailsOver, Immediate and
+// LateHold it is taken for one that has none of them. What it declares must not change.
 type Describer interface {
 	Capabilities() Capabilities
 }
 
 // Describe returns what b declares, or, when it declares nothing, the least
-// that the contract demands: it excludes.
+// that the contract demands: it excludes. Inspects and Wakes are then read off from the
+// optional interfaces that it has, and its Name is "custom".
 func Describe(b Backend) Capabilities {
 	if d, ok := b.(Describer); ok {
 		return d.Capabilities()

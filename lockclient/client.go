@@ -25,7 +25,11 @@ type Client struct {
 }
 
 // New returns a client over a backend of the caller's own, which is closed with
-// the client, and also if New fails. Config.Backend is ignored.
+// the client, and also if New fails. Config.Backend and Config.TLS are ignored. What a
+// backend has to do is at backends.Backend; what it may do beyond that, each by an
+// interface of its own, at backends.Describer (its name, its limits, what it promises),
+// Canceler, Waker, Inspector, Lister and Revoker; package backends/backendtest checks
+// it. ErrInvalid for a Config out of its limits.
 func New(backend backends.Backend, cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

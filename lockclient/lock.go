@@ -73,6 +73,21 @@ func (l *Lock) Extend(d time.Duration) error {
 	return l.hold.Extend(d)
 }
 
+// Check asks the backend whether the hold is still ours, which costs a round trip: the
+// lease is renewed, for at least as long as it had, and Deadline stays as it is. It
+// returns nil if it was ours when the backend answered. Errors:
+//
+//   - ErrNotHeld if the hold has ended, also if that is found now: Context ends then.
+//     ErrRevoked as well, if it was revoked.
+//   - ErrUnavailable if the backend did not answer within 2 s, the rest of the hold, or
+//     ctx, whose error it then matches, too. The hold goes on.
+func (l *Lock) Check(ctx context.Context) error {
+	if l == nil {
+		return ErrNotHeld
+	}
+	return l.hold.Check(ctx)
+}
+
 // Release gives the hold back. It takes no context: it works after the caller's
 // is cancelled. It returns nil once the key is free in the backend, or has its next
 // holder, or lingers. Errors:

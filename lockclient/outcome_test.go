@@ -215,7 +215,7 @@ func TestATryIsMadeAfterItsCallerCame(t *testing.T) {
 func TestANilLockIsAHoldThatHasEnded(t *testing.T) {
 	var lock *Lock
 	for name, err := range map[string]error{
-		"release": lock.Release(), "extend": lock.Extend(time.Second), "context": context.Cause(lock.Context()),
+		"release": lock.Release(), "extend": lock.Extend(time.Second), "check": lock.Check(t.Context()), "context": context.Cause(lock.Context()),
 	} {
 		wantMatches(t, name, err, ErrNotHeld)
 	}
@@ -239,7 +239,7 @@ func TestAfterARevocationErrorsSaySo(t *testing.T) {
 					t.Errorf("cause %v, want ErrLost and ErrRevoked", cause)
 				}
 				time.Sleep(late) // virtual: then the key's actor has retired
-				for what, err := range map[string]error{"extend": lock.Extend(time.Second), "release": lock.Release()} {
+				for what, err := range map[string]error{"extend": lock.Extend(time.Second), "check": lock.Check(t.Context()), "release": lock.Release()} {
 					if !errors.Is(err, ErrRevoked) || !errors.Is(err, ErrNotHeld) {
 						t.Errorf("%s: %v, want ErrRevoked and ErrNotHeld", what, err)
 					}
