@@ -56,10 +56,12 @@ func TestACheckWithoutAnAnswerDisturbsNothing(t *testing.T) {
 		s := newStore()
 		f := newFake(s, 1, faults{})
 		c := newOver(t, f, Config{})
-		lock := acquire(t, c, "k", Expires(time.Minute))
-		if err := lock.Extend(time.Hour); err != nil { // so that the lease is long
-			t.Fatal(err)
-		}
+		first := acquire(t, c, "k", Expires(time.Minute))
+		next := make(chan *Lock, 1)
+		go func() { next <- acquire(t, c, "k", Expires(50*time.Second)) }() // ends with its acquire
+		synctest.Wait()
+		release(t, first)
+		lock := <-next // its lease is longer than it needs
 		before, _ := s.lease("k")
 		if err := lock.Check(t.Context()); err != nil {
 			t.Error(err)
