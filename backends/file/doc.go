@@ -35,7 +35,9 @@
 //     once on Linux, within 100 ms elsewhere, and at each renewal. While another session
 //     has the key marked as well (a holder before it, stopped since before its lease
 //     ended) that can't be done: renewals fail, the hold ends at its time, and nobody
-//     is granted the key before.
+//     is granted the key before. A stopped process whose record was removed keeps its
+//     key, also past the lease's end, until it goes on or is ended: nothing else says
+//     when that is.
 //
 // Cleaners that follow tmpfiles.d(5) are kept out by a flock on the directory for as
 // long as a session lives, and by the files' times, which each renewal sets.

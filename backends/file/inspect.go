@@ -32,8 +32,14 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 		return backends.Info{}, err
 	}
 	info := backends.Info{Waiting: new(int), Waiters: []backends.Waiter{}}
+	// Without a record there can be a holder all the same, of which no more is known:
+	// it has not put it back yet, or is stopped.
+	if r == nil {
+		info.Held = b.marks.others(file)
+		return info, nil
+	}
 	// Another key's record under this name tells nothing of this key.
-	if r == nil || r.key != key {
+	if r.key != key {
 		return info, nil
 	}
 	now := b.clock.now()

@@ -87,6 +87,44 @@ func TestARecordIsPutBackWhereAnEmptyOneStands(t *testing.T) {
 	}
 }
 
+// TestAStoppedHolderWithoutARecordIsNoFreeKey to whoever looks at it, or wants to end
+// its hold: nobody is granted the key, and there is nobody to tell.
+func TestAStoppedHolderWithoutARecordIsNoFreeKey(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	marked(t, b)
+	holder := process(t, "hold", dir)
+	if err := holder.Process.Signal(unix.SIGSTOP); err != nil { // it must not put the file back
+		t.Fatal(err)
+	}
+	if err := os.Remove(b.dir.join(recordName("k"))); err != nil {
+		t.Fatal(err)
+	}
+	var c claims
+	for _, made := range []bool{false, true} {
+		if info, err := b.Inspect(t.Context(), "k"); err != nil || !info.Held || info.Holder != nil {
+			t.Errorf("inspect: held %t, %v (an empty record: %t)", info.Held, err, made)
+		}
+		found, err := b.Revoke(t.Context(), "k", backends.Revocation{})
+		if found != backends.NobodyHolds || !errors.Is(err, errUntold) || !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("revoke: %v, %v (an empty record: %t)", found, err, made)
+		}
+		if reply, err := b.Acquire(t.Context(), c.request("k")); err != nil || reply.Outcome != backends.Held {
+			t.Errorf("acquire: %v, %v", reply.Outcome, err)
+		}
+	}
+	if err := holder.Process.Signal(unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it puts its record back", func() bool {
+		info, err := b.Inspect(t.Context(), "k")
+		return err == nil && info.Held && info.Holder != nil
+	})
+	if found, err := b.Revoke(t.Context(), "k", backends.Revocation{}); err != nil || found != backends.Marked {
+		t.Errorf("revoke when it goes on: %v, %v", found, err)
+	}
+}
+
 // TestNoSessionGoesWithoutMarksForWantOfADescriptor: it would be blind to those of
 // others, too.
 func TestNoSessionGoesWithoutMarksForWantOfADescriptor(t *testing.T) {

@@ -4,6 +4,7 @@ package file
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sys/unix"
 
@@ -18,17 +19,42 @@ func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation)
 		return backends.NobodyHolds, err
 	}
 	defer leave()
-	found, holder := backends.NobodyHolds, ""
-	err = b.change(ctx, key, false, func(rec *record, now int64) (write bool) {
-		holder = rec.lease.session
+	for look := 1; ; look++ {
+		found, err := b.revokeOnce(ctx, key, r)
+		switch {
+		case err != errTaken:
+			return found, err
+		case look == looks:
+			return found, backends.Unavailable(name, errUntold)
+		}
+		if err := b.nap(ctx, lookEvery); err != nil {
+			return found, err
+		}
+	}
+}
+
+// looks is how often Revoke looks for a record that was removed. Its holder puts it back
+// within lookEvery, unless it is stopped.
+const looks = 10
+
+var errUntold = errors.New("its record was removed, and its holder, which is stopped or hangs, has not put it back: let that process go on, or end it")
+
+// revokeOnce returns errTaken if somebody has the key and there is no record of that.
+func (b *Backend) revokeOnce(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
+	found, holder, missing := backends.NobodyHolds, "", false
+	err := b.change(ctx, key, false, func(rec *record, now int64) (write bool) {
+		holder, missing = rec.lease.session, rec.seq == 0 && rec.lease.none()
 		found, write = b.revoke(rec, r, now)
 		return write
 	})
 	if err == errMissing {
-		return backends.NobodyHolds, nil
+		missing, err = true, nil
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return backends.NobodyHolds, err
+	case missing && b.marks.others(recordName(key)):
+		return backends.NobodyHolds, errTaken
 	}
 	// After the mark, so that whoever is told finds it. Again if it was there
 	// before: the first revoker may have died between mark and note.
