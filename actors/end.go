@@ -168,27 +168,6 @@ func (a *keyActor) cancelExtends(h *Hold) {
 	a.extends = kept
 }
 
-// expire ends the holds whose time is over, and the patience of those who wait
-// for the backend to confirm something. A hold whose lease no renewal could
-// prove is lost, and learns so a little before its deadline rather than after.
-func (a *keyActor) expire(now instant) {
-	for h := a.holders.first; h != nil; {
-		next := h.next
-		switch {
-		case now >= a.lostAt(h):
-			a.drop(h, a.unproved())
-		case now >= h.deadline:
-			a.drop(h, backends.ErrExpired)
-		}
-		h = next
-	}
-	a.timeoutWaiters(now)
-	a.timeoutRelease(now)
-	a.timeoutDisowns(now)
-	a.stopTrying(now)
-	a.timeoutExtends(now)
-}
-
 // nextWalk is when the queue may be searched again for waiters whose time is
 // over. One that times out alone is answered to the moment. Of many that time out
 // one after the other some wait for the next search, at most 220 ms with a million

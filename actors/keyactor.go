@@ -128,8 +128,9 @@ func (a *keyActor) handle(message any) {
 		a.disown(m.disowning, now)
 	case result:
 		// A hold that is over stays over, whatever a renewal has brought: its
-		// holder may have seen the end already.
-		a.expire(now)
+		// holder may have seen the end already. Those who wait for the result get it,
+		// though it was late: of a process that had no CPU for a while, all is late.
+		a.expireHolds(now)
 		a.finish(m.call, now)
 		now = a.c.clock.now() // what follows grants holds: their time starts now
 	case wake:

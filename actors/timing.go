@@ -1,6 +1,10 @@
 package actors
 
-import "time"
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
 
 // arm sets the timer for what comes first. It is left alone when it fires
 // sooner anyway: resetting it for each hold of a hot key would cost more than
@@ -79,6 +83,32 @@ func (a *keyActor) due(now instant) instant {
 		}
 	}
 	return at
+}
+
+// expire ends the holds whose time is over, and the patience of those who wait
+// for the backend to confirm something.
+func (a *keyActor) expire(now instant) {
+	a.expireHolds(now)
+	a.timeoutWaiters(now)
+	a.timeoutRelease(now)
+	a.timeoutDisowns(now)
+	a.stopTrying(now)
+	a.timeoutExtends(now)
+}
+
+// expireHolds ends the holds whose time is over. One whose lease no renewal could
+// prove is lost, and learns so a little before its deadline rather than after.
+func (a *keyActor) expireHolds(now instant) {
+	for h := a.holders.first; h != nil; {
+		next := h.next
+		switch {
+		case now >= a.lostAt(h):
+			a.drop(h, a.unproved())
+		case now >= h.deadline:
+			a.drop(h, backends.ErrExpired)
+		}
+		h = next
+	}
 }
 
 // rest puts an actor with nothing to do on the sweeper's list, and retires one
