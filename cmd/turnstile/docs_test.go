@@ -42,7 +42,7 @@ func shown(page string) (lines []string) {
 	called := regexp.MustCompile(`(?:^|[\s=])(?:[\w./]*/)?turnstile\s.*`)
 	for _, m := range block.FindAllStringSubmatch(page, -1) {
 		for line := range strings.Lines(strings.ReplaceAll(m[1], "\\\n", " ")) {
-			if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "go ") || strings.HasPrefix(line, "redis-cli ") {
+			if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "go ") || strings.HasPrefix(line, "sudo install ") || strings.HasPrefix(line, "redis-cli ") {
 				continue
 			}
 			if found := called.FindString(strings.TrimSuffix(line, "\n")); found != "" {
