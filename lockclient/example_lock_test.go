@@ -71,6 +71,19 @@ func ExampleLock_Extend() {
 	// Output: true
 }
 
+func ExampleLock_Check() {
+	client := open()
+	defer client.Close()
+	lock := acquire(client, "checked")
+
+	fmt.Println(lock.Check(context.Background()))
+	_ = lock.Release()
+	fmt.Println(lock.Check(context.Background()))
+	// Output:
+	// <nil>
+	// turnstile: not held
+}
+
 func ExampleLock_Release() {
 	client := open()
 	defer client.Close()
