@@ -40,7 +40,13 @@ func (b *Backend) claim(rec *record, a backends.Attempt) error {
 	if err := b.marks.set(file); err != nil {
 		return backends.Unavailable(name, err)
 	}
-	if _, ours := w.held[a.Key]; !ours && rec.seq == 0 && b.marks.others(file) {
+	// A lease of ours that is over says nothing of who has the key now; and were its end
+	// noticed only after this, the mark would be cleared that is set here.
+	if h, ok := w.held[a.Key]; ok && b.clock.now() < h.lease.ends {
+		return nil
+	}
+	delete(w.held, a.Key)
+	if rec.seq == 0 && b.marks.others(file) {
 		b.marks.clear(file)
 		return errTaken
 	}

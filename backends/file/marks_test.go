@@ -48,6 +48,28 @@ func TestTwoMarksOnARemovedRecordFreeNoKey(t *testing.T) {
 	}
 }
 
+// TestALeaseThatIsOverIsNoRightToANewRecord: a process went on after it had slept past the
+// end of its lease, whose end it has not noticed yet. Somebody else has the key, and its
+// record was just removed.
+func TestALeaseThatIsOverIsNoRightToANewRecord(t *testing.T) {
+	dir := t.TempDir()
+	slept, a := open(t, dir), open(t, dir)
+	marked(t, a)
+	a.watcher.deaf = true // its record is not back at once
+	var c, d claims
+	take(t, a, c.request("k"))
+	slept.watcher.held["k"] = holding{lease: lease{token: d.request("k").Token, session: slept.session.name, ends: 1}}
+	if err := errors.Join(slept.marks.set(recordName("k")), os.Remove(a.dir.join(recordName("k")))); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := slept.Acquire(t.Context(), d.request("k")); err != nil || reply.Outcome != backends.Held {
+		t.Fatalf("beside a live holder: %v, %v", reply.Outcome, err)
+	}
+	if a.marks.others(recordName("k")) {
+		t.Error("its mark is still there, and its lease over")
+	}
+}
+
 // TestAReleaseNeedsNoRecord, and has nothing to wait for beside another's mark.
 func TestAReleaseNeedsNoRecord(t *testing.T) {
 	dir := t.TempDir()
