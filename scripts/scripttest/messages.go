@@ -23,17 +23,21 @@ func RunMessages(t *testing.T, exec Exec, raw Raw, listen Listen) {
 		t.Run("push "+push, func(t *testing.T) {
 			for _, c := range messageCases {
 				t.Run(c.name, func(t *testing.T) {
-					l := newLock(t, exec, raw, "messages", push)
 					by := "" // whom a message is from, so that those of the script itself are told apart
 					if push == handed {
 						by = "the caller: "
 					}
-					l.told = func(session, message string) { l.do("PUBLISH", inboxPrefix+session, by+message) }
-					c.run(l, func(a backends.Token) *inbox {
-						channel := inboxPrefix + string(a.Session())
-						return &inbox{lock: l, channel: channel, by: by, next: listen(channel)}
+					fresh := func() *lock {
+						l := newLock(t, exec, raw, "messages", push)
+						l.told = func(session, message string) { l.do("PUBLISH", inboxPrefix+session, by+message) }
+						return l
+					}
+					inTime(t, fresh, func(l *lock) {
+						c.run(l, func(a backends.Token) *inbox {
+							channel := inboxPrefix + string(a.Session())
+							return &inbox{lock: l, channel: channel, by: by, next: listen(channel)}
+						})
 					})
-					l.checkTTLs()
 				})
 			}
 		})

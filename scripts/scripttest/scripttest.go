@@ -41,9 +41,7 @@ func Run(t *testing.T, exec Exec, raw Raw) []string {
 			for _, c := range slices.Concat(groups...) {
 				for _, name := range c.keys() {
 					t.Run(c.name+" "+name, func(t *testing.T) {
-						l := newLock(t, exec, raw, name, push)
-						c.run(l)
-						l.checkTTLs()
+						l := inTime(t, func() *lock { return newLock(t, exec, raw, name, push) }, c.run)
 						transcript = append(transcript, "# "+c.name)
 						transcript = append(transcript, l.lines...)
 					})
@@ -86,11 +84,16 @@ type lock struct {
 	told func(session, message string)
 	// forever: the case put a foreign lock without a ttl there, and it must stay.
 	forever bool
+	// began is the engine's clock at the start, in µs.
+	began int64
+	// again: if the case fails late, it is repeated.
+	again bool
 }
 
 func newLock(t *testing.T, exec Exec, raw Raw, name, push string) *lock {
 	l := &lock{T: t, exec: exec, raw: raw, push: push, keys: scripts.Keys("pylock:scripttest:" + name)}
 	l.do(append([]string{"DEL"}, l.keys...)...)
+	l.began = l.now()
 	return l
 }
 
@@ -207,7 +210,7 @@ func (l *lock) do(cmd ...string) any {
 	l.Helper()
 	v, err := l.raw(cmd...)
 	if err != nil {
-		l.Fatalf("%v: %v", cmd, err)
+		l.T.Fatalf("%v: %v", cmd, err)
 	}
 	return v
 }
@@ -248,7 +251,7 @@ func (l *lock) now() int64 {
 	l.Helper()
 	t, ok := l.do("TIME").([]any)
 	if !ok || len(t) != 2 {
-		l.Fatalf("TIME: %v", t)
+		l.T.Fatalf("TIME: %v", t)
 	}
 	return number(l, t[0])*1e6 + number(l, t[1])
 }

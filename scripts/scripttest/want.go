@@ -103,7 +103,7 @@ func number(l *lock, v any) int64 {
 	l.Helper()
 	n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
 	if err != nil {
-		l.Fatal(err)
+		l.T.Fatal(err)
 	}
 	return n
 }
