@@ -140,6 +140,9 @@ func (d directory) create(file string) (int, error) {
 // sweep will remove it.
 func (d directory) unlink(file string) error { return unix.Unlinkat(d.fd, file, 0) }
 
+// errSecondName is refused as a link is: whoever has the other name may be anybody.
+var errSecondName = fmt.Errorf("it is no plain file, or has a second name (a hard link): %w", unix.ELOOP)
+
 // names reports whether file still is what fd has open: a plain file with no
 // second name, through which somebody could have us write elsewhere.
 func (d directory) names(file string, fd int) (bool, error) {
@@ -148,7 +151,7 @@ func (d directory) names(file string, fd int) (bool, error) {
 		return false, err
 	}
 	if open.Mode&unix.S_IFMT != unix.S_IFREG || open.Nlink > 1 {
-		return false, unix.ELOOP
+		return false, errSecondName
 	}
 	// Nlink could tell an unlinked file, but not one that was renamed away.
 	err := unix.Fstatat(d.fd, file, &named, unix.AT_SYMLINK_NOFOLLOW)
