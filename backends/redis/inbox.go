@@ -48,7 +48,8 @@ const (
 // has no connection. Its session then asks the server as if it had none:
 //
 //  1. its waiting attempts are queued as poll-only, and repeated every 5 to 25
-//     or 50 ms (see the script acquire)
+//     or 50 ms (see the script acquire); or up to 250 ms, if the server refuses
+//     what an inbox needs
 //  2. it takes it that others wait for whatever it holds, since nobody could
 //     tell it: it hands over after a Tenure and doesn't linger
 //
@@ -67,6 +68,7 @@ type inbox struct {
 	met    bool        // listen's own: there has been a connection
 	up     atomic.Bool // there is one; listen writes it
 	hears  atomic.Bool
+	barred atomic.Bool   // the server refuses what an inbox needs; until the next echo
 	beats  atomic.Uint64 // the newest heartbeat's number; beat writes it
 	echoed atomic.Uint64 // the newest echo's; listen writes it
 	known  bool          // listen's own: this connection has had its first echo
@@ -168,6 +170,9 @@ func (in *inbox) listen() {
 			if err == nil {
 				err = in.read(sub, &p)
 			}
+			if in.pushes.lacks(err) {
+				err = nil // plain channels are tried next
+			}
 			in.cut(err)
 			p.pause(in.ctx, err)
 		}
@@ -254,22 +259,32 @@ func (in *inbox) lost(err error) {
 	if in.hears.Swap(false) {
 		in.wake(backends.Wake{Kind: backends.Wanted})
 	}
+	in.refused(err)
 	in.settle()
 	if in.ctx.Err() == nil {
 		in.pushes.topology.reload(in.ctx)
 	}
-	in.refused(err)
 }
 
 // refused tells an operator, once, what a session without an inbox lacks: it
 // works all the same, so nobody would look.
 func (in *inbox) refused(err error) {
-	if in.ctx.Err() == nil && goredis.HasErrorPrefix(err, "NOPERM") && !strings.Contains(err.Error(), "initialize connection") {
-		in.warning.Do(func() {
-			in.log.Warn("the Redis server refuses a session its inbox, so its waiters poll: grant the user "+
-				"&"+inboxPrefix+"* "+in.pushes.grants(), "error", presentable(err.Error()))
-		})
+	if err == nil || in.ctx.Err() != nil || strings.Contains(err.Error(), "initialize connection") {
+		return
 	}
+	var mend string
+	switch {
+	case goredis.HasErrorPrefix(err, "NOPERM"):
+		mend = "grant the user &" + inboxPrefix + "* " + in.pushes.grants()
+	case goredis.HasErrorPrefix(err, "unknown command"):
+		mend = "it takes SUBSCRIBE and PUBLISH, which rename-command must leave alone"
+	default:
+		return
+	}
+	in.barred.Store(true)
+	in.warning.Do(func() {
+		in.log.Warn("the Redis server refuses a session its inbox, so its waiters poll: "+mend, "error", presentable(err.Error()))
+	})
 }
 
 // echo takes a heartbeat that came back. An old one, from before a reconnect or
@@ -281,6 +296,7 @@ func (in *inbox) echo(number string) {
 	}
 	in.echoed.Store(n)
 	in.hears.Store(true)
+	in.barred.Store(false)
 	in.settle()
 	if !in.known {
 		in.known = true
@@ -294,6 +310,9 @@ func (in *inbox) hearing() bool { return in != nil && in.hears.Load() }
 
 // deaf reports whether pushes are meant to arrive and don't.
 func (in *inbox) deaf() bool { return in != nil && !in.hears.Load() }
+
+// denied reports whether the server refuses what pushes need.
+func (in *inbox) denied() bool { return in != nil && in.barred.Load() }
 
 func isReply(err error) bool {
 	var reply goredis.Error

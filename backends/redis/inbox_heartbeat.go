@@ -195,7 +195,11 @@ func (in *inbox) publish() {
 	ctx, cancel := context.WithTimeout(in.ctx, dialTimeout)
 	defer cancel()
 	n := strconv.FormatUint(in.beats.Add(1), 10)
+	sharded := in.pushes.sharded.Load()
 	if err := in.pushes.publish(ctx, in.channel, "h"+n); err != nil {
 		in.lost(err)
+	}
+	if sharded && !in.pushes.sharded.Load() {
+		in.reconnect() // to a plain channel, as nobody can publish to this one
 	}
 }

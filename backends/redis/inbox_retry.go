@@ -12,6 +12,12 @@ const (
 	// pollHead is the most for the first in the queue: the scripts keep a lock
 	// for a poll-only session for three times that, and no longer.
 	pollHead = 25 * time.Millisecond
+	// pollSeldom is the most for a session that the server refuses an inbox; the
+	// scripts keep a lock for it for three times that. See seldom.
+	pollSeldom = 250 * time.Millisecond
+	// pollShare is how much of a lease's age may pass after its end before the next of
+	// those takes its turn: one part in 40.
+	pollShare = 40
 	// pollLate is how long after a lease's end the next try comes at most. Redis
 	// counts ttls in whole ms, and the reply took its time to arrive.
 	pollLate = 2 * time.Millisecond
@@ -22,18 +28,22 @@ type pacing struct {
 	probe  int // how often the attempt was answered Held before
 	queued bool
 	hears  bool // the session's inbox does
+	seldom bool // it never will, as far as is known
 }
 
 // retry is when to repeat an attempt, unless a wake comes first. free is when
 // the lock is free unless renewed: negative if never, 0 if it is and nobody
-// knows yet whose turn it is. place is the attempt's in the queue.
+// knows yet whose turn it is. held is how long its holder has had it, negative if that
+// is not known. place is the attempt's in the queue.
 //
 // Who hears is told of its turn, and asks only to keep its place, and where
 // there may be nobody to tell it: when the lease ends, since its holder may be
 // dead; and, if it is first, while the holder is another library's client.
-func (p pacing) retry(free time.Duration, place int, foreign bool) time.Duration {
+func (p pacing) retry(free, held time.Duration, place int, foreign bool) time.Duration {
 	var d time.Duration
 	switch {
+	case p.seldom && p.queued:
+		d = pollSeldomly(p.probe, place, held)
 	case !p.hears || !p.queued:
 		d = poll(p.probe, place)
 	case free == 0:
@@ -60,6 +70,16 @@ func poll(probe, place int) time.Duration {
 		most = pollHead
 	}
 	d := min(pollFirst<<min(max(probe, 0), 4), most)
+	return d - rand.N(d/2)
+}
+
+// pollSeldomly is the pace of a session that the server refuses an inbox. That is no
+// matter of moments, and it may be so for all sessions: each of many would ask some 50
+// times a second. So it asks the more seldom the farther back it is, and the longer the
+// holder has had the lock: what its turn comes late by is little beside that.
+func pollSeldomly(probe, place int, held time.Duration) time.Duration {
+	most := min(max(pollHead*time.Duration(min(place, 10)), held/pollShare), pollSeldom)
+	d := min(pollFirst<<min(max(probe, 0), 6), most)
 	return d - rand.N(d/2)
 }
 

@@ -21,6 +21,7 @@ type pushes struct {
 	topology *topology
 	sharded  atomic.Bool // inboxes are sharded channels
 	byCaller atomic.Bool // scripts hand their messages over
+	fallback atomic.Bool // a node can't: the next connection is to a plain channel
 }
 
 func newPushes(client goredis.UniversalClient, t *topology) *pushes {
@@ -31,9 +32,10 @@ func newPushes(client goredis.UniversalClient, t *topology) *pushes {
 
 // afresh tries sharded channels on a Cluster, until a node says that it can't. So
 // it does for every new connection: nodes get upgraded, one after the other, and
-// in the end all sessions have to meet in the new way.
+// in the end all sessions have to meet in the new way. The connection that follows
+// such an answer is the exception.
 func (p *pushes) afresh() {
-	if p.topology.form == cluster {
+	if p.topology.form == cluster && !p.fallback.Swap(false) {
 		p.sharded.Store(true)
 		p.byCaller.Store(true)
 	}
@@ -85,6 +87,7 @@ func (p *pushes) lacks(err error) bool {
 	if !strings.Contains(said, "ssubscribe") && !strings.Contains(said, "spublish") {
 		return false
 	}
+	p.fallback.Store(true)
 	p.sharded.Store(false)
 	p.byCaller.Store(false)
 	return true

@@ -136,10 +136,13 @@ func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) 
 func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
 	in := b.inbox.Load()
 	pace := pacing{probe: r.Probe, queued: r.Queue, hears: in.hearing()}
+	pace.seldom = !pace.hears && in.denied()
 	wait := "0"
 	switch {
 	case r.Queue && pace.hears:
 		wait = "1"
+	case r.Queue && pace.seldom:
+		wait = "3"
 	case r.Queue:
 		wait = "2"
 	}

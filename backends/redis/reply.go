@@ -213,6 +213,6 @@ func (l fields) held(p pacing) (backends.Reply, bool) {
 		HeldFor: time.Duration(max(0, since)) * time.Millisecond,
 		FreeIn:  time.Duration(max(0, free)) * time.Millisecond,
 		Place:   int(place),
-		Retry:   p.retry(time.Duration(free)*time.Millisecond, int(place), foreign == 1),
+		Retry:   p.retry(time.Duration(free)*time.Millisecond, time.Duration(since)*time.Millisecond, int(place), foreign == 1),
 	}, true
 }

@@ -126,15 +126,46 @@ func TestPollingBacksOffAndMeetsTheLeasesEnd(t *testing.T) {
 		3: 40 * time.Millisecond, 4: 50 * time.Millisecond, 1 << 40: 50 * time.Millisecond,
 	} {
 		for range 200 {
-			if d := (pacing{probe: probe}).retry(-ms, 2, false); d > most || d <= most/2 {
+			if d := (pacing{probe: probe}).retry(-ms, -ms, 2, false); d > most || d <= most/2 {
 				t.Fatalf("probe %d: %v, want above %v up to %v", probe, d, most/2, most)
 			}
 		}
 	}
 	for range 200 {
-		if d := (pacing{probe: 9}).retry(3*ms, 0, false); d < 3*time.Millisecond || d >= 5*time.Millisecond {
+		if d := (pacing{probe: 9}).retry(3*ms, 0, 0, false); d < 3*time.Millisecond || d >= 5*time.Millisecond {
 			t.Fatalf("a lease that ends in 3 ms: %v", d)
 		}
+	}
+}
+
+// TestWhoIsRefusedAnInboxPollsSeldom: the farther back, and the longer the holder has
+// had the lock. The head of the queue still comes within what a short hold is worth.
+func TestWhoIsRefusedAnInboxPollsSeldom(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	for _, row := range []struct {
+		probe, place int
+		held, most   time.Duration
+	}{
+		{-1, 1, -ms, 5 * ms},
+		{0, 9, time.Hour, 5 * ms},
+		{1 << 40, 1, -ms, 25 * ms}, // another library's holder, since nobody knows when
+		{9, 1, time.Second, 25 * ms},
+		{9, 1, 4 * time.Second, 100 * ms},
+		{9, 1, time.Hour, 250 * ms},
+		{9, 2, 0, 50 * ms},
+		{9, 4, 0, 100 * ms},
+		{9, 1 << 40, 0, 250 * ms},
+	} {
+		for range 200 {
+			p := pacing{probe: row.probe, queued: true, seldom: true}
+			if d := p.retry(-ms, row.held, row.place, false); d > row.most || d <= row.most/2 {
+				t.Fatalf("%+v: %v, want above %v up to %v", row, d, row.most/2, row.most)
+			}
+		}
+	}
+	if d := (pacing{probe: 9, queued: true, seldom: true}).retry(3*ms, time.Hour, 1, false); d < 3*ms || d >= 5*ms {
+		t.Errorf("a lease that ends in 3 ms: %v", d)
 	}
 }
 

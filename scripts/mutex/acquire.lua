@@ -4,7 +4,7 @@
 -- ARGV: token, ttl, label, wait, push
 --   ttl    ms, from 1
 --   wait   '1': on a held key the attempt is queued, or kept alive there; '2': so it is, as poll-only, since
---          its session hears no pushes (see shared.lua); '0': one try, no trace
+--          its session hears no pushes (see shared.lua); '3': as '2', and it asks seldom; '0': one try, no trace
 --   push   '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
 --          message, session, message, …}, which the caller publishes (see tell in shared.lua)
 -- Reply:
@@ -22,7 +22,7 @@
 
 local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local token, ttl, label, wait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '0'
-local silent = ARGV[4] == '2'
+local silent = wait and ARGV[4] ~= '1'
 local unsent = ARGV[5] == '0' and {} or nil
 local member = string.sub(token, #STAMP + 1)
 local session, attempt = string.sub(member, 1, 20), string.sub(member, 21)
@@ -122,7 +122,7 @@ if wait then
     redis.call('ZADD', queue, digits(us), member)
   end
   redis.call('PEXPIRE', queue, digits(KEEP)) -- before anything that can fail: no key stays without a ttl
-  redis.call('ZADD', alive, digits(math.floor(us / 1000) + ALIVE) .. (silent and '.5' or ''), member)
+  redis.call('ZADD', alive, digits(math.floor(us / 1000) + ALIVE) .. (silent and (ARGV[4] == '3' and '.75' or '.5') or ''), member)
   redis.call('PEXPIRE', alive, digits(KEEP))
   redis.call('HSET', companion, 'v', '1', 'queued', '1')
   local least = math.max(free, 0) + KEEP

@@ -18,11 +18,12 @@
 --
 -- The queue scores a waiting attempt by its arrival, µs; alive, by the time until which it counts as alive,
 -- ms, with .5 added if it is poll-only: its session has no inbox, or one that no longer hears. What such a
--- session is given it finds only at its next poll, so it is treated apart:
+-- session is given it finds only at its next poll, so it is treated apart (.75 says that it polls seldom, too):
 --
 --   * It is never given the lock for DIRECT ms. The lock is reserved for it, for RESERVE: three times the
 --     25 ms at which the first in the queue polls, so that one late poll does not lose the turn, and a
---     session that died costs no more than that.
+--     session that died costs no more than that. One that polls seldom, every 250 ms at the latest, as the
+--     server never lets it hear, has ten times as long.
 --   * Until it has waited PATIENCE it lets those that hear go first, also those that only just come. Half a
 --     poll is 10 ms of nobody holding the lock, fifty times what a push takes: given its turn as often as
 --     the others, one deaf session of four would leave them a tenth of their throughput. This way it costs
@@ -141,9 +142,13 @@ local function tell(unsent, session, message)
 end
 
 -- Gives the free lock to a waiting member and tells its session. Returns for how long: until the member
--- has confirmed it, that is DIRECT ms, or RESERVE if it is poll-only.
+-- has confirmed it, that is DIRECT ms; if it is poll-only RESERVE, or ten times that.
 local function give(lock, companion, queue, alive, member, polls, last, us, unsent)
-  local base, ms = mint(last, us), polls and RESERVE or DIRECT
+  local base, ms = mint(last, us), DIRECT
+  if polls then
+    ms = RESERVE
+    if tonumber(redis.call('ZSCORE', alive, member) or '0') % 1 > 0.5 then ms = 10 * RESERVE end
+  end
   redis.call('ZREM', queue, member) -- before SET: see release on a full server
   redis.call('ZREM', alive, member)
   redis.call('SET', lock, STAMP .. member, 'PX', digits(ms))

@@ -45,6 +45,26 @@ var pollCases = []testCase{
 		l.release(b, 1, 0)
 		l.holder(nil)
 	}, oddKeys},
+	{"and ten times as long for one that polls seldom, as long as it does", func(l *lock) {
+		a, b := attempt(1, 1), attempt(2, 1)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.polls(b, "host:1", 1)
+		l.seldom(b, 5000, 0, "host:1", moments, ms(0, 5000), 1, 0)
+		l.aged(b)
+		l.release(a, 1, 1)
+		l.holder(&b)
+		l.sees(ms(75, 750), "PTTL", l.keys[itself])
+		l.seldom(b, 5000, 1, fresh(), 5000, 0)
+		l.seldom(a, 5000, -1)
+		c, d := attempt(3, 1), attempt(4, 1)
+		l.seldom(c, 5000, 0, "host:2", moments, ms(0, 5000), 1, 0)
+		l.polls(c, "host:2", 1)
+		l.aged(c)
+		l.release(b, 1, 1)
+		l.sees(ms(0, 75), "PTTL", l.keys[itself])
+		l.do("DEL", l.keys[itself])
+		l.seldom(d, 5000, 1, fresh(), 5000, 0) // a free lock is its own
+	}, oddKeys},
 	{"one that polls lets those that hear go first", func(l *lock) {
 		a, b, c, d := attempt(1, 1), attempt(2, 1), attempt(3, 1), attempt(4, 1)
 		l.try(a, 5000, 1, fresh(), 5000, 0)

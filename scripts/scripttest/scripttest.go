@@ -139,6 +139,12 @@ func (l *lock) poll(a backends.Token, ttl int, fields ...any) {
 	l.acquire(a, ttl, "2", fields...)
 }
 
+// seldom does so for one that never will, and takes its time.
+func (l *lock) seldom(a backends.Token, ttl int, fields ...any) {
+	l.Helper()
+	l.acquire(a, ttl, "3", fields...)
+}
+
 func (l *lock) renew(a backends.Token, ttl int, known string, fields ...any) {
 	l.Helper()
 	l.call(scripts.Renew, []string{a.Wire(), fmt.Sprint(ttl), known}, fields)
