@@ -81,5 +81,19 @@ func fillDisk(dir string) error {
 			return err
 		}
 	}
-	return b.Release(ctx, r.Attempt)
+	// Whoever waits has room in the record, or the holder would not learn of it.
+	waiter := d.request("k")
+	if reply, err := b.Acquire(ctx, waiter); err != nil || reply.Outcome != backends.Held || reply.Place != 1 {
+		return fmt.Errorf("a waiter on a full disk: %+v, %w", reply, err)
+	}
+	if reply, err = b.Renew(ctx, r.Attempt, time.Minute, reply.Base); err != nil || !reply.Contended {
+		return fmt.Errorf("renew beside a waiter: %+v, %w", reply, err)
+	}
+	if err := b.Release(ctx, r.Attempt); err != nil {
+		return err
+	}
+	if reply, err = b.Acquire(ctx, waiter); err != nil || reply.Outcome != backends.Granted {
+		return fmt.Errorf("the waiter's turn on a full disk: %+v, %w", reply, err)
+	}
+	return b.Release(ctx, waiter.Attempt)
 }

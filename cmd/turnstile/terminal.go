@@ -126,11 +126,11 @@ func (t *tty) StopSelf() {
 	defer patience.Stop()
 	select {
 	case <-continued:
-		if t.able && !foreground(t.own) {
-			// This was bg. No signal will come with fg, which only moves the foreground; a
-			// Ctrl-Z right after it would stop us alone.
-			t.catch()
-		}
-	case <-patience.C:
+	case <-patience.C: // also after a stop that lasted: which of the two is seen first is chance
+	}
+	if t.able && !foreground(t.own) {
+		// This was bg. No signal will come with fg, which only moves the foreground; a
+		// Ctrl-Z right after it would stop us alone.
+		t.catch()
 	}
 }

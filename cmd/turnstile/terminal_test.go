@@ -265,6 +265,7 @@ func TestBgAndFgBehave(t *testing.T) {
 			pid := s.pid()
 			s.press(ctrlZ)
 			s.expect("Stopped")
+			time.Sleep(2 * orphanPatience) // nothing is waited for: a stop of a person's lasts
 			s.press("bg\r")
 			return pid
 		},
@@ -303,12 +304,16 @@ func TestAJobThatReadsGetsTheKeysAfterFg(t *testing.T) {
 	s.press("turnstile run k -- bash " + script(t, "echo pid $$.; read line; echo got=$line") + " &\r")
 	pid := s.pid()
 	eventually(t, "the job is stopped", func() bool { return state(pid) == "T" && state(parent(pid)) == "T" })
-	s.press("\r")
+	eventually(t, "the shell says so", func() bool { // at a prompt, once the last thread has stopped
+		s.press("\r")
+		return strings.Contains(s.text.String()[s.seen:], "Stopped")
+	})
 	s.expect("Stopped")
 	s.press("fg\r")
 	s.expect("turnstile run k")
 	s.press("hello\r")
 	s.expect("got=hello\r\n")
+	s.expect("ready> ") // nothing writes to the backend any more
 }
 
 // After fg the deadline is checked before the command goes on.
