@@ -105,6 +105,9 @@
 // back from the key for 50 ms, or until another has taken it. That makes
 // sessions take turns, in no order.
 //
+// While a server is away, one probe at a time dials it for all keys; see package door.
+// When it answers again, all keys are told (backends.Answering).
+//
 // # Revoking
 //
 // A swap sets an item's expiry anew, and nobody but its holder knows what a lease

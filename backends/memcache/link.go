@@ -29,6 +29,7 @@ type link struct {
 	conn   net.Conn
 	client *gomemcache.Client
 	used   bool      // it was idle: what is at its other end may be gone
+	met    bool      // it has brought an answer
 	sent   time.Time // when its newest command was
 	since  time.Time // when it became idle
 }

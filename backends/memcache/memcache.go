@@ -25,6 +25,7 @@ type Backend struct {
 	wishes atomic.Uint64 // numbers wait items
 	closed atomic.Bool
 	once   sync.Once
+	wake   atomic.Pointer[func(backends.Wake)] // nil until Subscribe
 }
 
 var (
@@ -47,7 +48,7 @@ func Open(ctx context.Context, u *url.URL) (*Backend, error) {
 	}
 	b := &Backend{clock: clock{time.Now()}}
 	for _, addr := range o.addrs {
-		b.servers = append(b.servers, newServer(addr, o))
+		b.servers = append(b.servers, newServer(addr, o, b.answersAgain))
 	}
 	if o.lazy {
 		return b, nil
@@ -127,7 +128,7 @@ func (b *Backend) Capabilities() backends.Capabilities {
 	}
 }
 
-// Close ends the connections; calls under way fail.
+// Close ends the connections; calls under way fail. Nobody is woken after it.
 func (b *Backend) Close() error {
 	var errs []error
 	b.once.Do(func() {
@@ -135,6 +136,9 @@ func (b *Backend) Close() error {
 		b.memory.close()
 		for _, s := range b.servers {
 			errs = append(errs, s.close())
+		}
+		for _, s := range b.servers {
+			s.door.Wait()
 		}
 	})
 	return errors.Join(errs...)

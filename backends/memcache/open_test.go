@@ -190,7 +190,7 @@ func TestServersShareTheKeys(t *testing.T) {
 	t.Parallel()
 	list := func(addrs ...string) (all []*server) {
 		for _, addr := range addrs {
-			all = append(all, newServer(addr, options{}))
+			all = append(all, newServer(addr, options{}, nil))
 		}
 		return all
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/turnstile-go/turnstile/internal/door"
 )
 
 // maxOpen is how many connections to one server a process has at the most;
@@ -29,6 +31,7 @@ type server struct {
 	idleLife time.Duration
 	slots    chan struct{} // one for each busy connection, or one being dialled: see take
 	done     chan struct{} // closed by close
+	door     *door.Door    // the way to a new connection, shut while the server is away
 
 	mu     sync.Mutex // protects what follows
 	idle   []*link    // in the order of their last use
@@ -37,10 +40,11 @@ type server struct {
 	closed bool
 }
 
-func newServer(addr string, o options) *server {
+// newServer makes a server that calls back when it answers again after an outage.
+func newServer(addr string, o options, back func()) *server {
 	return &server{
 		addr: addr, dialer: net.Dialer{Timeout: o.timeout}, timeout: o.timeout, maxIdle: o.maxIdle, idleLife: idleLife,
-		slots: make(chan struct{}, maxOpen), done: make(chan struct{}), busy: make(map[*link]struct{}),
+		slots: make(chan struct{}, maxOpen), done: make(chan struct{}), busy: make(map[*link]struct{}), door: door.New(back),
 	}
 }
 
@@ -87,7 +91,7 @@ func (s *server) take(ctx context.Context) (*link, error) {
 		return l, nil
 	}
 	s.mu.Unlock()
-	l, err := s.dial(ctx)
+	l, err := s.connect(ctx)
 	if err != nil {
 		<-s.slots
 	}
@@ -186,7 +190,9 @@ func (s *server) drop(l *link, failed bool) {
 }
 
 // close ends all connections, and with them the calls under way. It is called once.
+// The door's Wait waits for a probe that is under way.
 func (s *server) close() error {
+	s.door.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true

@@ -98,10 +98,15 @@ func (t *talk) do(command func(wire) error) error {
 			t.wire = t.b.between(l)
 		}
 	}
-	t.link.Load().sent = time.Now()
+	l := t.link.Load()
+	l.sent = time.Now()
 	err := command(t.wire)
 	if answered(err) {
+		l.met = true
 		return err
+	}
+	if !l.met && t.ctx.Err() == nil {
+		t.server.mute(err)
 	}
 	// A call that is given up says nothing of its connection; one whose time is over does.
 	t.server.drop(t.link.Swap(nil), !errors.Is(t.ctx.Err(), context.Canceled))
