@@ -220,7 +220,7 @@ func (a *keyActor) drop(h *Hold, cause error) {
 	a.lingerUntil = 0 // what ended badly does not linger
 	a.cancelExtends(h)
 	h.over = a.c.clock.now()
-	if cause == backends.ErrExpired {
+	if errors.Is(cause, backends.ErrExpired) {
 		h.over = h.deadline
 	}
 	h.end(cause)

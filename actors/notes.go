@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,7 @@ func (c *Coordinator) noteOf(h *Hold, message string, more ...any) {
 func (a *keyActor) noteEnd(h *Hold, cause error) {
 	switch {
 	case h.revoked: // that was told
-	case cause == backends.ErrExpired:
+	case errors.Is(cause, backends.ErrExpired):
 		a.c.counters.expired.Add(1)
 		a.c.noteOf(h, "hold expired before its release", "held", h.over.sub(h.granted))
 	default:

@@ -26,63 +26,71 @@ func (a *keyActor) arm(now instant) {
 
 // due is when the actor has to look again, if no message comes; zero if never.
 func (a *keyActor) due(now instant) instant {
-	var at instant
-	sooner := func(t instant) {
-		if t != 0 && (at == 0 || t < at) {
-			at = t
-		}
-	}
+	var at earliest
 	for h := a.holders.first; h != nil; h = h.next {
-		sooner(min(h.deadline, a.lostAt(h)))
+		at.of(min(h.deadline, a.lostAt(h)))
 		if h.spec.Renew && a.call == nil && !a.lease.revoked {
-			sooner(max(h.renewAt(a.lease.pace), a.renewRetry, now))
+			at.of(max(h.renewAt(a.lease.pace), a.renewRetry, now))
 		}
 	}
 	if a.released != nil {
-		sooner(a.released.patience)
+		at.of(a.released.patience)
 	}
 	for _, x := range a.extends {
-		sooner(x.until)
+		at.of(x.until)
 	}
 	for _, d := range a.disowns {
-		sooner(d.until)
+		at.of(d.until)
 	}
 	if a.queue.len > 0 {
-		sooner(max(a.soonest, a.nextWalk()))
+		at.of(max(a.soonest, a.nextWalk()))
 	}
 	if a.closing && now < a.closeBy {
-		sooner(a.closeBy)
+		at.of(a.closeBy)
 	}
-	if a.call != nil {
-		return at // its result wakes us
+	if a.call == nil { // the result of one that is under way wakes us
+		a.callDue(&at, now)
 	}
+	return instant(at)
+}
+
+// callDue adds when the backend is to be asked for something next.
+func (a *keyActor) callDue(at *earliest, now instant) {
 	switch {
 	case a.settling != 0:
-		sooner(max(a.retryAt, now))
+		at.of(max(a.retryAt, now))
 	case !a.lease.own && (a.queue.len > 0 || a.pending != 0):
-		sooner(max(a.retryAt, a.gap.until, now))
-		sooner(a.gap.at)
+		at.of(max(a.retryAt, a.gap.until, now))
+		at.of(a.gap.at)
 	case a.lease.own:
 		if a.holders.len == 0 && a.queue.len == 0 {
-			sooner(a.lingerUntil)
-			sooner(a.gap.at)
+			at.of(a.lingerUntil)
+			at.of(a.gap.at)
 		}
-		sooner(a.lease.deadline)
-		sooner(a.probeAt())
+		at.of(a.lease.deadline)
+		at.of(a.probeAt())
 		switch need, urgent := a.need(now); {
 		case urgent:
-			sooner(max(a.renewRetry, now))
+			at.of(max(a.renewRetry, now))
 		case need > 0:
-			sooner(max(a.lease.renewAt, a.renewRetry))
+			at.of(max(a.lease.renewAt, a.renewRetry))
 			if a.ages() && a.queue.len > 0 {
-				sooner(max(a.lease.renewed.add(proofLasts+1), a.renewRetry)) // ahead of the next grant
+				at.of(max(a.lease.renewed.add(proofLasts+1), a.renewRetry)) // ahead of the next grant
 			}
 			if a.tooLong(now, need) {
-				sooner(max(a.shrinkAt(), a.renewRetry))
+				at.of(max(a.shrinkAt(), a.renewRetry))
 			}
 		}
 	}
-	return at
+}
+
+// earliest is the first of some instants; zero is none.
+type earliest instant
+
+func (e *earliest) of(t instant) {
+	if t != 0 && (*e == 0 || t < instant(*e)) {
+		*e = earliest(t)
+	}
 }
 
 // expire ends the holds whose time is over, and the patience of those who wait

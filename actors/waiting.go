@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -64,7 +65,7 @@ func (a *keyActor) fail(h *Hold, err error) {
 
 func (a *keyActor) refuse(h *Hold, err error) {
 	if h.stage.CompareAndSwap(waiting, settled) {
-		if _, ok := err.(*WaitError); ok {
+		if _, ok := errors.AsType[*WaitError](err); ok {
 			a.c.counters.timeouts.Add(1)
 		}
 		h.reply <- err

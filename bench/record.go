@@ -64,7 +64,7 @@ func createRecord(path string, keys int) error {
 	if err != nil {
 		return fmt.Errorf("bench: record: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written that could be lost
+	defer f.Close() // nothing was written that could be lost
 	if err := f.Truncate(int64(recordSize(keys))); err != nil {
 		return fmt.Errorf("bench: record: %w", err)
 	}

@@ -17,7 +17,7 @@ func mapShared(path string, size int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bench: record: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // a mapping outlives its descriptor
+	defer f.Close() // a mapping outlives its descriptor
 	mem, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("bench: record: mmap: %w", err)
@@ -31,7 +31,7 @@ func maxOpenFiles() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0 // not told
 	}
-	return int(min(uint64(limit.Max), math.MaxInt32))
+	return int(min(uint64(limit.Max), math.MaxInt32)) //nolint:unconvert // it is an int64 on FreeBSD
 }
 
 // systemNow is CLOCK_MONOTONIC in ns.

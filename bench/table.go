@@ -46,7 +46,7 @@ func writePoint(text *strings.Builder, rows []*Row) {
 	for _, c := range shown {
 		cells = append(cells, c.title)
 	}
-	line := func() { fmt.Fprintln(t, strings.Join(cells, "\t")+"\t") } //nolint:errcheck // buffered until Flush, into a Builder
+	line := func() { fmt.Fprintln(t, strings.Join(cells, "\t")+"\t") } // buffered until Flush, into a Builder
 	line()
 	for _, row := range rows {
 		cells = []string{"  " + row.Strategy}

@@ -130,7 +130,7 @@ func RunWorker(find func(name string) (Strategy, error)) (handled bool) {
 	// run is the parent's to say: it wants the figures that there are until then.
 	signal.Ignore(os.Interrupt)
 	if err := work(find, text, os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err) //nolint:errcheck // nowhere else to say it
+		fmt.Fprintln(os.Stderr, err) // nowhere else to say it
 		os.Exit(1)
 	}
 	return true

@@ -40,7 +40,7 @@ func createLedger(path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written that could be lost
+	defer f.Close() // nothing was written that could be lost
 	return f.Truncate((ledgerMost + 1) * int64(unsafe.Sizeof(claim{})))
 }
 
@@ -49,7 +49,7 @@ func openLedger(path string) (l *ledger, unmap func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close() //nolint:errcheck // a mapping outlives its descriptor
+	defer f.Close() // a mapping outlives its descriptor
 	mem, err := unix.Mmap(int(f.Fd()), 0, (ledgerMost+1)*int(unsafe.Sizeof(claim{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, nil, fmt.Errorf("ledger: %w", err)

@@ -77,7 +77,7 @@ func tell(t *testing.T, addr, command string) (lines []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the answer is in hand
+	defer conn.Close() // the answer is in hand
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func tellOK(t *testing.T, addr, command string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the answer is in hand
+	defer conn.Close() // the answer is in hand
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func TestNoServerAtOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close() //nolint:errcheck // it has done its work
+	defer silent.Close() // it has done its work
 	closed := closedAddr(t)
 	var opening sync.WaitGroup // side by side: most of them take all the time they may
 	defer opening.Wait()

@@ -94,10 +94,10 @@ func (b *Backend) lock(ctx context.Context, file string, create bool) (int, erro
 		switch {
 		case err == nil && fd >= 0:
 			return fd, nil
-		case err == unix.ENOENT && !create:
+		case errors.Is(err, unix.ENOENT) && !create:
 			return -1, errMissing
 		// Another user has just made this file and is about to open it to others.
-		case err == unix.EACCES && b.dir.shared && waited < settling:
+		case errors.Is(err, unix.EACCES) && b.dir.shared && waited < settling:
 		case err != nil:
 			return -1, failed("open", b.dir.join(file), err)
 		case waited > busy:
@@ -127,8 +127,8 @@ func (b *Backend) nap(ctx context.Context, d time.Duration) error {
 // unlinked in the meantime.
 func (b *Backend) tryLock(file string, create bool) (int, error) {
 	fd, err := b.dir.open(file, unix.O_RDWR)
-	if err == unix.ENOENT && create {
-		if fd, err = b.dir.create(file); err == unix.EEXIST {
+	if errors.Is(err, unix.ENOENT) && create {
+		if fd, err = b.dir.create(file); errors.Is(err, unix.EEXIST) {
 			return -1, nil
 		}
 	}

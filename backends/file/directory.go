@@ -42,7 +42,7 @@ func openDirectory(path string, o options) (directory, error) {
 	// Opened first and looked at afterwards: between a look at the path and its
 	// opening, somebody could put a link there.
 	fd, err := openAt(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err == unix.ENOTDIR || err == unix.ELOOP { // Linux and macOS say a link differently
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) { // Linux and macOS say a link differently
 		return directory{}, backends.Refused(name, obstacle(path), err)
 	}
 	if err != nil {
@@ -77,14 +77,14 @@ func (d *directory) verify(uid int) error {
 	if d.reading && (d.shared || uid == 0) {
 		return nil
 	}
-	if fault := unfit(int(st.Uid), uid, uint32(st.Mode), d.shared); fault != "" {
+	if fault := unfit(int(st.Uid), uid, uint32(st.Mode), d.shared); fault != "" { //nolint:unconvert // Mode is a uint16 on macOS
 		return backends.Refused(name, fmt.Sprintf("%s %s: name a directory of your own", d.path, fault), fs.ErrPermission)
 	}
 	// Private files by default. In a shared directory whoever may work there may
 	// also change records: it takes both to hand a key over.
 	d.gid, d.perm = int(st.Gid), 0o600
 	if d.shared {
-		d.perm = uint32(st.Mode)&0o666 | 0o600
+		d.perm = uint32(st.Mode)&0o666 | 0o600 //nolint:unconvert // as above
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func (d directory) names(file string, fd int) (bool, error) {
 	}
 	// Nlink could tell an unlinked file, but not one that was renamed away.
 	err := unix.Fstatat(d.fd, file, &named, unix.AT_SYMLINK_NOFOLLOW)
-	if err == unix.ENOENT {
+	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}
 	return err == nil && open.Dev == named.Dev && open.Ino == named.Ino, err
@@ -170,7 +170,7 @@ func (d directory) moved() bool {
 	}
 	// Any other trouble with the path says nothing.
 	err := unix.Lstat(d.path, &named)
-	return err == unix.ENOENT || err == nil && (open.Dev != named.Dev || open.Ino != named.Ino)
+	return errors.Is(err, unix.ENOENT) || err == nil && (open.Dev != named.Dev || open.Ino != named.Ino)
 }
 
 // tryFlock takes a flock if that needs no waiting.

@@ -109,7 +109,7 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
 // peek reads a record without its flock; nil without an error is none.
 func (b *Backend) peek(file string) (*record, error) {
 	fd, err := b.dir.open(file, unix.O_RDONLY)
-	if err == unix.ENOENT {
+	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}
 	if err != nil {

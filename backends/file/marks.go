@@ -5,6 +5,7 @@ package file
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,7 +48,7 @@ func newMarks(d directory, session string) (marks, error) {
 		return marks{}, failed("open directory", d.path, err)
 	}
 	defer unix.Close(other)
-	if err := m.set(session); err == unix.ENOLCK || err == unix.ENOMEM {
+	if err := m.set(session); errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOMEM) {
 		return marks{}, failed("mark", d.path, err)
 	} else if err != nil {
 		return marks{}, nil

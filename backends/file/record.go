@@ -82,54 +82,60 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // encode is the slot of a record, with the writer's clock: readers of another
 // epoch translate by the wall time of the write.
 func (r *record) encode(c clock) []byte {
-	buf := make([]byte, headerSize, 512)
+	buf := make(builder, headerSize, 512)
 	copy(buf, magic)
 	buf[4] = version
-	// Fixed-size numbers and strings with their length in front: there is nothing
-	// to escape, so any key will do, and a parser can't be led astray.
-	put := func(s string) {
-		buf = binary.AppendUvarint(buf, uint64(len(s)))
-		buf = append(buf, s...)
-	}
-	number := func(n uint64) { buf = binary.LittleEndian.AppendUint64(buf, n) }
-	token := func(t backends.Token) {
-		if t == (backends.Token{}) {
-			put("")
-			return
-		}
-		put(t.Wire())
-	}
-	put(r.key)
-	number(c.epoch)
-	number(uint64(c.now()))
-	number(uint64(wall()))
-	number(r.last)
-	token(r.lease.token)
-	put(r.lease.session)
-	put(r.lease.label)
-	number(uint64(r.lease.at))
-	number(uint64(r.lease.ends))
-	flag := func(set bool) {
-		if set {
-			number(1)
-			return
-		}
-		number(0)
-	}
-	flag(r.lease.promised)
-	number(r.lease.first)
-	flag(r.lease.revoked)
-	put(r.lease.reason)
-	number(uint64(len(r.queue)))
+	buf.text(r.key)
+	buf.number(c.epoch)
+	buf.number(uint64(c.now()))
+	buf.number(uint64(wall()))
+	buf.number(r.last)
+	buf.token(r.lease.token)
+	buf.text(r.lease.session)
+	buf.text(r.lease.label)
+	buf.number(uint64(r.lease.at))
+	buf.number(uint64(r.lease.ends))
+	buf.flag(r.lease.promised)
+	buf.number(r.lease.first)
+	buf.flag(r.lease.revoked)
+	buf.text(r.lease.reason)
+	buf.number(uint64(len(r.queue)))
 	for _, w := range r.queue {
-		token(w.token)
-		put(w.session)
-		put(w.label)
-		number(uint64(w.since))
-		number(uint64(w.alive))
+		buf.token(w.token)
+		buf.text(w.session)
+		buf.text(w.label)
+		buf.number(uint64(w.since))
+		buf.number(uint64(w.alive))
 	}
 	seal(buf, r.seq)
 	return buf
+}
+
+// A builder is a slot that grows. It has fixed-size numbers, and strings with their
+// length in front: there is nothing to escape, so any key will do, and a parser can't
+// be led astray.
+type builder []byte
+
+func (b *builder) number(n uint64) { *b = binary.LittleEndian.AppendUint64(*b, n) }
+
+func (b *builder) text(s string) {
+	*b = append(binary.AppendUvarint(*b, uint64(len(s))), s...)
+}
+
+func (b *builder) token(t backends.Token) {
+	if t == (backends.Token{}) {
+		b.text("")
+		return
+	}
+	b.text(t.Wire())
+}
+
+func (b *builder) flag(set bool) {
+	if set {
+		b.number(1)
+		return
+	}
+	b.number(0)
 }
 
 // seal completes the header of a slot.

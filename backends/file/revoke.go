@@ -22,7 +22,7 @@ func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation)
 	for look := 1; ; look++ {
 		found, err := b.revokeOnce(ctx, key, r)
 		switch {
-		case err != errTaken:
+		case !errors.Is(err, errTaken):
 			return found, err
 		case look == looks:
 			return found, backends.Unavailable(name, errUntold)
@@ -47,7 +47,7 @@ func (b *Backend) revokeOnce(ctx context.Context, key string, r backends.Revocat
 		found, write = b.revoke(rec, r, now)
 		return write
 	})
-	if err == errMissing {
+	if errors.Is(err, errMissing) {
 		missing, err = true, nil
 	}
 	switch {

@@ -73,7 +73,7 @@ func (s *session) restore(d directory) error {
 			err = replace(spare.fd, s.fd) // the number stays, and whoever uses it
 		}
 		spare.file.Close()
-		if err != unix.ENOENT { // that one was removed as well
+		if !errors.Is(err, unix.ENOENT) { // that one was removed as well
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (b *Backend) alive(session string) bool {
 	}
 	fd, err := b.dir.open(session, unix.O_RDONLY)
 	if err != nil {
-		return err != unix.ENOENT
+		return !errors.Is(err, unix.ENOENT)
 	}
 	// Shared: two probers at once must not take each other for the owner.
 	free, _ := tryFlock(fd, unix.LOCK_SH)

@@ -3,6 +3,7 @@
 package file
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func (b *Backend) read(fd int) (*record, error) {
 				r.size = len(slot)
 			}
 		}
-		if err != nil && err != errTorn {
+		if err != nil && !errors.Is(err, errTorn) {
 			return nil, err
 		}
 	}

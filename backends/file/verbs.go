@@ -4,6 +4,7 @@ package file
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 	"unicode/utf8"
@@ -38,7 +39,7 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if err == nil {
 		err = refusal
 	}
-	if err == errTaken { // its holder puts it back in a moment
+	if errors.Is(err, errTaken) { // its holder puts it back in a moment
 		reply, err = backends.Reply{Outcome: backends.Held, Retry: pace(r.Probe, 1)}, nil
 	}
 	switch {
@@ -148,7 +149,7 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 		reply = backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: len(rec.queue) > 0}
 		return true
 	})
-	if err == errMissing || (err == nil && reply.Outcome != backends.Granted) {
+	if errors.Is(err, errMissing) || (err == nil && reply.Outcome != backends.Granted) {
 		err = refusal
 	}
 	if backends.IsNotHeld(err) {
@@ -200,7 +201,7 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		b.pass(rec, now)
 		return true
 	})
-	if err == errTaken { // nothing of it is written anywhere
+	if errors.Is(err, errTaken) { // nothing of it is written anywhere
 		was, err = had, nil
 	}
 	// After the change: an acquire that was first at the record has noted its lease.
@@ -209,7 +210,7 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		was = false
 	}
 	// No record, no lease and no queue; and no directory, nothing at all.
-	if err == errMissing || err != nil && b.dir.moved() {
+	if errors.Is(err, errMissing) || err != nil && b.dir.moved() {
 		err = nil
 	}
 	if err == nil {

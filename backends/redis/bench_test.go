@@ -102,7 +102,7 @@ func ceiling(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			defer conn.Close() //nolint:errcheck // nothing depends on it
+			defer conn.Close() // nothing depends on it
 			replies := bufio.NewReaderSize(conn, 64<<10)
 			session := backends.NewSession()
 			var attempt uint64

@@ -176,7 +176,7 @@ func (w *way) probe(ctx context.Context, dial func(context.Context) (net.Conn, e
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // it has served its purpose
+	defer c.Close() // it has served its purpose
 	end := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer end()
 	if _, err := c.Write([]byte("PING\r\n")); err != nil {

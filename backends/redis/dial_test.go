@@ -63,7 +63,7 @@ func TestOneProbeIsForAllKeys(t *testing.T) {
 				return
 			}
 			dials.Add(1)
-			defer conn.Close() //nolint:errcheck // nothing was said on it
+			defer conn.Close() // nothing was said on it
 		}
 	})
 	var callers sync.WaitGroup

@@ -34,7 +34,7 @@ func (e endpoint) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.
 	return func(ctx context.Context, cmds []goredis.Cmder) error {
 		err := next(ctx, cmds)
 		for _, c := range cmds {
-			if whole := e.complete(c.Err()); whole != c.Err() {
+			if whole := e.complete(c.Err()); whole != c.Err() { //nolint:errorlint // it asks whether it is the same one
 				c.SetErr(whole)
 			}
 		}
@@ -50,7 +50,7 @@ func (e endpoint) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 		}
 		err := next(ctx, cmd)
 		whole := e.complete(err)
-		if whole != err {
+		if whole != err { //nolint:errorlint // as above
 			cmd.SetErr(whole)
 		}
 		return whole

@@ -50,7 +50,7 @@ func TestASilentSentinelKeepsNobodyWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()                //nolint:errcheck // it has done its work
+	defer silent.Close()                // it has done its work
 	quickest(t, 3*time.Second, func() { // Open has 2 s
 		_, err = redis.Open(bounded(t), parse(t, "redis+sentinel://"+silent.Addr().String()+"?master_name=m&dial_timeout=2s&read_timeout=2s"), redis.Options{})
 		if !errors.Is(err, backends.ErrUnavailable) {

@@ -157,7 +157,7 @@ func TestAListThatFails(t *testing.T) {
 	}
 	ring := goredis.NewRing(&goredis.RingOptions{Addrs: map[string]string{"a": server.Addr}})
 	b := redis.New(ring, redis.Options{Owned: true})
-	defer b.Close() //nolint:errcheck // nothing depends on it
+	defer b.Close() // nothing depends on it
 	if _, err := b.List(bounded(t), "pylock:"); !backends.IsRefused(err) {
 		t.Errorf("a Ring: %v, want refused", err)
 	}

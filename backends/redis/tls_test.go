@@ -105,7 +105,7 @@ func chatty(t *testing.T) string {
 				return
 			}
 			_, _ = conn.Write([]byte("-ERR what do you want\r\n"))
-			defer conn.Close() //nolint:errcheck // at the listener's end: the client reads first
+			defer conn.Close() // at the listener's end: the client reads first
 		}
 	}()
 	return l.Addr().String()

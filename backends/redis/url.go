@@ -74,23 +74,7 @@ func parse(u *url.URL, given *tls.Config) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The driver's own parser reads the rest. It knows two schemes, and one host.
-	rest := *u
-	switch {
-	case forms[u.Scheme].tls:
-		rest.Scheme, rest.Host = "rediss", hosts[0]
-	case u.Scheme != "unix":
-		rest.Scheme, rest.Host = "redis", hosts[0]
-	}
-	switch t.form {
-	case single:
-		err = t.parseSingle(&rest, query, security)
-	case sentinel:
-		err = t.parseSentinel(&rest, query, hosts, security)
-	case cluster:
-		err = t.parseCluster(&rest, query, hosts, security)
-	}
-	if err != nil {
+	if err := t.parseForm(u, query, hosts, security); err != nil {
 		return nil, err
 	}
 	switch {
@@ -101,6 +85,26 @@ func parse(u *url.URL, given *tls.Config) (*target, error) {
 		t.byTLS = hosts
 	}
 	return t, nil
+}
+
+// parseForm reads what the form has of its own, and the driver's options.
+func (t *target) parseForm(u *url.URL, query url.Values, hosts []string, security *tls.Config) error {
+	// The driver's own parser reads the rest. It knows two schemes, and one host.
+	rest := *u
+	switch {
+	case forms[u.Scheme].tls:
+		rest.Scheme, rest.Host = "rediss", hosts[0]
+	case u.Scheme != "unix":
+		rest.Scheme, rest.Host = "redis", hosts[0]
+	}
+	switch t.form {
+	case sentinel:
+		return t.parseSentinel(&rest, query, hosts, security)
+	case cluster:
+		return t.parseCluster(&rest, query, hosts, security)
+	default:
+		return t.parseSingle(&rest, query, security)
+	}
 }
 
 // connect makes the driver's client, which dials when it is used, by the dialer.

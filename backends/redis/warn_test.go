@@ -61,7 +61,7 @@ func TestWarningsOfServers(t *testing.T) {
 				t.Error("the actor is not on")
 				return nil, net.ErrClosed
 			}})
-			defer client.Close() //nolint:errcheck // it never connected
+			defer client.Close() // it never connected
 			client.AddHook(row.plays)
 			var log bytes.Buffer
 			b := &Backend{client: client, log: slog.New(slog.NewTextHandler(&log, nil)), topology: &topology{form: row.form}}

@@ -38,7 +38,7 @@ func compareWith(ctx context.Context, revision string, rounds int, stdout, stder
 	for round := range rounds {
 		for i := range sides {
 			side := (i + round) % 2                                                                              // the second of a round meets a warmer machine
-			fmt.Fprintf(stderr, "round %d of %d: %s\n", round+1, rounds, [2]string{revision, "this tree"}[side]) //nolint:errcheck // progress only
+			fmt.Fprintf(stderr, "round %d of %d: %s\n", round+1, rounds, [2]string{revision, "this tree"}[side]) // progress only
 			r, err := measureOnce(ctx, sides[side], stderr)
 			if err != nil {
 				return err
@@ -149,9 +149,9 @@ func writeChanges(w io.Writer, revision string, measured [2][]*bench.Report) err
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s → this tree; a change is one on which all rounds agree, of more than %.0f %%\n\n", revision, noise*100)
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "row\tstrategy\tfigure\tbefore\tnow\tratio\trounds\t") //nolint:errcheck // buffered until Flush, into a Builder
+	fmt.Fprintln(t, "row\tstrategy\tfigure\tbefore\tnow\tratio\trounds\t") // buffered until Flush, into a Builder
 	for _, c := range changes(measured) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s ×\t%s to %s\t%s\n", //nolint:errcheck // as above
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s ×\t%s to %s\t%s\n", // as above
 			c.row, c.strategy, c.column.name, c.column.text(c.base.Median), c.column.text(c.now.Median),
 			bench.Number(c.ratios.Median), bench.Number(c.ratios.Min), bench.Number(c.ratios.Max), c.verdict())
 	}

@@ -43,7 +43,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "peers:", err) //nolint:errcheck // nowhere else to say it
+		fmt.Fprintln(os.Stderr, "peers:", err) // nowhere else to say it
 		os.Exit(1)
 	}
 }
@@ -71,10 +71,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "about %v\n", plan.Estimate().Round(time.Minute)) //nolint:errcheck // progress only
+	fmt.Fprintf(stderr, "about %v\n", plan.Estimate().Round(time.Minute)) // progress only
 	measured := bench.New(setup()).MeasurePlan(ctx, plan, func(s bench.Step) {
 		if s.Next.Strategy != nil {
-			fmt.Fprintf(stderr, "%d of %d: %s, %s, round %d (%v left)\n", //nolint:errcheck // progress only
+			fmt.Fprintf(stderr, "%d of %d: %s, %s, round %d (%v left)\n", // progress only
 				s.Done+1, s.Total, s.Next.Workload.Name, s.Next.Strategy.Name(), s.Next.Round, s.Remaining.Round(time.Second))
 		}
 	})

@@ -16,7 +16,7 @@ func markdown(path string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was read only
+	defer f.Close() // it was read only
 	report, err := bench.ReadReport(f)
 	if err != nil {
 		return err

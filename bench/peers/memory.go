@@ -70,7 +70,7 @@ func writeMemory(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "\nmemory") //nolint:errcheck // a Builder takes everything
+	fmt.Fprintln(w, "\nmemory") // a Builder takes everything
 	for _, name := range memoryNames() {
 		f := footprints[name]
 		out, err := exec.Command(self, "-memory", name).Output()
@@ -89,7 +89,7 @@ func writeMemory(w io.Writer) error {
 			}
 			line += fmt.Sprintf(", to reach ≤ %s: %s", bytesText(f.goal), word)
 		}
-		fmt.Fprintln(w, line) //nolint:errcheck // a Builder takes everything
+		fmt.Fprintln(w, line) // a Builder takes everything
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func writeNumbers(w io.Writer, r *bench.Report) error {
 		fmt.Fprintf(&text, "FAILED: %s, %s, round %d: %s: %s\n", f.Strategy, f.Experiment, f.Round, f.Kind, f.What)
 	}
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	put := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) } //nolint:errcheck // buffered until Flush, into a Builder
+	put := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) } // buffered until Flush, into a Builder
 	for _, row := range rows() {
 		rounds := figuresOf(r, row)
 		if len(rounds) == 0 {

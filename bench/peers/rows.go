@@ -91,8 +91,10 @@ func wait(name string, q float64) column {
 	return column{name: name, lower: true, time: true, of: func(r *bench.Run) (float64, bool) { return r.Wait.At(q), r.Wait.Count > 0 }}
 }
 
-// rows are in the order of docs/benchmarks.md#goals. Who stands first begins the first round, and
-// another one each later round.
+// rows are in the order of docs/benchmarks.md#goals. The first strategy begins the
+// first round, and another one each later round.
+//
+//nolint:funlen // a table
 func rows() []row {
 	onRedis := append([]string{ours}, redisPeers...)
 	inProcess := []string{"mutex", channel, "moby-locker", "semaphore"}

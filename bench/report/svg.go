@@ -226,6 +226,6 @@ func shorten(s string, letters int) string {
 
 func escape(s string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(s)) // a Builder takes everything
+	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes everything
 	return b.String()
 }

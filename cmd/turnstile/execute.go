@@ -244,7 +244,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 // ended is the end of a command whose hold was over before it.
 func (p *plan) ended(lost error) error {
 	err := fmt.Errorf("the hold of %q was lost while the command ran: %w", p.key, lost)
-	if lost == errTooLong {
+	if errors.Is(lost, errTooLong) {
 		err = fmt.Errorf("the command was ended after %s, the --max-hold of %q", readable(p.longest), p.key)
 	}
 	return &exitError{code: exitLost, err: err}

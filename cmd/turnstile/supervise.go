@@ -172,7 +172,7 @@ func (s *supervisor) lose(cause error) {
 	s.look() // before a stopped group goes on: it may be too late for TERM
 	s.job.Signal(syscall.SIGCONT)
 	// Only now: no log may stand between a loss and the end of the command.
-	if cause == errTooLong {
+	if errors.Is(cause, errTooLong) {
 		s.log.Warn("ending the command", "key", s.hold.Key(), "cause", cause)
 		return
 	}

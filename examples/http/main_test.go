@@ -53,7 +53,7 @@ func TestOneUserAtATime(t *testing.T) {
 	<-begun
 	<-begun // both are inside: they don't wait for each other
 
-	r := post(t, server.URL+"/transfer?user=7")
+	r := post(t, server.URL+"/transfer?user=7") //nolint:bodyclose // post closes it when the test ends
 	var why map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&why); err != nil {
 		t.Fatal(err)

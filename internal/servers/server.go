@@ -227,7 +227,7 @@ func (s *Server) ask() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close() //nolint:errcheck // a probe's connection; the answer is in hand
+	defer conn.Close() // a probe's connection; the answer is in hand
 	if err := conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
 		return 0, err
 	}

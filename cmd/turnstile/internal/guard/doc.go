@@ -11,6 +11,6 @@
 // what one costs (measured: 28 ms of CPU against 16).
 package guard
 
-// Arg, as the only argument, makes the binary a guard. It is no command: the flags
+// Arg as the only argument makes the binary a guard. It is no command: the flags
 // know nothing of it.
 const Arg = "__guard"

@@ -79,7 +79,7 @@ func TestAReplacedGuardKnowsWhatWasSaidBefore(t *testing.T) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer command.Process.Kill() //nolint:errcheck // it has ended, or the test has failed
+	defer command.Process.Kill() // it has ended, or the test has failed
 	ended := make(chan struct{})
 	go func() { // ends with the command
 		_ = command.Wait()
