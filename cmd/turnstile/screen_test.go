@@ -35,8 +35,9 @@ func openScreen(t *testing.T, backend, name string, args ...string) *screen {
 		t.Fatal(err)
 	}
 	// Through a descriptor that is waited for and not blocked in, or it could not be
-	// closed while it is read.
-	fd, err := unix.Dup(int(term.Fd()))
+	// closed while it is read; and not inherited, or other tests' processes would keep
+	// the terminal open.
+	fd, err := unix.FcntlInt(term.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
 		err = unix.SetNonblock(fd, true)
 	}

@@ -379,7 +379,13 @@ func TestAHangupReachesTheCommand(t *testing.T) {
 	s := openScreen(t, fileBackend(t), "turnstile", "run", "k", "--", "bash",
 		script(t, `trap 'exit 5' HUP; echo pid $$.; while :; do sleep 0.01; done`))
 	s.pid()
+	other := exec.Command("sleep", "600") // another test's, which must not keep the terminal open
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
 	s.term.Close()
+	defer other.Wait() // which fails, as it is killed
+	defer other.Process.Kill()
 	if got := s.code(); got != 5 {
 		t.Errorf("exit code %d, want 5", got)
 	}
