@@ -89,6 +89,12 @@ type Backend struct {
 // turned off; a script's command refuses them by itself. A client that reads
 // from replicas is no worse: scripts go to masters.
 //
+// The client's connections are made as its options say, and not as Open's are: after
+// PoolSize dials that failed, go-redis tries one a second, so up to a second after an
+// outage all calls still fail; what a NAT has forgotten costs a timeout for each idle
+// connection; and connections live for as long as ConnMaxIdleTime (30m by default) and
+// ConnMaxLifetime (for ever) allow, also to a server that was replaced behind its name.
+//
 // A goredis.Ring is refused by every call: when one of its servers doesn't
 // answer, it looks for that server's keys on another, where nobody holds them.
 func New(client goredis.UniversalClient, o Options) *Backend {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
@@ -186,5 +187,35 @@ func TestTLSOfTheProgramsOwn(t *testing.T) {
 	several, err := parse(mustParse(t, "rediss+cluster://a,b"), nil)
 	if err != nil || several.cluster.TLSConfig.ServerName != "" {
 		t.Errorf("%v: of several nodes, each has to prove its own name", err)
+	}
+}
+
+// TestEachFormHasConnectionsForALifetime: it is what bounds a client's stay with a server
+// that was replaced behind its name.
+func TestEachFormHasConnectionsForALifetime(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		query string
+		want  time.Duration
+	}{{"conn_max_lifetime=1m", time.Minute}, {"", 0}} {
+		for _, form := range []string{"redis://a?", "rediss://a?", "unix:///a?", "redis+sentinel://a?master_name=m&", "redis+cluster://a?"} {
+			got, err := parse(mustParse(t, form+row.query), nil)
+			if err != nil {
+				t.Errorf("%s%s: %v", form, row.query, err)
+				continue
+			}
+			var life time.Duration
+			switch {
+			case got.single != nil:
+				life = got.single.ConnMaxLifetime
+			case got.sentinel != nil:
+				life = got.sentinel.ConnMaxLifetime
+			case got.cluster != nil:
+				life = got.cluster.ConnMaxLifetime
+			}
+			if life != row.want {
+				t.Errorf("%s%s: connections live for %v, want %v", form, row.query, life, row.want)
+			}
+		}
 	}
 }

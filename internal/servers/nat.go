@@ -14,12 +14,12 @@ type NAT struct {
 	Addr string
 
 	listener net.Listener
-	upstream string
 	running  sync.WaitGroup
 
-	mu      sync.Mutex // protects what follows
-	through map[*carried]struct{}
-	closed  bool
+	mu       sync.Mutex // protects what follows
+	upstream string
+	through  map[*carried]struct{}
+	closed   bool
 }
 
 // carried is one connection's two halves.
@@ -62,13 +62,26 @@ func (n *NAT) Forget() {
 	}
 }
 
+// LeadTo has later connections carried to another server. Those there are stay.
+func (n *NAT) LeadTo(upstream string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.upstream = upstream
+}
+
+func (n *NAT) to() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.upstream
+}
+
 func (n *NAT) accept() {
 	for {
 		client, err := n.listener.Accept()
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", n.upstream)
+		server, err := net.Dial("tcp", n.to())
 		if err != nil {
 			_ = client.Close() // as far as its client can tell, the server did
 			continue
