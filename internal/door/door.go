@@ -10,6 +10,7 @@ package door
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -150,7 +151,7 @@ func (d *Door) prober(o *outage) {
 		select {
 		case <-next.C:
 			probes++
-			d.running.Go(func() { outcomes <- o.probe(ctx) }) // ends with ctx
+			d.running.Go(func() { outcomes <- o.dial(ctx) }) // ends with ctx
 			if probes < mostProbes {
 				next.Reset(hanging)
 			}
@@ -171,6 +172,17 @@ func (d *Door) prober(o *outage) {
 		}
 		next.Reset(o.pause())
 	}
+}
+
+// dial is one probe. It runs the user's code too, such as the callbacks of a tls.Config:
+// a panic there is a probe that failed.
+func (o *outage) dial(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("door: a probe panicked: %v", r)
+		}
+	}()
+	return o.probe(ctx)
 }
 
 func (o *outage) pause() time.Duration {

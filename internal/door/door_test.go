@@ -131,3 +131,26 @@ func TestAProbeThatHangsHoldsUpNobody(t *testing.T) {
 		}
 	})
 }
+
+// TestAProbeThatPanicsIsOneThatFailed: a probe runs the user's code, such as the
+// callbacks of a tls.Config, and on a goroutine where nobody else would catch it.
+func TestAProbeThatPanicsIsOneThatFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := New(func() {})
+		defer d.Wait()
+		defer d.Close()
+		probes := 0
+		d.Shut(errAway, func(context.Context) error {
+			if probes++; probes == 1 {
+				panic("a fault of the user's")
+			}
+			return nil
+		})
+		if err := d.Await(t.Context()); err == nil {
+			t.Error("the probe that panicked found the server")
+		}
+		if err := d.Await(t.Context()); err != nil {
+			t.Errorf("after the next probe: %v", err)
+		}
+	})
+}
