@@ -30,7 +30,8 @@ type queue struct {
 	waiting []entry
 	dropped int           // records since the handler last took one
 	idle    chan struct{} // closed when the goroutine that runs now ends; nil if none runs
-	closed  bool
+	closed  bool          // nothing more is queued
+	over    bool          // nor handed on: close has waited long enough
 }
 
 // An entry is a record, and the handler that it is for: to, or one derived from it.
@@ -167,10 +168,10 @@ func (q *queue) hand(e entry) (taken bool) {
 // report says how many records were dropped, once the handler takes records again.
 func (q *queue) report() {
 	q.mu.Lock()
-	n := q.dropped
+	n, over := q.dropped, q.over
 	q.dropped = 0
 	q.mu.Unlock()
-	if n == 0 {
+	if n == 0 || over {
 		return
 	}
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log records were dropped: the handler blocked or panicked", 0)
@@ -200,5 +201,5 @@ func (q *queue) close() {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = nil
+	q.waiting, q.over = nil, true
 }

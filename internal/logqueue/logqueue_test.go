@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -212,4 +213,38 @@ func TestALoggerIsWrappedOnce(t *testing.T) {
 	if all := r.messages(); len(all) != 1 {
 		t.Errorf("%q", all)
 	}
+}
+
+// Regression: a handler that was blocked until after the end of Close, with more records
+// behind it than the queue takes, was then told how many had been dropped.
+func TestNothingIsHandedOnAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		calls := 0
+		logger, closeLog := logqueue.Wrap(slog.New(gated{gate, &calls}))
+		for range 1026 {
+			logger.Warn("w")
+		}
+		closeLog()
+		close(gate)
+		synctest.Wait()
+		if calls != 1 {
+			t.Errorf("%d calls of the handler, want the one that was under way", calls)
+		}
+	})
+}
+
+// A gated handler takes a record when its gate is open, and counts those it was given.
+type gated struct {
+	gate  chan struct{}
+	calls *int
+}
+
+func (gated) Enabled(context.Context, slog.Level) bool { return true }
+func (g gated) WithAttrs([]slog.Attr) slog.Handler     { return g }
+func (g gated) WithGroup(string) slog.Handler          { return g }
+func (g gated) Handle(context.Context, slog.Record) error {
+	*g.calls++
+	<-g.gate
+	return nil
 }
