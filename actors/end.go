@@ -23,12 +23,13 @@ func (a *keyActor) release(h *Hold, now instant) {
 	a.cancelExtends(h)
 	h.end(context.Canceled)
 	a.lingerUntil = now.add(a.linger())
-	if a.holders.len > 0 || a.queue.len == 0 && a.lingers(now) {
+	if a.holders.len > 0 {
 		h.reply <- ended(h, nil)
 		return
 	}
 	// Until when the caller waits at the most; the release itself goes on. There
-	// is never another who waits: the next holder's grant answers this one.
+	// is never another who waits: the next holder's grant answers this one, or that
+	// the lease lingers: see advance.
 	h.patience = now.add(min(callTimeout, a.lease.deadline.sub(now)))
 	a.released = h
 }
@@ -119,7 +120,7 @@ func (a *keyActor) prolong(sent instant) {
 	}
 	kept := a.extends[:0]
 	for _, x := range a.extends {
-		want := sent.add(x.d)
+		want := x.asked.add(x.d)
 		if want > a.lease.deadline || x.check && sent < x.asked {
 			kept = append(kept, x)
 			continue

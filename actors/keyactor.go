@@ -127,10 +127,6 @@ func (a *keyActor) handle(message any) {
 	case disown:
 		a.disown(m.disowning, now)
 	case result:
-		// A hold that is over stays over, whatever a renewal has brought: its
-		// holder may have seen the end already. Those who wait for the result get it,
-		// though it was late: of a process that had no CPU for a while, all is late.
-		a.expireHolds(now)
 		a.finish(m.call, now)
 		now = a.c.clock.now() // what follows grants holds: their time starts now
 	case wake:
@@ -189,6 +185,9 @@ func (a *keyActor) advance(now instant) {
 	for {
 		a.expire(now)
 		a.grant(now)
+		if a.lease.own && a.holders.len == 0 && a.queue.len == 0 && a.lingers(now) {
+			a.answerRelease(nil)
+		}
 		if a.call != nil {
 			break
 		}

@@ -18,11 +18,15 @@ func (a *keyActor) finish(c *call, now instant) {
 			a.c.dispatcher.Schedule(func() { // ends by its timeout
 				ctx, cancel := context.WithTimeout(a.c.ctx, callTimeout)
 				defer cancel()
-				_ = backends.Cancel(ctx, a.c.backend, c.attempt)
+				(&call{verb: cancelling, attempt: c.attempt}).run(ctx, a.c)
 			})
 		}
 		return
 	}
+	// A hold that is over stays over, whatever a renewal has brought: its holder may
+	// have seen the end already. Those who wait for the result get it, though it was
+	// late: of a process that had no CPU for a while, all is late.
+	a.expireHolds(now)
 	a.call = nil
 	c.reply.Contended = c.reply.Contended || c.wanted
 	if c.err != nil {
