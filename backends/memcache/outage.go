@@ -60,7 +60,7 @@ func (s *server) probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()                                          //nolint:errcheck // it has served its purpose
+	defer conn.Close()                                          // it has served its purpose
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // by the door's end, or the outage's
 	if _, err := newLink(conn, s.timeout).get(reserved); !answered(err) {
 		return err
