@@ -76,7 +76,7 @@ func (c *crowd) join(process int, client *lockclient.Client, work task) {
 			if work.key == c.hot {
 				c.granted.Add(1)
 			}
-			e := entry{process: process, asked: asked, granted: stamp(), fence: lock.Fence()}
+			e := entry{process: process, asked: asked, granted: notAfterDeadline(lock, stamp()), fence: lock.Fence()}
 			e.ended = c.hold(lock, work)
 			list = append(list, e)
 			if err := lock.Release(); err != nil {
@@ -120,16 +120,39 @@ func (c *crowd) hold(lock *lockclient.Lock, work task) int64 {
 	}
 	if lock.Context().Err() != nil { // also if it was stopped, and has just seen
 		if at := lost.Load(); at != 0 {
-			return at
+			now = at
 		}
 	}
-	return min(now, now+int64(time.Until(lock.Deadline())))
+	return notAfterDeadline(lock, now)
+}
+
+// notAfterDeadline returns a stamp of this process, or the one of the hold's deadline
+// if that was earlier: on a busy machine the goroutine that took the stamp may have
+// waited for a processor, while another has the key.
+func notAfterDeadline(lock *lockclient.Lock, taken int64) int64 {
+	now := stamp()
+	return min(taken, now+int64(time.Until(lock.Deadline())))
 }
 
 // grantedAt is when a hold was granted that has only just been, by the client's
 // own clock. Of two clients in one process that is the same clock.
 func grantedAt(lock *lockclient.Lock, expires time.Duration) time.Time {
 	return lock.Deadline().Add(-expires)
+}
+
+// What a crowd claims is no longer than the hold, however late it learns of its end.
+func TestNoClaimOutlastsItsHold(t *testing.T) {
+	beside(t)
+	const expires = 30 * time.Millisecond
+	c := gather(t, "k", expires)
+	lock := acquire(t, open(t, "embedded://"+t.Name(), "one"), "k", lockclient.Expires(expires))
+	ended := c.hold(lock, task{section: 2 * expires, write: func(lock *lockclient.Lock, _ time.Time) {
+		<-lock.Context().Done()
+		rest(c.ctx, expires) // it is not this goroutine's turn, nor that of the one which notes the end
+	}})
+	if late := time.Duration(ended-stamp()) - time.Until(lock.Deadline()); late > 0 {
+		t.Errorf("a claim to the key %v after the hold's deadline", late)
+	}
 }
 
 // disperse ends the crowd, and waits until all have given back what they had.

@@ -203,7 +203,7 @@ func (s spec) loop(ctx context.Context, c *lockclient.Client, l *ledger) error {
 			claimOn(ctx, lock, claim)
 		} else {
 			rest(ctx, s.Section)
-			claim.ended.Store(s.claimEnd(lock, claim.granted.Load()))
+			s.endClaim(lock, claim)
 		}
 		// Another may have it by now, if this process was kept from running.
 		if err := lock.Release(); err != nil && !errors.Is(err, lockclient.ErrNotHeld) {
@@ -214,13 +214,15 @@ func (s spec) loop(ctx context.Context, c *lockclient.Client, l *ledger) error {
 	return nil
 }
 
-// claimEnd is now, or the hold's deadline if that has passed: a hold is over then.
-func (s spec) claimEnd(lock *lockclient.Lock, granted int64) int64 {
+// endClaim ends a claim now, or at the hold's deadline if that has passed: a hold is
+// over then, even one that this process had no time to note before.
+func (s spec) endClaim(lock *lockclient.Lock, c *claim) {
 	now := stamp()
-	if time.Duration(now-granted) < s.Expires/2 {
-		return now // a look at the deadline would cost more than the hold
+	if time.Duration(now-c.asked.Load()) >= s.Expires/2 { // else a look at the deadline would cost more than the hold
+		now = notAfterDeadline(lock, now)
+		c.granted.Store(min(c.granted.Load(), now))
 	}
-	return max(granted, min(now, now+int64(time.Until(lock.Deadline()))))
+	c.ended.Store(now)
 }
 
 // claimOn keeps a hold until it is lost. It claims every moment of which it
