@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 
@@ -27,22 +26,33 @@ func TestLookingNeedsNothingButReading(t *testing.T) {
 	a, b := open(t, dir, Shared()), open(t, dir, Shared())
 	queued(t, a, b, &claims{}, &claims{})
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = []string{roleVariable + "=look", dirVariable + "=" + dir}
 	if os.Geteuid() == 0 {
+		cmd.Path = programForAll(t)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321}}
-		if runtime.GOOS == "linux" {
-			cmd.Path = "/proc/self/exe" // the test's own folder is closed to others
-		}
 	} else {
 		if err := os.Chmod(dir, 0o555); err != nil {
 			t.Fatal(err)
 		}
 		defer os.Chmod(dir, 0o755) // or nobody could close what is open
 	}
+	cmd.Env = []string{roleVariable + "=look", dirVariable + "=" + dir}
 	said, err := cmd.CombinedOutput()
 	if want := "[k] true test 1\n"; err != nil || string(said) != want {
 		t.Errorf("it says %q, want %q; %v", said, want, err)
 	}
+}
+
+// programForAll is a copy of this program that every user may run, whatever umask it
+// was built with, and in a folder that every user may enter.
+func programForAll(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "test")
+	program, err := os.ReadFile(os.Args[0])
+	if err = errors.Join(err, os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755), os.WriteFile(path, program, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // lookAround is the process of that test.
