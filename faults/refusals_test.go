@@ -167,9 +167,17 @@ func TestAnExhaustedPoolIsWaitedOut(t *testing.T) {
 func wantWaitedOut(t *testing.T, c *lockclient.Client, key, says string, heal func()) {
 	t.Helper()
 	const timeout = 300 * time.Millisecond
-	start := time.Now()
-	_, err := c.Acquire(t.Context(), key, lockclient.Timeout(timeout))
-	took := time.Since(start)
+	// On a busy machine the last try may have had no answer, and is repeated.
+	var start time.Time
+	var took time.Duration
+	var err error
+	for try := 0; try == 0 || try < tries && !strings.Contains(err.Error(), says); try++ {
+		start = time.Now()
+		if _, err = c.Acquire(t.Context(), key, lockclient.Timeout(timeout)); err == nil {
+			t.Fatalf("granted in spite of %s", says)
+		}
+		took = time.Since(start)
+	}
 	var why *lockclient.WaitError
 	switch {
 	case !errors.As(err, &why), !errors.Is(err, lockclient.ErrTimeout):
@@ -182,7 +190,10 @@ func wantWaitedOut(t *testing.T, c *lockclient.Client, key, says string, heal fu
 	if took < timeout || took > timeout+jitter {
 		t.Errorf("it gave up after %v", took)
 	}
-	if _, err = c.TryAcquire(t.Context(), key); !errors.Is(err, lockclient.ErrUnavailable) || errors.Is(err, lockclient.ErrTimeout) || !strings.Contains(err.Error(), says) {
+	for try := 0; try == 0 || try < tries && err != nil && !strings.Contains(err.Error(), says); try++ {
+		_, err = c.TryAcquire(t.Context(), key)
+	}
+	if !errors.Is(err, lockclient.ErrUnavailable) || errors.Is(err, lockclient.ErrTimeout) || !strings.Contains(err.Error(), says) {
 		t.Errorf("one try: %v, want ErrUnavailable alone and %s", err, says)
 	}
 	out := acquiring(t, c, key, lockclient.Timeout(patience))
@@ -197,21 +208,42 @@ func TestAHolderOfARefusingServerLosesInTime(t *testing.T) {
 	beside(t)
 	server, inside := redisServer(t)
 	c := open(t, server.URL(), "tester")
-	lock := acquire(t, c, "k", lockclient.Expires(600*time.Millisecond), lockclient.Renew())
-	if err := replica("yes")(t.Context(), inside); err != nil {
-		t.Fatal(err)
+	wantLostBy(t, "READONLY", func() *lockclient.Lock {
+		lock := acquire(t, c, "k", lockclient.Expires(600*time.Millisecond), lockclient.Renew())
+		if err := replica("yes")(t.Context(), inside); err != nil {
+			t.Fatal(err)
+		}
+		return lock
+	}, func() {
+		if err := master(t.Context(), inside); err != nil {
+			t.Fatal(err)
+		}
+		release(t, acquire(t, c, "k", lockclient.Timeout(patience)))
+	})
+}
+
+// tries is how often a test repeats what a busy machine may keep from an answer.
+const tries = 20
+
+// wantLostBy loses holds until the server's refusal is the cause of one: on a busy
+// machine the last renewal may have had no answer.
+func wantLostBy(t *testing.T, says string, lose func() *lockclient.Lock, heal func()) {
+	t.Helper()
+	for try := range tries {
+		lock := lose()
+		<-lock.Context().Done()
+		if late := time.Since(lock.Deadline()); late > jitter/10 {
+			t.Errorf("told %v after its deadline", late)
+		}
+		cause := context.Cause(lock.Context())
+		heal()
+		switch {
+		case !errors.Is(cause, lockclient.ErrLost), try == tries-1 && !strings.Contains(cause.Error(), says):
+			t.Fatalf("cause %v, want ErrLost with %s", cause, says)
+		case strings.Contains(cause.Error(), says):
+			return
+		}
 	}
-	<-lock.Context().Done()
-	if cause := context.Cause(lock.Context()); !errors.Is(cause, lockclient.ErrLost) || !strings.Contains(cause.Error(), "READONLY") {
-		t.Errorf("cause %v, want ErrLost with READONLY", cause)
-	}
-	if late := time.Since(lock.Deadline()); late > jitter/10 {
-		t.Errorf("told %v after its deadline", late)
-	}
-	if err := master(t.Context(), inside); err != nil {
-		t.Fatal(err)
-	}
-	release(t, acquire(t, c, "k", lockclient.Timeout(patience)))
 }
 
 // atOnce is far less than any timeout that the callers below give.
