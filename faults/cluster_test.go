@@ -103,13 +103,17 @@ func TestASlotMovesUnderLoad(t *testing.T) {
 	release(t, held)
 	l.disperse()
 	hot := l.claimed(l.hot, home)
+	// On a slow machine one process may hand the key on under its lease all the way, and
+	// ask the server for nothing. Then the way back has to show it.
+	var longest time.Duration
 	for i := range arrived {
 		l.wantBack(hot, l.rate, arrived[i])
 		waited := waits(hot, began[i], arrived[i])
 		t.Logf("on the way for %v; who asked meanwhile waited: %s", time.Duration(arrived[i]-began[i]), summary(waited))
-		if percentile(waited, 100) < onTheWay {
-			t.Error("nobody had to wait: the test proves nothing")
-		}
+		longest = max(longest, percentile(waited, 100))
+	}
+	if longest < onTheWay {
+		t.Error("nobody had to wait: the test proves nothing")
 	}
 	l.wantOthers(began[0], arrived[1], nil, 2*hardly())
 	if len(l.unclean) > 0 {
