@@ -11,8 +11,8 @@ import (
 )
 
 // An endpoint puts in the host that a Cluster's node leaves out: one that doesn't know
-// its own names none (cluster-preferred-endpoint-type unknown-endpoint), and means the
-// host that was asked. The driver can't read that.
+// its own names none (cluster-preferred-endpoint-type unknown-endpoint; or hostname, and it
+// has none), and means the host that was asked. The driver can't read that.
 type endpoint struct{ host string }
 
 // newNode is the driver's NewClient of a Cluster's nodes.
@@ -57,21 +57,31 @@ func (e endpoint) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 	}
 }
 
+// unknown reports whether a host is how a node says that it knows none: empty by
+// unknown-endpoint, "?" where it is to tell a hostname and was given none.
+func unknown(host string) bool { return host == "" || host == "?" }
+
 // redirected is a redirection with its host.
 type redirected string
 
 func (r redirected) Error() string { return string(r) }
 func (redirected) RedisError()     {}
 
-// complete reads "MOVED 3999 :6381" as "MOVED 3999 host:6381", and ASK alike.
+// complete reads "MOVED 3999 :6381" and "MOVED 3999 ?:6381" as "MOVED 3999 host:6381",
+// and ASK alike.
 func (e endpoint) complete(err error) error {
 	if err == nil || !goredis.HasErrorPrefix(err, "MOVED ") && !goredis.HasErrorPrefix(err, "ASK ") {
 		return err
 	}
-	if words := strings.Split(err.Error(), " "); len(words) == 3 && strings.HasPrefix(words[2], ":") {
-		return redirected(words[0] + " " + words[1] + " " + net.JoinHostPort(e.host, words[2][1:]))
+	words := strings.Split(err.Error(), " ")
+	if len(words) != 3 {
+		return err
 	}
-	return err
+	colon := strings.LastIndexByte(words[2], ':') // the last: an IPv6 address has no brackets there
+	if colon < 0 || !unknown(words[2][:colon]) {
+		return err
+	}
+	return redirected(words[0] + " " + words[1] + " " + net.JoinHostPort(e.host, words[2][colon+1:]))
 }
 
 var errSlots = errors.New("the Cluster's list of slots makes no sense")
@@ -111,7 +121,7 @@ func (e endpoint) slot(l fields) (s goredis.ClusterSlot, ok bool) {
 		if !ok {
 			return s, false
 		}
-		if !known || host == "" || host == "?" {
+		if !known || unknown(host) {
 			host = e.host
 		}
 		id, _ := node.text(2)
