@@ -38,15 +38,19 @@ func TestAThousandTimedOutAddsBlockNobody(t *testing.T) {
 	server, inside := memcachedServer(t)
 	w := newWire(t)
 	c := open(t, "memcache://"+w.door(server.Addr)+"?timeout=25ms", owner)
+	want := int64(1000)
+	if !*long {
+		want = 200 // a busy machine has late answers of its own
+	}
 	var late atomic.Int64
 	w.answersToAdds(func(answer []byte) fate {
-		if bytes.Equal(answer, []byte("STORED\r\n")) && late.Load() < 1000 {
+		if bytes.Equal(answer, []byte("STORED\r\n")) && late.Load() < want {
 			late.Add(1)
 			return swallow
 		}
 		return pass
 	})
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	const keys = 29
 	var within [keys]atomic.Int64
 	var longest, holds atomic.Int64
@@ -54,7 +58,7 @@ func TestAThousandTimedOutAddsBlockNobody(t *testing.T) {
 	for g := range 32 {
 		key := max(0, g-3) // one key for four goroutines, and one for each of the rest
 		wg.Go(func() {
-			for late.Load() < 1000 && time.Now().Before(deadline) {
+			for late.Load() < want && time.Now().Before(deadline) {
 				start := time.Now()
 				lock, err := c.Acquire(t.Context(), fmt.Sprint("k", key), lockclient.Expires(time.Minute), lockclient.Timeout(patience))
 				if err != nil {
@@ -77,7 +81,7 @@ func TestAThousandTimedOutAddsBlockNobody(t *testing.T) {
 	wg.Wait()
 	w.onReply(nil)
 	t.Logf("%d adds timed out over %d holds; the longest wait about %v", late.Load(), holds.Load(), time.Duration(longest.Load()))
-	if late.Load() < 1000 {
+	if late.Load() < want {
 		t.Errorf("only %d adds timed out in time", late.Load())
 	}
 	for key := range keys {
