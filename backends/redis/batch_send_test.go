@@ -252,6 +252,10 @@ func latestOfBatches(t *testing.T) {
 
 // TestRenewalsGoFirst: what a lease hangs on does not stand behind what only waits.
 func TestRenewalsGoFirst(t *testing.T) {
+	synctest.Test(t, renewalsFirst) // or those that wait for long would be sent
+}
+
+func renewalsFirst(t *testing.T) {
 	q := newBatcher(nil)
 	defer q.close()
 	q.alone = 0 // nobody sends; all of them wait
