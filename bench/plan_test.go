@@ -178,12 +178,16 @@ func TestABrokenOffPlanReportsWhatItHas(t *testing.T) {
 }
 
 func TestARunIsBrokenOffInItsMidst(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	w := oneKey()
-	w.Duration = time.Minute
-	m := New(Setup{}).Measure(ctx, Case{Strategy: strategyNamed("channel"), Workload: w})
-	if !m.Run.Cut || m.Run.Holds == 0 || m.Run.Elapsed > 30 || len(m.Failures) > 0 {
+	var m Measured
+	// How long the start takes is the machine's affair: the break may come before the midst.
+	for after := 200 * time.Millisecond; after < time.Minute/2 && m.Run.Holds == 0; after *= 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		w := oneKey()
+		w.Duration = time.Minute
+		m = New(Setup{}).Measure(ctx, Case{Strategy: strategyNamed("channel"), Workload: w})
+		cancel()
+	}
+	if !m.Run.Cut || m.Run.Holds == 0 || m.Run.Elapsed > 59 || len(m.Failures) > 0 {
 		t.Errorf("cut %v, %d holds in %v s, failures %v", m.Run.Cut, m.Run.Holds, m.Run.Elapsed, m.Failures)
 	}
 }
