@@ -197,3 +197,32 @@ func TestAReleaseThatPanicsIsAnsweredOnce(t *testing.T) {
 		_ = c.Close() // says that the lease was not given back
 	})
 }
+
+// Regression: a check that panicked was answered twice, and where its caller had left
+// by then, the second answer blocked the actor for good.
+func TestACheckThatPanicsAfterItsCallerLeftBlocksNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(&grantAll{}, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a *keyActor
+		spoil(c, func(spawned *keyActor) { a = spawned })
+		h := hold(t, c, Spec{Expires: time.Minute})
+		synctest.Wait() // the actor is idle: its state may be touched
+		a.lease.attempt = unnamable
+		ctx, cancel := context.WithCancel(t.Context())
+		busy := make(chan Info)
+		h.entry.post(snapshot{busy}) // keeps the actor until somebody receives
+		time.AfterFunc(time.Millisecond, cancel)
+		if err := h.Check(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("check: %v, want that its caller left", err)
+		}
+		<-busy
+		synctest.Wait()
+		if err := h.Release(); !errors.Is(err, backends.ErrNotHeld) {
+			t.Errorf("release: %v, want ErrNotHeld: the hold was lost", err)
+		}
+		_ = c.Close() // says that the lease was not given back
+	})
+}

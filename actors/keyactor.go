@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -158,15 +159,9 @@ func (a *keyActor) answer(message any, err error) {
 			m.hold.reply <- err
 		}
 	case extend:
-		select {
-		case m.done <- err:
-		default:
-		}
+		answerOnce(slices.Contains(a.extends, m.extension), m.done, err)
 	case disown:
-		select {
-		case m.done <- err:
-		default:
-		}
+		answerOnce(slices.Contains(a.disowns, m.disowning), m.done, err)
 	case explain:
 		select {
 		case m.why <- WaitError{Key: a.entry.key, Err: err}:
@@ -177,6 +172,18 @@ func (a *keyActor) answer(message any, err error) {
 		case m.reply <- Info{Key: a.entry.key}:
 		default:
 		}
+	}
+}
+
+// answerOnce answers who asked for more than a message's time, unless collapse does it,
+// or it was done: nobody need be there to take a second answer, which would wait for ever.
+func answerOnce(listed bool, done chan<- error, err error) {
+	if listed {
+		return
+	}
+	select {
+	case done <- err:
+	default:
 	}
 }
 
