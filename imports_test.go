@@ -42,13 +42,15 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
-// TestAnAppLinksWhatItNames keeps drivers out of a program that locks in process.
+// TestAnAppLinksWhatItNames keeps drivers out of a program that locks in process, and
+// the package testing out of the shipped command.
 func TestAnAppLinksWhatItNames(t *testing.T) {
 	for _, c := range []struct {
 		from string
 		not  []string
 	}{
 		{"lockclient", []string{"github.com/redis/", "github.com/bradfitz/", module + "/backends/redis", module + "/backends/file", module + "/backends/memcache"}},
+		{"cmd/turnstile", []string{"testing"}},
 	} {
 		out, err := exec.Command("go", "list", "-deps", "./"+c.from).Output()
 		if err != nil {

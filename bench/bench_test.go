@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/internal/testmain"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
@@ -101,9 +101,9 @@ var strategies = []struct {
 	{"file", func(b *testing.B) locker {
 		return openClient(b, lockclient.Config{Backend: "file://" + b.TempDir() + "/locks"})
 	}},
-	{"redis", func(b *testing.B) locker { return openClient(b, lockclient.Config{Backend: servers.Redis(b).URL()}) }},
+	{"redis", func(b *testing.B) locker { return openClient(b, lockclient.Config{Backend: servertest.Redis(b).URL()}) }},
 	{"redis-linger", func(b *testing.B) locker {
-		return openClient(b, lockclient.Config{Backend: servers.Redis(b).URL(), Linger: time.Second})
+		return openClient(b, lockclient.Config{Backend: servertest.Redis(b).URL(), Linger: time.Second})
 	}},
 }
 

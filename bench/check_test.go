@@ -10,7 +10,7 @@ import (
 	"time"
 
 	_ "github.com/turnstile-go/turnstile/backends/redis" // redis://
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -75,7 +75,7 @@ func TestFiguresAgreeWithPlainBenchmarks(t *testing.T) {
 	if err := flag.Set("test.benchtime", each.String()); err != nil {
 		t.Fatal(err)
 	}
-	redis := servers.Redis(t)
+	redis := servertest.Redis(t)
 	w := Workload{Goroutines: 64, Keys: 1, Warmup: each, Duration: each}
 	open := func(url string) func() locker {
 		return func() locker { return newClient(t, lockclient.Config{Backend: url}) }

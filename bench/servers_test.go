@@ -14,7 +14,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // setnx is the plainest lock on Redis: SET NX PX, asked again each ms; DEL. Each is
@@ -123,7 +123,7 @@ func TestCommandsAreCounted(t *testing.T) {
 }
 
 func TestAServerOfTheUsersIsUsed(t *testing.T) {
-	s := servers.Redis(t)
+	s := servertest.Redis(t)
 	m := New(Setup{Addrs: map[string]string{PlaceRedis: s.Addr}}).
 		Measure(t.Context(), Case{Strategy: strategyNamed("setnx"), Workload: oneKey()})
 	info, err := s.RedisClient(t, nil).Info(t.Context(), "commandstats").Result()

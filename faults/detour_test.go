@@ -11,7 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -63,19 +63,19 @@ func (p *place) through(by detour, owner string, answer time.Duration) *lockclie
 // It is closed before the test looks for what is left, and healed before.
 func cutClient(t *testing.T, p *place) (c *lockclient.Client, cut, heal func()) {
 	t.Helper()
-	proxies := make(map[string]*servers.Proxy)
+	proxies := make(map[string]*servertest.Proxy)
 	for _, addr := range p.addrs {
-		proxies[addr] = servers.NewProxy(t, addr)
+		proxies[addr] = servertest.NewProxy(t, addr)
 	}
 	c = p.through(func(addr string) string { return proxies[addr].Addr }, "behind the proxy", 0)
-	all := func(do func(*servers.Proxy)) func() {
+	all := func(do func(*servertest.Proxy)) func() {
 		return func() {
 			for _, proxy := range proxies {
 				do(proxy)
 			}
 		}
 	}
-	cut, heal = all((*servers.Proxy).Cut), all((*servers.Proxy).Heal)
+	cut, heal = all((*servertest.Proxy).Cut), all((*servertest.Proxy).Heal)
 	t.Cleanup(heal)
 	return c, cut, heal
 }

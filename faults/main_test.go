@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/internal/testmain"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
@@ -94,7 +95,7 @@ func l1(expires time.Duration) time.Duration { return expires*102/100 + time.Sec
 func redisServer(t *testing.T, args ...string) (*servers.Server, *goredis.Client) {
 	t.Helper()
 	alone(t)
-	server := servers.Redis(t, args...)
+	server := servertest.Redis(t, args...)
 	inside := server.RedisClient(t, nil)
 	t.Cleanup(func() { wantNothingLeft(t, inside) })
 	return server, inside

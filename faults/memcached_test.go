@@ -17,6 +17,7 @@ import (
 	gomemcache "github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -36,7 +37,7 @@ func memcachedServer(t *testing.T, args ...string) (*servers.Server, *gomemcache
 // goroutines nobody can tell from theirs; TestMain looks at all in the end.
 func memcachedBeside(t *testing.T, args ...string) (*servers.Server, *gomemcache.Client) {
 	t.Helper()
-	server := servers.Memcached(t, args...)
+	server := servertest.Memcached(t, args...)
 	inside := gomemcache.New(server.Addr)
 	t.Cleanup(func() { _ = inside.Close() })
 	t.Cleanup(func() { wantNothingLeftInMemcached(t, server.Addr) })

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -54,7 +55,7 @@ func TestOutagesLoseNoRenewedHold(t *testing.T) {
 	}
 	t.Run(string(oneServer), func(t *testing.T) {
 		server, _ := redisServer(t)
-		proxy := servers.NewProxy(t, server.Addr)
+		proxy := servertest.NewProxy(t, server.Addr)
 		p := &place{t: t, form: oneServer, url: "redis://" + proxy.Addr}
 		p.endure(t, absence{
 			name: "away", lasts: lasts,
@@ -65,7 +66,7 @@ func TestOutagesLoseNoRenewedHold(t *testing.T) {
 	t.Run(string(aCluster), func(t *testing.T) {
 		p := onACluster(t)
 		if *long { // whose node is not replaced within 5 s
-			p = clusterPlace(t, servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3, Replicas: 1, NodeTimeout: 30 * time.Second}))
+			p = clusterPlace(t, servertest.RedisClusterOf(t, servers.ClusterConfig{Masters: 3, Replicas: 1, NodeTimeout: 30 * time.Second}))
 		}
 		node := p.server(p.key("k"))
 		p.endure(t, pausing(node, lasts), func(name string) string { return p.keyAt(node, name) })
@@ -73,7 +74,7 @@ func TestOutagesLoseNoRenewedHold(t *testing.T) {
 	t.Run(string(sentinels), func(t *testing.T) {
 		p := bySentinels(t)
 		if *long {
-			p = sentinelPlace(t, servers.RedisSentinelOf(t, servers.SentinelConfig{DownAfter: 30 * time.Second}))
+			p = sentinelPlace(t, servertest.RedisSentinelOf(t, servers.SentinelConfig{DownAfter: 30 * time.Second}))
 		}
 		p.endure(t, pausing(p.server(""), lasts), p.key)
 	})

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // exclusiveBackends names the backends that exclude; open returns the URL of a
@@ -23,8 +23,8 @@ var exclusiveBackends = []struct {
 }{
 	{"embedded", func(t *testing.T) string { return "embedded://" + t.Name() }, 0, false},
 	{"file", func(t *testing.T) string { return "file://" + t.TempDir() + "/locks" }, 0, false},
-	{"redis", func(t *testing.T) string { return servers.Redis(t).URL() }, 0, false},
-	{"memcached", func(t *testing.T) string { return servers.Memcached(t).URL() }, time.Second, true},
+	{"redis", func(t *testing.T) string { return servertest.Redis(t).URL() }, 0, false},
+	{"memcached", func(t *testing.T) string { return servertest.Memcached(t).URL() }, time.Second, true},
 }
 
 func openClient(t *testing.T, cfg Config) *Client {
@@ -264,7 +264,7 @@ func TestARenewedHoldOutlivesItsExpires(t *testing.T) {
 // brings it back.
 func TestALostServerIsNoticedBeforeTheDeadline(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	c := openClient(t, Config{Backend: server.URL()})
 	for name, opts := range map[string][]Option{
 		"renewed": {Expires(time.Second), Renew()},
@@ -315,7 +315,7 @@ func TestALostServerIsNoticedBeforeTheDeadline(t *testing.T) {
 // learns of it as well, long before its deadline.
 func TestALeaseDeletedBehindItsBackIsLost(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	c := openClient(t, Config{Backend: server.URL()})
 	lock, err := c.Acquire(t.Context(), "k", Expires(3*time.Second))
 	if err != nil {

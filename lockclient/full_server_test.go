@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // TestAHotKeyIsPassedOnWhileTheServerIsFull: one client hands a key on among its own
@@ -13,7 +13,7 @@ import (
 func TestAHotKeyIsPassedOnWhileTheServerIsFull(t *testing.T) {
 	t.Parallel()
 	const callers, turns = 4, 5
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	hot, other := openClient(t, Config{Backend: server.URL()}), openClient(t, Config{Backend: server.URL()})
 	wait := Timeout(patience)
 	held := acquire(t, hot, "hot", wait)

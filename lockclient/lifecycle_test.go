@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // TestCancelledAcquiresLeaveNoHold lets 10 000 acquires be cancelled around
@@ -385,7 +385,7 @@ var _ backends.Backend = (*closeCounter)(nil)
 // is under way, and would be cancelled after it.
 func TestCloseIsBoundedOnAServerThatHangs(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	holder := openClient(t, Config{Backend: server.URL()})
 	c, err := Open(Config{Backend: server.URL()})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 func TestURLs(t *testing.T) {
@@ -112,7 +112,7 @@ func TestOpenLooksForItsServers(t *testing.T) {
 // A server that has all the connections it may have says so and hangs up.
 func TestAServerWithTooManyConnectionsIsQuotedAndWaitedFor(t *testing.T) {
 	t.Parallel()
-	server := servers.Memcached(t, "-c", "20", "-t", "1")
+	server := servertest.Memcached(t, "-c", "20", "-t", "1")
 	var crowd []net.Conn
 	leave := func() {
 		for _, c := range crowd {
@@ -166,7 +166,7 @@ func TestAServerWithTooManyConnectionsIsQuotedAndWaitedFor(t *testing.T) {
 func TestARedisServerIsToldFromMemcached(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{nil, {"--requirepass", "hunter2"}} {
-		b, err := Open(t.Context(), &url.URL{Scheme: "memcache", Host: servers.Redis(t, args...).Addr})
+		b, err := Open(t.Context(), &url.URL{Scheme: "memcache", Host: servertest.Redis(t, args...).Addr})
 		if err == nil {
 			_ = b.Close()
 		}
@@ -179,7 +179,7 @@ func TestARedisServerIsToldFromMemcached(t *testing.T) {
 // deadAddr is an address where nobody listens.
 func deadAddr(t *testing.T) string {
 	t.Helper()
-	s := servers.Memcached(t)
+	s := servertest.Memcached(t)
 	s.Stop()
 	return s.Addr
 }
@@ -225,7 +225,7 @@ func TestServersShareTheKeys(t *testing.T) {
 // TestADeadServerFailsItsOwnKeysOnly, and those again when it is back.
 func TestADeadServerFailsItsOwnKeysOnly(t *testing.T) {
 	t.Parallel()
-	one, two := servers.Memcached(t), servers.Memcached(t)
+	one, two := servertest.Memcached(t), servertest.Memcached(t)
 	b := open(t, one.URL()+","+two.Addr)
 	same := open(t, two.URL()+","+one.Addr) // listed the other way round
 	keysOf := map[string][]backends.Request{}
@@ -267,7 +267,7 @@ func TestADeadServerFailsItsOwnKeysOnly(t *testing.T) {
 // says so.
 func TestARestartedServerIsMetInSilence(t *testing.T) {
 	t.Parallel()
-	server := servers.Memcached(t)
+	server := servertest.Memcached(t)
 	b := open(t, server.URL())
 	for round := range 3 {
 		// Several idle ones: one failure has to do for all.
@@ -287,7 +287,7 @@ func TestARestartedServerIsMetInSilence(t *testing.T) {
 // TestCallsEndWithTheirContext, while the server says nothing.
 func TestCallsEndWithTheirContext(t *testing.T) {
 	t.Parallel()
-	server := servers.Memcached(t)
+	server := servertest.Memcached(t)
 	b := open(t, server.URL()+"?timeout=2s")
 	held := newRequest(newKey(t))
 	reply := mustGrant(t, b, held)

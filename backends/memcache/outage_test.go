@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // closes is a proxy whose server is away, until stop: it takes connections and ends
@@ -51,7 +51,7 @@ func TestOneProbeIsForAllKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := servers.Memcached(t)
+			server := servertest.Memcached(t)
 			b := open(t, server.URL()+"?lazy=true")
 			var dials atomic.Int64
 			b.servers[0].dialer.ControlContext = func(context.Context, string, string, syscall.RawConn) error {
@@ -123,7 +123,7 @@ func TestOneProbeIsForAllKeys(t *testing.T) {
 // TestNobodyIsWokenAfterClose, nor does a probe go on.
 func TestNobodyIsWokenAfterClose(t *testing.T) {
 	t.Parallel()
-	server := servers.Memcached(t)
+	server := servertest.Memcached(t)
 	b := open(t, server.URL()+"?lazy=true")
 	var closed atomic.Bool
 	wake := func(backends.Wake) {

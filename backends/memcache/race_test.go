@@ -10,7 +10,7 @@ import (
 	gomemcache "github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // TestAStaleReleaseNeverTouchesTheNextHolder pauses a release between its look
@@ -106,7 +106,7 @@ func TestANumberIsOfNoUseToARestartedServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := servers.Memcached(t)
+			server := servertest.Memcached(t)
 			stale, fresh := open(t, server.URL()), open(t, server.URL())
 			key, inside := newKey(t), driver(t, server.Addr)
 			old, young := newRequest(key), newRequest(key)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // idle is how many connections to its one server a backend keeps.
@@ -63,7 +63,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 		}
 	})
 	t.Run("by themselves", func(t *testing.T) {
-		server := servers.Memcached(t)
+		server := servertest.Memcached(t)
 		b := open(t, server.URL()+"?lazy=true")
 		b.servers[0].idleLife = 20 * time.Millisecond
 		for range 2 { // and again, after the last has gone
@@ -159,7 +159,7 @@ func TestANATThatForgetsADozenConnectionsCostsOneTimeout(t *testing.T) {
 	for name, params := range map[string]string{"of the command": "?timeout=100ms", "of the call": "?timeout=2s"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			nat := servers.NewNAT(t, shared.Addr)
+			nat := servertest.NewNAT(t, shared.Addr)
 			b := open(t, "memcache://"+nat.Addr+params)
 			widen(t, b, 13)
 			nat.Forget()

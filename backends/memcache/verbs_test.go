@@ -10,7 +10,7 @@ import (
 	gomemcache "github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // spoil makes the nth command of a backend fail, and so many after it; done says
@@ -230,7 +230,7 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 	t.Run("full", func(t *testing.T) {
 		t.Parallel()
 		// Nothing is evicted, so nothing more can be stored.
-		server := servers.Memcached(t, "-M", "-m", "1", "-I", "512k")
+		server := servertest.Memcached(t, "-M", "-m", "1", "-I", "512k")
 		inside := driver(t, server.Addr)
 		b := open(t, server.URL())
 		held := newRequest(newKey(t) + strings.Repeat("k", 180)) // large, so that few fill the server
@@ -266,7 +266,7 @@ func TestFullServersAndLoginsAreReported(t *testing.T) {
 	})
 	t.Run("no cas", func(t *testing.T) {
 		t.Parallel()
-		b, r := open(t, servers.Memcached(t, "-C").URL()), newRequest(newKey(t))
+		b, r := open(t, servertest.Memcached(t, "-C").URL()), newRequest(newKey(t))
 		reply, err := b.Acquire(bounded(t), r)
 		if !errors.Is(err, backends.ErrRefused) || !strings.Contains(err.Error(), "-C") || reply.Outcome == backends.Granted {
 			t.Errorf("%v, %v; want ErrRefused, and that -C is why", reply.Outcome, err)

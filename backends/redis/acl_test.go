@@ -11,7 +11,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // aclPage is the page that says which rules a user needs.
@@ -85,7 +85,7 @@ func userKeys(t testing.TB) []string {
 
 func TestTheRuleInTheDocsIsEnough(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
 	if err := inside.Do(bounded(t), aclRule(t, "turnstile")...).Err(); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -89,7 +89,7 @@ func holds(t *testing.T, client *goredis.Client, c *command) bool {
 
 func TestAnAnswerStandsWhenTheConnectionBreaksBehindIt(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
 	f := &Faults{Addr: server.Addr}
 	b := faulty(t, f)
@@ -131,7 +131,7 @@ func TestAnAnswerStandsWhenTheConnectionBreaksBehindIt(t *testing.T) {
 
 func TestWhatWasNotWrittenDidNotRun(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
 	f := &Faults{Addr: server.Addr}
 	b := faulty(t, f)
@@ -164,7 +164,7 @@ func TestWhatWasNotWrittenDidNotRun(t *testing.T) {
 
 func TestOnlyCommandsWhoseScriptIsMissingAreSentAgain(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
 	b := faulty(t, &Faults{Addr: server.Addr})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -214,7 +214,7 @@ func (f flusher) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.P
 
 func TestScriptsFlushedBehindEveryCommandAreBroughtAlong(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	client := server.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
 	client.AddHook(flusher{server.RedisClient(t, nil)})
 	b := New(client, Options{})

@@ -17,6 +17,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // openFaulty opens a backend whose connections a test can end.
@@ -56,7 +57,7 @@ func occupy(t *testing.T, b *redis.Backend) (wait func()) {
 
 func TestEachCallerOfABatchLeavesWithItsOwnContext(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b := open(t, server.URL())
 	mustGrant(t, b, newRequest(newKey(t)))
 	if err := server.Pause(); err != nil {
@@ -114,7 +115,7 @@ func TestEachCallerOfABatchLeavesWithItsOwnContext(t *testing.T) {
 
 func TestACommandThatWaitedInVainDidNotRun(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	mustGrant(t, b, newRequest(newKey(t)))
 	if err := server.Pause(); err != nil {
@@ -151,7 +152,7 @@ func TestACommandThatWaitedInVainDidNotRun(t *testing.T) {
 
 func TestStuckConnectionsBlockNobodyElse(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	f := &redis.Faults{Addr: server.Addr}
 	var stuck atomic.Int64 // connections from now on that take requests and never answer
 	client := goredis.NewClient(&goredis.Options{
@@ -206,7 +207,7 @@ func TestCloseLetsNobodyHang(t *testing.T) {
 	for _, owned := range []bool{true, false} {
 		t.Run(fmt.Sprintf("owned %v", owned), func(t *testing.T) {
 			t.Parallel()
-			server := servers.Redis(t)
+			server := servertest.Redis(t)
 			client := server.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
 			b := redis.New(client, redis.Options{Owned: owned})
 			mustGrant(t, b, newRequest(newKey(t)))
@@ -251,7 +252,7 @@ func TestCloseLetsNobodyHang(t *testing.T) {
 
 func TestNobodySeesAScriptFlush(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	const enough = 40 // of the flushes, each in the middle of a crowd's calls
 	var flushes atomic.Int64
@@ -290,7 +291,7 @@ func TestNobodySeesAScriptFlush(t *testing.T) {
 // Requests that were executed and whose answer was lost, in batches and alone.
 func TestAThousandLostReplies(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, f := openFaulty(t, server)
 	mustGrant(t, b, newRequest("pylock:warm"))
 	inside := server.RedisClient(t, nil)
@@ -331,7 +332,7 @@ func TestAThousandLostReplies(t *testing.T) {
 // Connections end anywhere, callers leave at any time: an outcome is still true.
 func TestOutcomesAreTrueUnderRandomCuts(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, f := openFaulty(t, server)
 	inside := server.RedisClient(t, nil)
 	mustGrant(t, b, newRequest("pylock:warm"))

@@ -16,7 +16,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -36,7 +36,7 @@ func BenchmarkPairs(b *testing.B) {
 }
 
 func pairs(b *testing.B, callers int, alone bool) {
-	backend := open(b, servers.Redis(b).URL())
+	backend := open(b, servertest.Redis(b).URL())
 	if alone {
 		backend.SendAlone()
 	}
@@ -83,7 +83,7 @@ func benchNames() []string {
 
 func ceiling(b *testing.B) {
 	const conns, batch = 4, 64 // pairs
-	server := servers.Redis(b)
+	server := servertest.Redis(b)
 	client := server.RedisClient(b, nil)
 	for _, s := range scripts.Mutex() {
 		if err := client.ScriptLoad(b.Context(), s.Source()).Err(); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/backendtest"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // publishing publishes by a client.
@@ -163,7 +163,7 @@ func TestCloseEndsWhatIsBeingPublished(t *testing.T) {
 // The node that has the channel is another than the one that has the key.
 func TestADeadNodeOfTheChannelHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	dead := servers.Redis(t)
+	dead := servertest.Redis(t)
 	client := dead.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
 	waiter := newSession(t, shared.URL())
 	var ended sync.Map // the messages that were given up

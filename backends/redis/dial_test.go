@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // TestAServerThatIsBackIsFoundAtOnce: the driver counts the dials that failed, and
@@ -19,7 +19,7 @@ func TestAServerThatIsBackIsFoundAtOnce(t *testing.T) {
 	for _, params := range []string{"pool_size=1", "pool_size=3&min_idle_conns=2", "pool_size=1&max_active_conns=2"} {
 		t.Run(params, func(t *testing.T) {
 			t.Parallel()
-			server := servers.Redis(t)
+			server := servertest.Redis(t)
 			b := open(t, server.URL()+"?"+params)
 			server.Stop()
 			for range 5 {
@@ -92,12 +92,12 @@ func TestANATThatForgetsADozenConnectionsCostsOneTimeout(t *testing.T) {
 	for _, scheme := range []string{"redis", "rediss"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			server, query := servers.Redis(t), "?min_idle_conns=13"
+			server, query := servertest.Redis(t), "?min_idle_conns=13"
 			if scheme == "rediss" {
-				server = servers.RedisTLS(t, servers.TLSConfig{Authority: servers.NewAuthority(t)})
+				server = servertest.RedisTLS(t, servertest.TLSConfig{Authority: servertest.NewAuthority(t)})
 				query += "&skip_verify=true"
 			}
-			nat := servers.NewNAT(t, server.Addr)
+			nat := servertest.NewNAT(t, server.Addr)
 			b := open(t, scheme+"://"+nat.Addr+query)
 			eventually(t, "the pool is full", func() bool { return nat.Open() >= idle })
 			mustGrant(t, b, newRequest(newKey(t)))

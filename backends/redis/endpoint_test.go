@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -15,7 +16,7 @@ func TestAHostThatIsUnknownIsTheOneThatWasAsked(t *testing.T) {
 	for _, told := range []string{"unknown-endpoint", "hostname"} {
 		t.Run(told, func(t *testing.T) {
 			t.Parallel()
-			c := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 3, Args: []string{"--cluster-preferred-endpoint-type", told}})
+			c := servertest.RedisClusterOf(t, servers.ClusterConfig{Masters: 3, Args: []string{"--cluster-preferred-endpoint-type", told}})
 			b := open(t, c.URL())
 			for range 12 { // keys of each node
 				mustGrant(t, b, newRequest(newKey(t)))

@@ -8,7 +8,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends/embedded/engine"
 	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 	"github.com/turnstile-go/turnstile/scripts/scripttest"
 )
@@ -20,7 +20,7 @@ func TestBothEnginesAgree(t *testing.T) {
 	t.Parallel()
 	var server, embedded []string
 	t.Run("server", func(t *testing.T) {
-		exec, raw := onServer(t, servers.Redis(t))
+		exec, raw := onServer(t, servertest.Redis(t))
 		server = scripttest.Run(t, exec, raw)
 	})
 	t.Run("embedded", func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // lame is a user who may do everything but what an inbox needs.
@@ -34,7 +35,7 @@ func TestASessionWithoutPermissionsPollsUntilItHasThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := servers.Redis(t)
+			server := servertest.Redis(t)
 			inside := server.RedisClient(t, nil)
 			lame(t, inside, rules[0]...)
 			a := newSession(t, server.URL())
@@ -68,7 +69,7 @@ func TestASessionWithoutPermissionsPollsUntilItHasThem(t *testing.T) {
 
 func TestAServerWithoutPublishServesInOrder(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t, "--rename-command", "PUBLISH", "")
+	server := servertest.Redis(t, "--rename-command", "PUBLISH", "")
 	a, b, c := newSession(t, server.URL()), newSession(t, server.URL()), newSession(t, server.URL())
 	key := newKey(t)
 	held := a.request(key)
@@ -93,7 +94,7 @@ func TestAServerWithoutPublishServesInOrder(t *testing.T) {
 
 func TestAnInboxThatIsKilledInALoopCostsNobodyTheLock(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	a, b, inside := newSession(t, server.URL()), newSession(t, server.URL()), server.RedisClient(t, nil)
 	ctx, stop := context.WithCancel(t.Context())
 	var killer sync.WaitGroup
@@ -185,7 +186,7 @@ func swallowed(t testing.TB, server *servers.Server) (*session, *atomic.Bool) {
 
 func TestSwallowedPushesAreNoticed(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	a := newSession(t, server.URL())
 	b, swallow := swallowed(t, server)
 	b.hears(t, true)
@@ -210,7 +211,7 @@ func TestSwallowedPushesAreNoticed(t *testing.T) {
 // A push that is lost while the inbox is thought to hear costs a heartbeat.
 func TestALostPushCostsAHeartbeat(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	a := newSession(t, server.URL())
 	b, swallow := swallowed(t, server)
 	b.hears(t, true)
@@ -256,7 +257,7 @@ func sum(counts []*atomic.Int64) (n int64) {
 
 // threeHearAndOneIsDeaf opens four sessions of a server's own.
 func threeHearAndOneIsDeaf(t testing.TB) (sessions []*session) {
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	lame(t, server.RedisClient(t, nil), "resetchannels")
 	for range 3 {
 		sessions = append(sessions, newSession(t, server.URL()))

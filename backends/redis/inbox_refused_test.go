@@ -15,6 +15,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // without are a server's arguments that take commands away.
@@ -85,10 +86,10 @@ func TestACommandThatIsRenamedAwayIsWarnedOf(t *testing.T) {
 			var nodes []*servers.Server
 			var url string
 			if row.cluster {
-				c := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 2, Args: without(row.lacks...)})
+				c := servertest.RedisClusterOf(t, servers.ClusterConfig{Masters: 2, Args: without(row.lacks...)})
 				nodes, url = c.Nodes, c.URL()
 			} else {
-				nodes = []*servers.Server{servers.Redis(t, without(row.lacks...)...)}
+				nodes = []*servers.Server{servertest.Redis(t, without(row.lacks...)...)}
 				url = nodes[0].URL()
 			}
 			var inside []*goredis.Client
@@ -125,7 +126,7 @@ func TestAClusterWithoutShardedChannelsIsHeardByPlainOnes(t *testing.T) {
 	for _, lacks := range [][]string{{"SSUBSCRIBE"}, {"SPUBLISH"}, {"SSUBSCRIBE", "SPUBLISH"}} {
 		t.Run(fmt.Sprint(lacks), func(t *testing.T) {
 			t.Parallel()
-			c := servers.RedisClusterOf(t, servers.ClusterConfig{Masters: 2, Args: without(lacks...)})
+			c := servertest.RedisClusterOf(t, servers.ClusterConfig{Masters: 2, Args: without(lacks...)})
 			a, log := loggedSession(t, c.URL())
 			b, _ := loggedSession(t, c.URL())
 			a.hears(t, true)
@@ -149,7 +150,7 @@ func TestAClusterWithoutShardedChannelsIsHeardByPlainOnes(t *testing.T) {
 func TestWhoIsRefusedAnInboxAsksSeldom(t *testing.T) {
 	t.Parallel()
 	const waiters, polls = 5, 40
-	server := servers.Redis(t, without("SUBSCRIBE")...)
+	server := servertest.Redis(t, without("SUBSCRIBE")...)
 	inside := server.RedisClient(t, nil)
 	a := newSession(t, server.URL())
 	key := newKey(t)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // A session is a backend with what a coordinator adds to it.
@@ -306,7 +306,7 @@ func TestADeadHeadIsPassedOver(t *testing.T) {
 
 func TestAReconnectAsksForEverythingAgain(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	s, inside := newSession(t, server.URL()), server.RedisClient(t, nil)
 	s.hears(t, true)
 	s.drain()
@@ -320,7 +320,7 @@ func TestAReconnectAsksForEverythingAgain(t *testing.T) {
 
 func TestAnInboxOutlivesItsServer(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	s := newSession(t, server.URL())
 	server.Stop()
 	if err := server.Restart(); err != nil {
@@ -332,7 +332,7 @@ func TestAnInboxOutlivesItsServer(t *testing.T) {
 
 func TestAnInboxStartsWhenTheServerDoes(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	server.Stop()
 	s := subscribe(t, open(t, server.URL()+"?lazy=true")) // does not wait for the server
 	if err := server.Restart(); err != nil {
@@ -345,7 +345,7 @@ func TestAnInboxStartsWhenTheServerDoes(t *testing.T) {
 // Publishes are counted by the server. What is not in use must send none.
 func TestHeartbeatsStopWhenNothingIsAwaitedOrHeld(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	a, b, inside := newSession(t, server.URL()), newSession(t, server.URL()), server.RedisClient(t, nil)
 	// A heartbeat reaches one subscriber; so does a wanted message, but the
 	// waiter below asks only once.
@@ -378,7 +378,7 @@ func TestHeartbeatsStopWhenNothingIsAwaitedOrHeld(t *testing.T) {
 
 func TestCloseLeavesNoSubscription(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
 	client := server.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
 	for name, b := range map[string]*redis.Backend{

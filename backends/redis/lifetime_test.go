@@ -6,7 +6,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // TestAServerThatWasReplacedBehindItsName is found by conn_max_lifetime, and stayed with
@@ -14,8 +14,8 @@ import (
 // when its heartbeats, which go where the calls go, are not echoed.
 func TestAServerThatWasReplacedBehindItsName(t *testing.T) {
 	t.Parallel()
-	old, next := servers.Redis(t), servers.Redis(t)
-	name := servers.NewNAT(t, old.Addr)
+	old, next := servertest.Redis(t), servertest.Redis(t)
+	name := servertest.NewNAT(t, old.Addr)
 	goes := open(t, "redis://"+name.Addr+"?pool_size=1&conn_max_lifetime=50ms")
 	stays := open(t, "redis://"+name.Addr+"?pool_size=1")
 	atOld, atNext := old.RedisClient(t, nil), next.RedisClient(t, nil)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -75,13 +75,13 @@ func TestOptionsPassThrough(t *testing.T) {
 func TestAUnixSocket(t *testing.T) {
 	t.Parallel()
 	socket := t.TempDir() + "/s"
-	servers.Redis(t, "--unixsocket", socket)
+	servertest.Redis(t, "--unixsocket", socket)
 	mustGrant(t, open(t, "unix://"+socket+"?db=1"), newRequest(newKey(t)))
 }
 
 func TestADeniedLoginIsRefusedAndNeverShown(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t, "--requirepass", "right/secret")
+	server := servertest.Redis(t, "--requirepass", "right/secret")
 	right := "redis://:" + url.QueryEscape("right/secret") + "@" + server.Addr
 	mustGrant(t, open(t, right), newRequest(newKey(t)))
 	for name, raw := range map[string]string{
@@ -111,7 +111,7 @@ func TestADeniedLoginIsRefusedAndNeverShown(t *testing.T) {
 
 func TestAMissingPermissionIsNamed(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
 	for user, rules := range map[string][]any{
 		"nocompanion": {"~pylock:*", "+@all"},
@@ -188,7 +188,7 @@ func TestAKeyThatHoldsNoLockIsNamed(t *testing.T) {
 func TestAnEvictingServerIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for policy, warned := range map[string]bool{"noeviction": false, "volatile-lru": true, "allkeys-random": true} {
-		server := servers.Redis(t, "--maxmemory-policy", policy)
+		server := servertest.Redis(t, "--maxmemory-policy", policy)
 		var log bytes.Buffer
 		b, err := redis.Open(bounded(t), parse(t, server.URL()), redis.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // openedAt is a backend as Open makes it; dial may be nil.
@@ -117,7 +117,7 @@ func TestOpenWaitsForAServerThatIsNotReady(t *testing.T) {
 	})
 	t.Run("never up", func(t *testing.T) {
 		t.Parallel()
-		server := servers.Redis(t)
+		server := servertest.Redis(t)
 		server.Stop()
 		_, err := redis.Open(bounded(t), parse(t, server.URL()), redis.Options{})
 		if !errors.Is(err, syscall.ECONNREFUSED) || backends.IsRefused(err) || backends.IsPassing(err) {
@@ -130,7 +130,7 @@ func TestOpenWaitsForAServerThatIsNotReady(t *testing.T) {
 // and meets a broken pipe.
 func TestAServerAtMaxclientsIsQuotedAndWaitedFor(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t, "--maxclients", "8")
+	server := servertest.Redis(t, "--maxclients", "8")
 	inside := server.RedisClient(t, &goredis.Options{PoolSize: 1, Protocol: 2})
 	rejected := func() string { // by the one connection that is let in
 		for line := range strings.Lines(inside.Info(bounded(t), "stats").Val()) {
@@ -210,7 +210,7 @@ func TestAProxyThatClosesAtACommandIsTold(t *testing.T) {
 // rest: nothing but a timeout would be heard of it.
 func TestAPlainPortIsToldFromOneThatIsSlow(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t, "--requirepass", "hunter2") // one that refuses to answer is as plain
+	server := servertest.Redis(t, "--requirepass", "hunter2") // one that refuses to answer is as plain
 	for _, addr := range []string{shared.Addr, server.Addr} {
 		b, err := redis.Open(bounded(t), parse(t, "rediss://:hunter2@"+addr+"?dial_timeout=100ms"), redis.Options{})
 		if err == nil {

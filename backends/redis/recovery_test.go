@@ -16,7 +16,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -55,7 +55,7 @@ func retry(t testing.TB, b backends.Backend, r backends.Request) backends.Reply 
 
 func TestABackendOutlivesItsServer(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b := open(t, server.URL())
 	r := newRequest(newKey(t))
 	before := mustGrant(t, b, r)
@@ -85,14 +85,14 @@ func TestABackendOutlivesItsServer(t *testing.T) {
 
 func TestARepeatFindsTheLeaseWhoseGrantWasLost(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]func(*servers.Proxy){
-		"the connection ends":   (*servers.Proxy).CutAfterRequest,
-		"the reply never comes": (*servers.Proxy).LoseReplies,
-		"the reply is too late": func(p *servers.Proxy) { p.Delay(10 * time.Second) },
+	for name, fault := range map[string]func(*servertest.Proxy){
+		"the connection ends":   (*servertest.Proxy).CutAfterRequest,
+		"the reply never comes": (*servertest.Proxy).LoseReplies,
+		"the reply is too late": func(p *servertest.Proxy) { p.Delay(10 * time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			proxy := servers.NewProxy(t, shared.Addr)
+			proxy := servertest.NewProxy(t, shared.Addr)
 			b := open(t, "redis://"+proxy.Addr)
 			r := newRequest(newKey(t))
 			mustGrant(t, b, newRequest(newKey(t))) // the connection and the script are there
@@ -112,7 +112,7 @@ func TestARepeatFindsTheLeaseWhoseGrantWasLost(t *testing.T) {
 
 func TestAnOldGrantIsCancelledAfterALostReply(t *testing.T) {
 	t.Parallel()
-	proxy := servers.NewProxy(t, shared.Addr)
+	proxy := servertest.NewProxy(t, shared.Addr)
 	b := open(t, "redis://"+proxy.Addr)
 	r := newRequest(newKey(t))
 	mustGrant(t, b, newRequest(newKey(t)))
@@ -133,7 +133,7 @@ func TestAnOldGrantIsCancelledAfterALostReply(t *testing.T) {
 
 func TestAPausedServerEndsTheCallWithItsContext(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b := open(t, server.URL())
 	mustGrant(t, b, newRequest(newKey(t)))
 	if err := server.Pause(); err != nil {
@@ -176,7 +176,7 @@ func TestADoneContextSendsNothing(t *testing.T) {
 
 func TestAFullPoolRunsNothing(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b := open(t, server.URL()+"?pool_size=1&pool_timeout=50ms&max_active_conns=1&read_timeout=10m")
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestAFullPoolRunsNothing(t *testing.T) {
 
 func TestAFlushedScriptIsSentAgain(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	flush := func() {
 		t.Helper()
@@ -245,7 +245,7 @@ func TestAFlushedScriptIsSentAgain(t *testing.T) {
 // Redis refuses a script's writes at maxmemory unless it has written before.
 func TestAReleaseWorksOnAFullServer(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	holder, waiter := newRequest(newKey(t)), newRequest("")
 	waiter.Key = holder.Key
@@ -291,7 +291,7 @@ func TestAReleaseWorksOnAFullServer(t *testing.T) {
 // takes a place in the queue, or its holder would never learn of it.
 func TestAKeyInUseGoesOnOnAFullServer(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	holder := newRequest(newKey(t))
 	first, second, try := newRequest(holder.Key), newRequest(holder.Key), newRequest(holder.Key)
@@ -333,7 +333,7 @@ func TestAKeyInUseGoesOnOnAFullServer(t *testing.T) {
 
 func TestALazyBackendOpensWithTheServerAway(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	server.Stop()
 	if _, err := redis.Open(bounded(t), parse(t, server.URL()), redis.Options{}); !errors.Is(err, backends.ErrUnavailable) {
 		t.Errorf("open: %v, want ErrUnavailable", err)
@@ -388,7 +388,7 @@ func (c deafConn) Read(p []byte) (int, error) {
 // whose first copy was executed is not its to repeat.
 func TestTheDriverNeverSendsAScriptTwice(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
 	var armed atomic.Bool
 	client := goredis.NewClient(&goredis.Options{

@@ -12,7 +12,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -51,7 +51,7 @@ func TestAnotherLibrarysLockIsDeletedOrLeftAlone(t *testing.T) {
 // Whoever must end a lease now is likely to do so in an emergency.
 func TestARevokeWorksOnAFullServer(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	held, ended, waiter := newRequest(newKey(t)), newRequest(newKey(t)), newRequest("")
 	waiter.Key = ended.Key
@@ -87,7 +87,7 @@ func lists(t testing.TB, b *redis.Backend, prefix string, want ...string) {
 // A server has other data, in which only a prefix, or a companion, tells a lock.
 func TestAListIsOfLocksAlone(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	put := func(cmd ...any) {
 		t.Helper()
@@ -125,7 +125,7 @@ func TestAListIsOfLocksAlone(t *testing.T) {
 
 func TestAListThatFails(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
 	if err := inside.Do(bounded(t), "ACL", "SETUSER", "lame", "on", ">p", "~*", "+@all", "-scan").Err(); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 	"github.com/turnstile-go/turnstile/scripts/scripttest"
 )
@@ -16,7 +17,7 @@ import (
 // TestScripts runs the scripts' cases on a real server, without the backend.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	exec, raw := onServer(t, servers.Redis(t))
+	exec, raw := onServer(t, servertest.Redis(t))
 	scripttest.Run(t, exec, raw)
 }
 
@@ -46,7 +47,7 @@ func anys(list []string) []any {
 
 func TestScriptMessages(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	exec, raw := onServer(t, server)
 	client := server.RedisClient(t, nil)
 	scripttest.RunMessages(t, exec, raw, func(channel string) func() (string, bool) {
@@ -70,7 +71,7 @@ func TestScriptMessages(t *testing.T) {
 // the server that says which slot a key has.
 func TestTheKeysOfALockShareASlot(t *testing.T) {
 	t.Parallel()
-	client := servers.Redis(t, "--cluster-enabled", "yes").RedisClient(t, nil)
+	client := servertest.Redis(t, "--cluster-enabled", "yes").RedisClient(t, nil)
 	for _, key := range []string{
 		"a", "pylock:a_key", "{tag}k", "pylock:{tag}:{other}", "{}k", "k{}", "}k{", "k{", "k}", "{{k}}", "{k", "a{b}c{d}", "{a{b}", "sch\u00f6n", "\xff\x01", "two words",
 	} {
@@ -97,7 +98,7 @@ func TestTheKeysOfALockShareASlot(t *testing.T) {
 // of the day's own, which a failure tells.
 func TestTheKeysOfRandomLocksShareASlot(t *testing.T) {
 	t.Parallel()
-	client := servers.Redis(t, "--cluster-enabled", "yes").RedisClient(t, nil)
+	client := servertest.Redis(t, "--cluster-enabled", "yes").RedisClient(t, nil)
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 0))
 	const keys, batch = 10_000, 250

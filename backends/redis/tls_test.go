@@ -11,7 +11,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // hunter2 is a password of all that an URL can't carry unescaped.
@@ -19,8 +19,8 @@ const hunter2 = "hunter2@%/&?#"
 
 func TestLocksByTLS(t *testing.T) {
 	t.Parallel()
-	ca := servers.NewAuthority(t)
-	server := servers.RedisTLS(t, servers.TLSConfig{Authority: ca, AskClients: true}, "--requirepass", hunter2)
+	ca := servertest.NewAuthority(t)
+	server := servertest.RedisTLS(t, servertest.TLSConfig{Authority: ca, AskClients: true}, "--requirepass", hunter2)
 	own := ca.Client("turnstile")
 	login := "rediss://:" + url.QueryEscape(hunter2) + "@" + server.Addr
 	for name, way := range map[string]struct {
@@ -46,30 +46,30 @@ func TestLocksByTLS(t *testing.T) {
 // Each of these is told at once, says what to look at, and shows no secret.
 func TestTLSThatIsNotAccepted(t *testing.T) {
 	t.Parallel()
-	ca, stranger := servers.NewAuthority(t), servers.NewAuthority(t)
+	ca, stranger := servertest.NewAuthority(t), servertest.NewAuthority(t)
 	strangers := stranger.Client("turnstile")
 	expired, other := ca.Expired(), ca.ServerFor("other.test")
-	plain := servers.Redis(t, "--requirepass", hunter2)
+	plain := servertest.Redis(t, "--requirepass", hunter2)
 	for _, row := range []struct {
 		name   string
-		server servers.TLSConfig
+		server servertest.TLSConfig
 		query  string
 		login  string
 		says   string
 	}{
-		{"another authority", servers.TLSConfig{Authority: ca}, "tls_ca=" + stranger.File, hunter2, "tls_ca"},
-		{"the system's authorities", servers.TLSConfig{Authority: ca}, "", hunter2, "tls_ca"},
-		{"an expired certificate", servers.TLSConfig{Authority: ca, Certificate: &expired}, "tls_ca=" + ca.File, hunter2, "expired"},
-		{"a certificate for another name", servers.TLSConfig{Authority: ca, Certificate: &other}, "tls_ca=" + ca.File, hunter2, "tls_server_name"},
-		{"another name is wanted", servers.TLSConfig{Authority: ca}, "tls_server_name=other.test&tls_ca=" + ca.File, hunter2, "tls_server_name"},
-		{"no certificate of our own", servers.TLSConfig{Authority: ca, AskClients: true}, "tls_ca=" + ca.File, hunter2, "tls_cert"},
-		{"a stranger's certificate of our own", servers.TLSConfig{Authority: ca, AskClients: true},
+		{"another authority", servertest.TLSConfig{Authority: ca}, "tls_ca=" + stranger.File, hunter2, "tls_ca"},
+		{"the system's authorities", servertest.TLSConfig{Authority: ca}, "", hunter2, "tls_ca"},
+		{"an expired certificate", servertest.TLSConfig{Authority: ca, Certificate: &expired}, "tls_ca=" + ca.File, hunter2, "expired"},
+		{"a certificate for another name", servertest.TLSConfig{Authority: ca, Certificate: &other}, "tls_ca=" + ca.File, hunter2, "tls_server_name"},
+		{"another name is wanted", servertest.TLSConfig{Authority: ca}, "tls_server_name=other.test&tls_ca=" + ca.File, hunter2, "tls_server_name"},
+		{"no certificate of our own", servertest.TLSConfig{Authority: ca, AskClients: true}, "tls_ca=" + ca.File, hunter2, "tls_cert"},
+		{"a stranger's certificate of our own", servertest.TLSConfig{Authority: ca, AskClients: true},
 			"tls_ca=" + ca.File + "&tls_cert=" + strangers.File + "&tls_key=" + strangers.KeyFile, hunter2, "tls_key"},
-		{"a wrong password", servers.TLSConfig{Authority: ca}, "tls_ca=" + ca.File, "hunter2wrong", "user and password"},
+		{"a wrong password", servertest.TLSConfig{Authority: ca}, "tls_ca=" + ca.File, "hunter2wrong", "user and password"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			server := servers.RedisTLS(t, row.server, "--requirepass", hunter2)
+			server := servertest.RedisTLS(t, row.server, "--requirepass", hunter2)
 			wantRefused(t, "rediss://:"+url.QueryEscape(row.login)+"@"+server.Addr+"?"+row.query, row.says)
 		})
 	}
@@ -79,7 +79,7 @@ func TestTLSThatIsNotAccepted(t *testing.T) {
 	})
 	// A Redis server says nothing to what looks to it like half a command, so this
 	// and its reverse end by their timeouts.
-	secure := servers.RedisTLS(t, servers.TLSConfig{Authority: ca})
+	secure := servertest.RedisTLS(t, servertest.TLSConfig{Authority: ca})
 	for _, raw := range []string{"rediss://:" + url.QueryEscape(hunter2) + "@" + plain.Addr, "redis://:" + url.QueryEscape(hunter2) + "@" + secure.Addr} {
 		quickest(t, 3*time.Second, func() {
 			_, err := redis.Open(bounded(t), parse(t, raw), redis.Options{})

@@ -11,7 +11,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // An actor plays a server: it answers INFO as it is told to.
@@ -81,9 +81,9 @@ func TestWarningsOfServers(t *testing.T) {
 // The words above are those of real servers.
 func TestAServerWithAReplicaIsWarnedOf(t *testing.T) {
 	t.Parallel()
-	master := servers.Redis(t)
+	master := servertest.Redis(t)
 	host, port, _ := net.SplitHostPort(master.Addr)
-	servers.Redis(t, "--replicaof", host+" "+port)
+	servertest.Redis(t, "--replicaof", host+" "+port)
 	inside := master.RedisClient(t, nil)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

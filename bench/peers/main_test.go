@@ -15,7 +15,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/bench"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
@@ -106,7 +106,7 @@ func measured(t *testing.T, workloads []string, duration time.Duration, more ...
 // A caller that leaves must leave nothing behind: neither a hold nor, with etcd, a
 // place in the queue that nobody will ever take.
 func TestAWaitThatIsBrokenOffLeavesTheKeyFree(t *testing.T) {
-	redis, etcd := servers.Redis(t), servers.Etcd(t)
+	redis, etcd := servertest.Redis(t), servertest.Etcd(t)
 	for _, s := range rivals() {
 		t.Run(s.Name(), func(t *testing.T) {
 			t.Parallel()

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/bench"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -180,7 +180,7 @@ func TestAScriptThatLoopsForEver(t *testing.T) {
 	says(t, err, dir, "PATH/acquire.lua:2: script killed", "instructions", "(10000000)", "loop for ever?")
 
 	// A server that looks up sooner than after 5 s.
-	at := bench.Place{Addr: servers.Redis(t, "--lua-time-limit", "100").Addr}
+	at := bench.Place{Addr: servertest.Redis(t, "--lua-time-limit", "100").Addr}
 	redis := list[1].(script)
 	redis.open = openRedis(300 * time.Millisecond)
 	_, err = redis.Open(t.Context(), at)
@@ -300,7 +300,7 @@ func TestAScriptsKeysAreInOneSlot(t *testing.T) {
 
 // TestAServerThatForgotItsScriptsIsToldThemAgain.
 func TestAServerThatForgotItsScriptsIsToldThemAgain(t *testing.T) {
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	s := fromScripts(t, "testdata/setnx")[1]
 	l := open(t, s, bench.Place{Addr: server.Addr}, 1)[0]
 	if err := server.RedisClient(t, nil).ScriptFlush(t.Context()).Err(); err != nil {

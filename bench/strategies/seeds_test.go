@@ -13,6 +13,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/bench"
 	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // TestPylockAndDistributedLockTryOnceASecond, as their originals do: who comes
@@ -23,8 +24,8 @@ func TestPylockAndDistributedLockTryOnceASecond(t *testing.T) {
 		start      func(testing.TB, ...string) *servers.Server
 		ask, tries string // where the server counts them
 	}{
-		{"pylock", servers.Redis, "INFO commandstats", "cmdstat_setnx:calls="},
-		{"distributedlock", servers.Memcached, "stats", "STAT cmd_set "},
+		{"pylock", servertest.Redis, "INFO commandstats", "cmdstat_setnx:calls="},
+		{"distributedlock", servertest.Memcached, "stats", "STAT cmd_set "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +179,7 @@ func TestTheSeedsValuesAreTheirs(t *testing.T) {
 // TestAServerThatIsNotThereIsAnError, and no endless wait.
 func TestAServerThatIsNotThereIsAnError(t *testing.T) {
 	t.Parallel()
-	gone := servers.Redis(t)
+	gone := servertest.Redis(t)
 	gone.Stop()
 	at := bench.Place{Addr: gone.Addr}
 	list := append(All(), fromScripts(t, "testdata/setnx")...)
@@ -255,7 +256,7 @@ func TestInnerCommandsAreThoseOfTheScripts(t *testing.T) {
 		if !ok || s.Describe().Place != bench.PlaceRedis || s.Name() == "turnstile-redis-linger" {
 			continue
 		}
-		server := servers.Redis(t)
+		server := servertest.Redis(t)
 		l := open(t, s, bench.Place{Addr: server.Addr}, 1)[0]
 		client := server.RedisClient(t, nil)
 		unlock(t, lock(t, l, "key")) // what is sent once

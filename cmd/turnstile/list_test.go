@@ -12,7 +12,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -33,7 +33,7 @@ func on(t *testing.T, backend string, args ...string) (code int, stdout, stderr 
 // that the companion remembers is of somebody else's hold.
 func TestAForeignHolderIsListedWithoutWhatItHasNot(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	client := goredis.NewClient(&goredis.Options{Addr: server.Addr})
 	defer client.Close()
 	if code, _, said := on(t, server.URL(), "run", "mortal", "true"); code != 0 {
@@ -73,7 +73,7 @@ func TestAForeignHolderIsListedWithoutWhatItHasNot(t *testing.T) {
 
 func TestMemcachedCannotListAndSaysWhatCanBeAsked(t *testing.T) {
 	t.Parallel()
-	url := servers.Memcached(t).URL()
+	url := servertest.Memcached(t).URL()
 	code, out, said := on(t, url, "ls")
 	if code != exitUsage || out != "" || strings.Count(said, "\n") != 1 || !strings.Contains(said, "turnstile show KEY") {
 		t.Errorf("ls: %d, %s%s", code, out, said)
@@ -91,7 +91,7 @@ func TestMemcachedCannotListAndSaysWhatCanBeAsked(t *testing.T) {
 // Servers that take one for another, and logins: one line each, and no password.
 func TestAWrongServerIsToldFromOneThatIsAway(t *testing.T) {
 	t.Parallel()
-	redis, guarded, memcached := servers.Redis(t), servers.Redis(t, "--requirepass", "right"), servers.Memcached(t)
+	redis, guarded, memcached := servertest.Redis(t), servertest.Redis(t, "--requirepass", "right"), servertest.Memcached(t)
 	for backend, says := range map[string]string{
 		"redis://" + memcached.Addr:                          "is no Redis server",
 		"redis+cluster://" + memcached.Addr:                  "is no Redis server",

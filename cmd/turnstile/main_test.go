@@ -16,7 +16,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/bench"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
@@ -77,7 +77,7 @@ func TestScriptsOnEachBackend(t *testing.T) {
 	})
 	t.Run("redis", func(t *testing.T) {
 		runScripts(t, "testdata/script", func(env *testscript.Env) string {
-			return servers.Redis(env.T().(testing.TB)).URL()
+			return servertest.Redis(env.T().(testing.TB)).URL()
 		})
 	})
 }

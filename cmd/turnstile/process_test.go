@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // A running is a turnstile under test.
@@ -187,11 +187,11 @@ func onEach(t *testing.T, test func(t *testing.T, backend string)) {
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
-		test(t, servers.Redis(t).URL())
+		test(t, servertest.Redis(t).URL())
 	})
 	t.Run("memcached", func(t *testing.T) {
 		t.Parallel()
-		test(t, servers.Memcached(t).URL())
+		test(t, servertest.Memcached(t).URL())
 	})
 }
 

@@ -13,13 +13,13 @@ import (
 	"testing"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // A server that refuses for now is waited for as a held key is, and not for longer.
 func TestRunWaitsForAServerThatRefusesForNow(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t, "--maxclients", "8")
+	server := servertest.Redis(t, "--maxclients", "8")
 	var crowd []net.Conn
 	leave := func() {
 		for _, c := range crowd {
@@ -51,9 +51,9 @@ func TestRunWaitsForAServerThatRefusesForNow(t *testing.T) {
 // What doesn't pass ends at once, whatever the timeout is, and says what to do.
 func TestRunEndsAtOnceWithWhatDoesNotPass(t *testing.T) {
 	t.Parallel()
-	master, locked := servers.Redis(t), servers.Redis(t, "--requirepass", "right")
+	master, locked := servertest.Redis(t), servertest.Redis(t, "--requirepass", "right")
 	host, port, _ := strings.Cut(master.Addr, ":")
-	replica := servers.Redis(t, "--replicaof", host+" "+port)
+	replica := servertest.Redis(t, "--replicaof", host+" "+port)
 	inside := master.RedisClient(t, nil)
 	if err := inside.LPush(t.Context(), "pylock:list", "x").Err(); err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func TestRunEndsAtOnceWithWhatDoesNotPass(t *testing.T) {
 
 func TestAForeignKeyWithoutAnEndIsToldByRun(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	if err := server.RedisClient(t, nil).Set(t.Context(), "pylock:str", "x", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestWhatUsesNoBackendWorksWithABadOne(t *testing.T) {
 // Limits are told in the words of whoever typed the value.
 func TestAValueIsNamedByItsFlagOrVariable(t *testing.T) {
 	t.Parallel()
-	url := servers.Memcached(t).URL()
+	url := servertest.Memcached(t).URL()
 	long := strings.Repeat("x", maxPrefix+1)
 	for _, row := range []struct{ env, args, says string }{
 		{"", "--backend " + url + " run --expires 0.5 k -- true", "turnstile: --expires 500ms: this backend keeps no lease shorter than 1s\n"},

@@ -11,7 +11,7 @@ import (
 
 	"github.com/creack/pty"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // Nobody reads what turnstile says: not a byte of it can be written. The hold is lost
@@ -22,7 +22,7 @@ func TestAStderrThatTakesNothingHoldsNothingUp(t *testing.T) {
 		for _, flag := range []string{"--quiet=false", "-v"} { // from the loss on, and from the start
 			t.Run(name+" "+flag, func(t *testing.T) {
 				t.Parallel()
-				server := servers.Redis(t)
+				server := servertest.Redis(t)
 				cmd := exec.Command("turnstile", "run", flag, "--expires", "1s", "k", "--", "sh", "-c", stubborn)
 				cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+server.URL())
 				cmd.Stderr = blocked(t)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // A family is a command with a grandchild; both ignore what can be ignored. It
@@ -55,7 +55,7 @@ func TestAKilledHolderFreesAFileKeyAtOnce(t *testing.T) {
 func TestAKilledHolderFreesARedisKeyWhenItsLeaseEnds(t *testing.T) {
 	t.Parallel()
 	const most = 2*time.Second*102/100 + time.Second
-	if took := killHolder(t, servers.Redis(t).URL(), "2s"); *long && took > most {
+	if took := killHolder(t, servertest.Redis(t).URL(), "2s"); *long && took > most {
 		t.Errorf("the key was free after %v, want at most %v", took, most)
 	}
 }
@@ -64,7 +64,7 @@ func TestAKilledHolderFreesARedisKeyWhenItsLeaseEnds(t *testing.T) {
 func TestAKilledHolderFreesAMemcachedKeyWhenItsLeaseEnds(t *testing.T) {
 	t.Parallel()
 	const most = 2*time.Second + 2500*time.Millisecond
-	if took := killHolder(t, servers.Memcached(t).URL(), "2s"); *long && took > most {
+	if took := killHolder(t, servertest.Memcached(t).URL(), "2s"); *long && took > most {
 		t.Errorf("the key was free after %v, want at most %v", took, most)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // stubborn ignores TERM, as does its child. It prints both process ids.
@@ -29,7 +29,7 @@ func TestAShortHoldIsRenewedInTime(t *testing.T) {
 
 func TestAKeyThatIsDeletedByHandEndsTheCommand(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	r := launch(t, server.URL(), "run", "--expires", "1s", "k", "--", "sh", "-c", stubborn)
 	grandchild, child := r.number(t), r.number(t)
 	if n, err := server.RedisClient(t, nil).Del(context.Background(), "pylock:k").Result(); n != 1 || err != nil {
@@ -50,7 +50,7 @@ func TestACommandIsGoneBeforeTheDeadlineOfItsHold(t *testing.T) {
 	t.Parallel()
 	const expires = 3 * time.Second
 	quickest(t, expires-time.Millisecond, func() time.Duration {
-		server := servers.Redis(t)
+		server := servertest.Redis(t)
 		r := launch(t, server.URL(), "run", "--expires", expires.String(), "k", "--", "sh", "-c", stubborn)
 		grandchild, child := r.number(t), r.number(t)
 		server.Stop()
@@ -101,7 +101,7 @@ func launchUntil(t *testing.T, backend string) (r *running, end func()) {
 // not alone all the same.
 func TestALossThatShowsOnlyAtTheReleaseIsALoss(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	r, end := launchUntil(t, server.URL())
 	if n, err := server.RedisClient(t, nil).Del(context.Background(), "pylock:k").Result(); n != 1 || err != nil {
 		t.Fatalf("DEL: %d, %v", n, err)
@@ -112,7 +112,7 @@ func TestALossThatShowsOnlyAtTheReleaseIsALoss(t *testing.T) {
 
 func TestAReleaseThatFailsIsAWarning(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	r, end := launchUntil(t, server.URL())
 	server.Stop()
 	end()

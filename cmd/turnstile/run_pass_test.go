@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // A severance parts holders from their holds.
@@ -31,8 +31,8 @@ const severedExpires = "5s"
 var severances = map[string]severance{
 	"redis cut off": {
 		setUp: func(t *testing.T) (string, string, func(*testing.T, *running, string)) {
-			server := servers.Redis(t)
-			proxy := servers.NewProxy(t, server.Addr)
+			server := servertest.Redis(t)
+			proxy := servertest.NewProxy(t, server.Addr)
 			var once sync.Once
 			return "redis://" + proxy.Addr + "/0", server.URL(), func(*testing.T, *running, string) { once.Do(proxy.Cut) }
 		},
@@ -47,7 +47,7 @@ var severances = map[string]severance{
 	},
 	"redis revoked": {
 		setUp: func(t *testing.T) (string, string, func(*testing.T, *running, string)) {
-			url := servers.Redis(t).URL()
+			url := servertest.Redis(t).URL()
 			return url, url, revokeOn(url)
 		},
 		code: exitLost, grace: "1.5s",

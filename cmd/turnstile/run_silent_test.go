@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -18,7 +18,7 @@ import (
 // seconds, whatever the wait.
 func TestOpeningTakesNoLongerThanTheWait(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestOpeningTakesNoLongerThanTheWait(t *testing.T) {
 // Nor does leaving, once the wait is over: that would be two seconds on top.
 func TestLeavingASilentServerDoesNotDoubleTheWait(t *testing.T) {
 	t.Parallel()
-	server := servers.Memcached(t)
+	server := servertest.Memcached(t)
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}

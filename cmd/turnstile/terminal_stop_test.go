@@ -6,14 +6,14 @@ import (
 	"context"
 	"testing"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // With stty tostop a word from the background stops the process that says it; while
 // the command has the terminal, that is turnstile.
 func TestATerminalThatStopsTalkersDoesNotStopTurnstile(t *testing.T) {
 	t.Parallel()
-	server := servers.Redis(t)
+	server := servertest.Redis(t)
 	s := shell(t, server.URL())
 	s.press("stty tostop; turnstile run --expires 1s k -- sh -c 'trap \"\" TERM; echo run''ning; while :; do sleep 600; done'; echo code=$?\r")
 	s.expect("running\r\n")

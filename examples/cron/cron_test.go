@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // line is the crontab's command, as cron gives it to sh.
@@ -45,7 +45,7 @@ func build(t *testing.T) (dir string) {
 // say nothing that cron would mail. When it is over, the next one runs.
 func TestOneMachineRunsTheJob(t *testing.T) {
 	bin, reports := build(t), t.TempDir()
-	redis := servers.Redis(t)
+	redis := servertest.Redis(t)
 	gate := filepath.Join(t.TempDir(), "gate")
 	if out, err := exec.Command("mkfifo", gate).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

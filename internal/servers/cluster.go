@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -49,25 +48,6 @@ type Cluster struct {
 	credentials Credentials
 	ids         map[*Server]string    // the names by which nodes know each other
 	replaced    map[*Server]time.Time // when a master gave its place up by hand
-}
-
-// RedisCluster starts three masters with a replica each for one test and
-// closes them at the test's end.
-func RedisCluster(t testing.TB) *Cluster {
-	t.Helper()
-	return RedisClusterOf(t, ClusterConfig{Masters: 3, Replicas: 1})
-}
-
-// RedisClusterOf starts such a cluster for one test and closes it at the
-// test's end.
-func RedisClusterOf(t testing.TB, config ClusterConfig) *Cluster {
-	t.Helper()
-	c, err := StartRedisCluster(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
 }
 
 // StartRedisCluster starts such a cluster and returns when every node sees it

@@ -129,7 +129,7 @@ func TestAClusterKeepsItsKeysOverFailOvers(t *testing.T) {
 func TestASlotMovesWithItsKeys(t *testing.T) {
 	t.Parallel() // it waits more than it works
 	login := Credentials{Username: "somebody", Password: "right secret"}
-	c := RedisClusterOf(t, ClusterConfig{Masters: 3, Credentials: login})
+	c := begunWith(t, StartRedisCluster, ClusterConfig{Masters: 3, Credentials: login})
 	if len(c.Nodes) != 3 {
 		t.Fatalf("%d nodes", len(c.Nodes))
 	}

@@ -1,4 +1,4 @@
-// Package servers starts real Redis, memcached and etcd servers for tests and
+// Package servers starts real Redis, memcached and etcd servers for benchmarks and, by package servertest, for tests,
 // benchmarks, each on a free port of 127.0.0.1, and ends them by process id.
 //
 // A server is handed out once it has answered as the very process that was

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"testing"
 )
 
 // etcdKind is an etcd of that name, one node and a cluster of its own. etcd tells
@@ -36,17 +35,6 @@ func etcdKind(name string) kind {
 // and syncs, as etcd does; its directory goes with it. The caller closes it.
 func StartEtcd(args ...string) (*Server, error) {
 	return start(etcdKind("turnstile-"+rand.Text()), args)
-}
-
-// Etcd starts an etcd server for one test and closes it at the test's end.
-func Etcd(t testing.TB, args ...string) *Server {
-	t.Helper()
-	s, err := StartEtcd(args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
 }
 
 // askEtcd asks for the members of the cluster. A member has its name once it takes

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"testing"
 )
 
 var memcachedKind = kind{
@@ -26,17 +25,6 @@ var memcachedKind = kind{
 // StartMemcached starts a memcached server; args are appended to its own, in
 // the manner of "-m", "8". The caller closes it.
 func StartMemcached(args ...string) (*Server, error) { return start(memcachedKind, args) }
-
-// Memcached starts a memcached server for one test and closes it at the test's end.
-func Memcached(t testing.TB, args ...string) *Server {
-	t.Helper()
-	s, err := StartMemcached(args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
 
 func askMemcached(conn net.Conn) (int, error) {
 	if _, err := io.WriteString(conn, "stats\r\n"); err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"testing"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
@@ -17,25 +16,10 @@ type Proxy struct {
 	// Addr is host:port, the same over cuts.
 	Addr string
 
-	t     testing.TB // nil unless NewProxy made it
 	proxy *toxiproxy.Proxy
 }
 
-// NewProxy starts a proxy in front of upstream (host:port) and stops it at the
-// test's end.
-func NewProxy(t testing.TB, upstream string) *Proxy {
-	t.Helper()
-	p, err := StartProxy(upstream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.t = t
-	t.Cleanup(p.Cut)
-	return p
-}
-
-// StartProxy is NewProxy for whoever is no test; Cut stops it, and of its faults it
-// has Latency.
+// StartProxy starts a proxy in front of upstream (host:port). Cut stops it.
 func StartProxy(upstream string) (*Proxy, error) {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	proxy := toxiproxy.NewProxy(server, "proxy of "+upstream, "127.0.0.1:0", upstream)
@@ -50,30 +34,19 @@ func (p *Proxy) Cut() { p.proxy.Stop() }
 
 // LoseReplies lets requests through and drops what the server answers: the
 // work is done, and nobody hears of it.
-func (p *Proxy) LoseReplies() {
-	p.t.Helper()
-	p.toxic("timeout", "downstream", map[string]any{"timeout": 0})
+func (p *Proxy) LoseReplies() error {
+	return p.add("timeout", "downstream", map[string]any{"timeout": 0})
 }
 
 // LoseRequests drops what clients send; the connections stay.
-func (p *Proxy) LoseRequests() {
-	p.t.Helper()
-	p.toxic("timeout", "upstream", map[string]any{"timeout": 0})
+func (p *Proxy) LoseRequests() error {
+	return p.add("timeout", "upstream", map[string]any{"timeout": 0})
 }
 
 // CutAfterRequest ends a connection in place of the server's next answer: the
 // request went through, and the client sees the end of the stream.
-func (p *Proxy) CutAfterRequest() {
-	p.t.Helper()
-	p.toxic("limit_data", "downstream", map[string]any{"bytes": 0})
-}
-
-// Delay holds every answer back for d.
-func (p *Proxy) Delay(d time.Duration) {
-	p.t.Helper()
-	if err := p.Latency(0, d); err != nil {
-		p.t.Fatal(err)
-	}
+func (p *Proxy) CutAfterRequest() error {
+	return p.add("limit_data", "downstream", map[string]any{"bytes": 0})
 }
 
 // Latency holds back what clients send and what the server answers, by whole ms.
@@ -91,22 +64,15 @@ func (p *Proxy) Latency(requests, answers time.Duration) error {
 
 // Heal undoes every fault. Connections whose data was dropped are ended: what
 // they would say next makes no sense any more.
-func (p *Proxy) Heal() {
-	p.t.Helper()
+func (p *Proxy) Heal() error {
 	p.proxy.Toxics.ResetToxics(context.Background())
 	if p.proxy.Enabled {
-		return
+		return nil
 	}
 	if err := p.proxy.Start(); err != nil {
-		p.t.Fatalf("servers: proxy: %v", err)
+		return fmt.Errorf("servers: proxy: %w", err)
 	}
-}
-
-func (p *Proxy) toxic(name, direction string, attributes map[string]any) {
-	p.t.Helper()
-	if err := p.add(name, direction, attributes); err != nil {
-		p.t.Fatal(err)
-	}
+	return nil
 }
 
 func (p *Proxy) add(name, direction string, attributes map[string]any) error {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -29,20 +28,12 @@ var redisKind = kind{
 // manner of "--maxmemory", "10mb". The caller closes it.
 func StartRedis(args ...string) (*Server, error) { return start(redisKind, args) }
 
-// Redis starts a Redis server for one test and closes it at the test's end.
-func Redis(t testing.TB, args ...string) *Server {
-	t.Helper()
-	s, err := StartRedis(args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
-// RedisClient is a client of the test's own, to look inside a server; it is
-// closed at the test's end. options may be nil, or carry a name and password.
-func (s *Server) RedisClient(t testing.TB, options *goredis.Options) *goredis.Client {
+// RedisClient is a client of a test's own, to look inside a server; it is closed at
+// the end of t, a *testing.T. options may be nil, or carry a name and password.
+func (s *Server) RedisClient(t interface {
+	Helper()
+	Cleanup(func())
+}, options *goredis.Options) *goredis.Client {
 	t.Helper()
 	client := newClient(s.Addr, options)
 	t.Cleanup(func() { _ = client.Close() })

@@ -3,37 +3,25 @@ package servers
 import (
 	"crypto/tls"
 	"net"
-	"testing"
 )
 
-// A TLSConfig says how a Redis server speaks TLS.
+// A TLSConfig says how a Redis server speaks TLS. Files are in PEM.
 type TLSConfig struct {
-	// Authority signs, and is whom the server trusts for its clients.
-	Authority *Authority
-	// Certificate is what the server shows; nil is one that is in order.
-	Certificate *Certificate
-	// AskClients makes the server refuse clients without a certificate of the
-	// authority's (tls-auth-clients).
+	// CertFile and KeyFile are what the server shows.
+	CertFile, KeyFile string
+	// CAFile is whom the server trusts for its clients.
+	CAFile string
+	// AskClients makes the server refuse clients without a certificate of CAFile's
+	// (tls-auth-clients).
 	AskClients bool
+	// Probe is how the server is asked whether it is ready. It has to get through to a
+	// server whose certificate is bad on purpose; it knows the right process by its id.
+	Probe *tls.Config
 }
 
-// RedisTLS starts a Redis server for one test that speaks TLS and nothing
-// else, and closes it at the test's end. Its URL begins with rediss://.
-func RedisTLS(t testing.TB, config TLSConfig, args ...string) *Server {
-	t.Helper()
-	s, err := start(tlsKind(config), args)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
-func tlsKind(config TLSConfig) kind {
-	if config.Certificate == nil {
-		shown := config.Authority.Server()
-		config.Certificate = &shown
-	}
+// StartRedisTLS starts a Redis server that speaks TLS and nothing else; args are
+// appended to its own. Its URL begins with rediss://. The caller closes it.
+func StartRedisTLS(config TLSConfig, args ...string) (*Server, error) {
 	askClients := "no"
 	if config.AskClients {
 		askClients = "yes"
@@ -42,15 +30,11 @@ func tlsKind(config TLSConfig) kind {
 	k.scheme = "rediss"
 	k.args = func(port, dir string) []string {
 		return append(redisKind.args("0", dir), "--tls-port", port,
-			"--tls-cert-file", config.Certificate.File, "--tls-key-file", config.Certificate.KeyFile,
-			"--tls-ca-cert-file", config.Authority.File, "--tls-auth-clients", askClients)
+			"--tls-cert-file", config.CertFile, "--tls-key-file", config.KeyFile,
+			"--tls-ca-cert-file", config.CAFile, "--tls-auth-clients", askClients)
 	}
-	probe := config.Authority.Config(config.Authority.Client("probe"))
-	// The probe has to get through to a server whose certificate is bad on
-	// purpose. It knows the right process by its id.
-	probe.InsecureSkipVerify = true
 	k.dial = func(addr string) (net.Conn, error) {
-		return tls.DialWithDialer(&net.Dialer{Timeout: probeTimeout}, "tcp", addr, probe)
+		return tls.DialWithDialer(&net.Dialer{Timeout: probeTimeout}, "tcp", addr, config.Probe)
 	}
-	return k
+	return start(k, args)
 }

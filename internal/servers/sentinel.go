@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -68,25 +67,6 @@ type Sentinel struct {
 	args             []string // of the nodes, as long as they aren't told whom to copy
 	data             Credentials
 	held             bool
-}
-
-// RedisSentinel starts a master, two replicas and three sentinels for one test
-// and closes them at the test's end.
-func RedisSentinel(t testing.TB) *Sentinel {
-	t.Helper()
-	return RedisSentinelOf(t, SentinelConfig{})
-}
-
-// RedisSentinelOf starts them as config says for one test and closes them at
-// the test's end.
-func RedisSentinelOf(t testing.TB, config SentinelConfig) *Sentinel {
-	t.Helper()
-	s, err := StartRedisSentinel(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
 }
 
 // StartRedisSentinel starts them and returns when all sentinels know all

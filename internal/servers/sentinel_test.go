@@ -78,7 +78,7 @@ func TestSentinelsAndNodesHaveCredentialsOfTheirOwn(t *testing.T) {
 		Data:      Credentials{Username: "worker", Password: "data-secret"},
 		Sentinels: Credentials{Password: "sentinel-secret"},
 	}
-	s := RedisSentinelOf(t, config)
+	s := begunWith(t, StartRedisSentinel, config)
 	client := sentinelClient(t, s, config)
 	write(t, client, "k", "v")
 	for _, server := range []*Server{s.Nodes[0], s.Sentinels[0]} {
@@ -101,7 +101,7 @@ func TestSentinelsAndNodesHaveCredentialsOfTheirOwn(t *testing.T) {
 
 func TestAStoppedMasterIsReplacedAndComesBackAsAReplica(t *testing.T) {
 	t.Parallel() // it waits more than it works
-	s := RedisSentinelOf(t, SentinelConfig{})
+	s := begunWith(t, StartRedisSentinel, SentinelConfig{})
 	old, err := s.Master()
 	if err != nil {
 		t.Fatal(err)

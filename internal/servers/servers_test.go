@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +34,7 @@ func bounded(t *testing.T) context.Context {
 
 func TestARestartedRedisIsEmptyOnTheSamePort(t *testing.T) {
 	ctx := bounded(t)
-	s := Redis(t)
+	s := begun(t, StartRedis)
 	client := s.RedisClient(t, nil)
 	// As a replica's first copy has it.
 	if err := errors.Join(client.Set(ctx, "a", "1", 0).Err(), client.Save(ctx).Err()); err != nil {
@@ -54,7 +53,7 @@ func TestARestartedRedisIsEmptyOnTheSamePort(t *testing.T) {
 }
 
 func TestAStoppedServerRefusesConnections(t *testing.T) {
-	s := Redis(t)
+	s := begun(t, StartRedis)
 	s.Stop()
 	s.Stop()
 	if conn, err := net.Dial("tcp", s.Addr); err == nil {
@@ -67,7 +66,7 @@ func TestAStoppedServerRefusesConnections(t *testing.T) {
 }
 
 func TestAPausedServerAnswersAfterResume(t *testing.T) {
-	s := Redis(t)
+	s := begun(t, StartRedis)
 	if err := s.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +85,7 @@ func TestAPausedServerAnswersAfterResume(t *testing.T) {
 }
 
 func TestAPasswordDoesNotKeepAServerFromBeingReady(t *testing.T) {
-	s := Redis(t, "--requirepass", "secret")
+	s := begun(t, StartRedis, "--requirepass", "secret")
 	if err := s.RedisClient(t, &goredis.Options{Password: "secret"}).Ping(bounded(t)).Err(); err != nil {
 		t.Error(err)
 	}
@@ -95,7 +94,7 @@ func TestAPasswordDoesNotKeepAServerFromBeingReady(t *testing.T) {
 // The look for a free port and the bind are two steps; what answers in between
 // need not be ours.
 func TestAnotherServerOnThePortIsNotTakenForOurs(t *testing.T) {
-	first := Redis(t)
+	first := begun(t, StartRedis)
 	second := &Server{Addr: first.Addr, kind: redisKind, dir: t.TempDir(), output: new(output)}
 	if err := second.run(); err == nil {
 		second.Stop()
@@ -138,9 +137,9 @@ func TestServersInheritNothing(t *testing.T) {
 	t.Setenv("LC_ALL", "xx_XX.UTF-8")
 	t.Setenv("ETCD_DATA_DIR", filepath.Join(t.TempDir(), "other"))
 	t.Setenv("MEMCACHED_PORT_FILENAME", filepath.Join(t.TempDir(), "port"))
-	Redis(t)
-	Memcached(t)
-	Etcd(t)
+	begun(t, StartRedis)
+	begun(t, StartMemcached)
+	begun(t, StartEtcd)
 	for _, name := range []string{"ETCD_DATA_DIR", "MEMCACHED_PORT_FILENAME"} {
 		if _, err := os.Stat(os.Getenv(name)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("a server has read %s: %v", name, err)
@@ -153,7 +152,7 @@ func TestPythonHasRedisPy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Redis(t)
+	s := begun(t, StartRedis)
 	_, port, _ := net.SplitHostPort(s.Addr)
 	ping := "import redis, sys; print(redis.Redis(port=int(sys.argv[1])).ping())"
 	if out, err := exec.CommandContext(bounded(t), path, "-c", ping, port).CombinedOutput(); err != nil || string(out) != "True\n" {
@@ -162,7 +161,7 @@ func TestPythonHasRedisPy(t *testing.T) {
 }
 
 func TestMemcachedStartsAndRestarts(t *testing.T) {
-	s := Memcached(t)
+	s := begun(t, StartMemcached)
 	if err := s.Restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +172,7 @@ func TestMemcachedStartsAndRestarts(t *testing.T) {
 
 // etcd keeps what it has on the disk, and is the same one after a restart.
 func TestEtcdStartsAndRestarts(t *testing.T) {
-	s, other := Etcd(t), Etcd(t)
+	s, other := begun(t, StartEtcd), begun(t, StartEtcd)
 	pid := s.PID()
 	if err := s.Restart(); err != nil {
 		t.Fatal(err)
@@ -195,47 +194,5 @@ func TestClosingRemovesTheDirectory(t *testing.T) {
 	s.Close()
 	if _, err := os.Stat(s.dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s: %v", s.dir, err)
-	}
-}
-
-func TestProxyFaults(t *testing.T) {
-	s := Redis(t)
-	direct := s.RedisClient(t, nil)
-	for name, fault := range map[string]struct {
-		inject   func(*Proxy)
-		executed bool
-	}{
-		"cut":               {(*Proxy).Cut, false},
-		"replies lost":      {(*Proxy).LoseReplies, true},
-		"requests lost":     {(*Proxy).LoseRequests, false},
-		"cut after request": {(*Proxy).CutAfterRequest, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			proxy := NewProxy(t, s.Addr)
-			client := (&Server{Addr: proxy.Addr}).RedisClient(t, &goredis.Options{MaxRetries: -1, ContextTimeoutEnabled: true})
-			if err := client.Ping(bounded(t)).Err(); err != nil {
-				t.Fatal(err)
-			}
-			fault.inject(proxy)
-			short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			if err := client.Set(short, t.Name(), "1", 0).Err(); err == nil {
-				t.Error("no error under the fault")
-			}
-			executed := func() bool { return direct.Exists(bounded(t), t.Name()).Val() == 1 }
-			for end := bounded(t); fault.executed && !executed() && end.Err() == nil; {
-				runtime.Gosched() // it was sent, and may be on its way still
-			}
-			if got := executed(); got != fault.executed {
-				t.Errorf("executed: %v, want %v", got, fault.executed)
-			}
-			proxy.Heal()
-			if err := client.Ping(bounded(t)).Err(); err != nil {
-				// The first call may still meet the connection that the fault spoiled.
-				if err = client.Ping(bounded(t)).Err(); err != nil {
-					t.Errorf("after healing: %v", err)
-				}
-			}
-		})
 	}
 }

@@ -14,13 +14,13 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/embedded/engine"
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
 func server(t *testing.T) *goredis.Client {
 	t.Helper()
-	client := goredis.NewClient(&goredis.Options{Addr: servers.Redis(t).Addr})
+	client := goredis.NewClient(&goredis.Options{Addr: servertest.Redis(t).Addr})
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {
 			t.Error(err)

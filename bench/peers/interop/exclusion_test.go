@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -155,7 +155,7 @@ func TestTheirCrashedHolderLetsOursIn(t *testing.T) {
 func TestOurCutOffHolderLetsTheirsIn(t *testing.T) {
 	eachLibrary(t, func(t *testing.T, l library) {
 		addr, inside := redisServer(t)
-		proxy := servers.NewProxy(t, addr)
+		proxy := servertest.NewProxy(t, addr)
 		c := open(t, proxy.Addr, lockclient.Config{})
 		their := l.open(t, polling(addr))
 

@@ -11,7 +11,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"github.com/turnstile-go/turnstile/internal/servers"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/internal/testmain"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
@@ -129,7 +129,7 @@ func wantFree(t *testing.T, inside *goredis.Client) {
 // look inside.
 func redisServer(t *testing.T) (addr string, inside *goredis.Client) {
 	t.Helper()
-	s := servers.Redis(t)
+	s := servertest.Redis(t)
 	return s.Addr, s.RedisClient(t, nil)
 }
 

@@ -1,4 +1,4 @@
-package servers
+package servertest
 
 import (
 	"crypto/tls"
@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/internal/servers"
 )
 
 // pingTLS is what a client with the config makes of the server.
-func pingTLS(t *testing.T, s *Server, config *tls.Config) error {
+func pingTLS(t *testing.T, s *servers.Server, config *tls.Config) error {
 	t.Helper()
-	return s.RedisClient(t, &goredis.Options{TLSConfig: config, MaxRetries: -1, DialerRetries: 1}).Ping(bounded(t)).Err()
+	return s.RedisClient(t, &goredis.Options{TLSConfig: config, MaxRetries: -1, DialerRetries: 1}).Ping(t.Context()).Err()
 }
 
 func TestATLSServerIsReachedWithItsAuthorityAlone(t *testing.T) {
