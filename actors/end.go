@@ -220,10 +220,7 @@ func (a *keyActor) drop(h *Hold, cause error) {
 	a.holders.remove(h)
 	a.lingerUntil = 0 // what ended badly does not linger
 	a.cancelExtends(h)
-	h.over = a.c.clock.now()
-	if errors.Is(cause, backends.ErrExpired) {
-		h.over = h.deadline
-	}
+	h.over = min(a.c.clock.now(), h.deadline) // a process that was stopped comes late
 	h.end(cause)
 	a.noteEnd(h, cause)
 }

@@ -121,3 +121,22 @@ func TestAReleaseThatFailsIsAWarning(t *testing.T) {
 		t.Errorf("%q, want one warning", got)
 	}
 }
+
+// The end of the hold is told from its deadline, not from the moment at which a
+// turnstile that was stopped could see it.
+func TestAStoppedTurnstileTellsHowLongItWasLate(t *testing.T) {
+	t.Parallel()
+	const late = time.Second
+	backend := fileBackend(t)
+	r := launch(t, backend, "run", "--expires", "4s", "k", "--", "sh", "-c", "echo holds; exec sleep 600")
+	r.line(t)
+	r.signal(t, syscall.SIGSTOP)
+	launch(t, backend, "run", "k", "--", "true").exit(t, 0) // the hold is over
+	time.Sleep(late)
+	r.signal(t, syscall.SIGCONT)
+	r.exit(t, exitLost)
+	_, rest, _ := strings.Cut(r.stderr.String(), "overrun=")
+	if overrun, err := time.ParseDuration(strings.Fields(rest + " -")[0]); err != nil || overrun < late {
+		t.Errorf("want an overrun of %v at least: %s", late, r.stderr)
+	}
+}
