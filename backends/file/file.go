@@ -187,10 +187,13 @@ func (b *Backend) present() error {
 }
 
 // failed tells errors that pass (a full disk, no descriptor left) from those
-// that stay until somebody mends the directory.
+// that stay until somebody mends the directory, or this process's limits.
 func failed(doing, path string, err error) error {
 	err = &os.PathError{Op: doing, Path: path, Err: err}
-	for _, lasting := range []unix.Errno{unix.EACCES, unix.EPERM, unix.EROFS, unix.ELOOP, unix.ENOTDIR} {
+	if errors.Is(err, unix.EFBIG) {
+		return backends.Refused(name, "raise the limit of a file's size (ulimit -f, LimitFSIZE=): a key takes 8 KiB", err)
+	}
+	for _, lasting := range []unix.Errno{unix.EACCES, unix.EPERM, unix.EROFS, unix.ELOOP, unix.ENOTDIR, unix.EISDIR} {
 		if errors.Is(err, lasting) {
 			return backends.Refused(name, "check the directory and its owner", err)
 		}

@@ -211,7 +211,7 @@ func TestLinksInTheDirectoryAreNotFollowed(t *testing.T) {
 
 func TestAFullDiskOrAMissingPermissionChangesNothing(t *testing.T) {
 	t.Parallel()
-	for errno, refused := range map[unix.Errno]bool{unix.ENOSPC: false, unix.EMFILE: false, unix.EDQUOT: false, unix.EROFS: true, unix.EACCES: true} {
+	for errno, refused := range map[unix.Errno]bool{unix.ENOSPC: false, unix.EMFILE: false, unix.EDQUOT: false, unix.EROFS: true, unix.EACCES: true, unix.EISDIR: true, unix.EFBIG: true} {
 		err := failed("write", "/the/path", errno)
 		if backends.IsRefused(err) != refused || !errors.Is(err, backends.ErrUnavailable) || !errors.Is(err, errno) || !strings.Contains(err.Error(), "/the/path") {
 			t.Errorf("%v: %v", errno, err)
