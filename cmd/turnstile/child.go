@@ -75,13 +75,18 @@ func (c *child) watch() {
 	}
 }
 
-// Signal signals the whole group. Until it is reaped, even a dead leader keeps the
+// Signal signals the whole group, and the command itself wherever it is. Until it is reaped, even a dead leader keeps the
 // group's number from being given to somebody else's process.
 func (c *child) Signal(sig syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.reaped || guard.Running(c.pid) {
 		_ = syscall.Kill(-c.pid, sig) // the group may be gone, or be another user's by now (setuid)
+	}
+	// The command may have joined another group. It is asked first, since a signal that
+	// comes twice is two to it.
+	if group, err := syscall.Getpgid(c.pid); !c.reaped && err == nil && group != c.pid {
+		_ = syscall.Kill(c.pid, sig)
 	}
 }
 

@@ -29,8 +29,8 @@
 //  4. If turnstile is killed, the guard ends the group, and only then lets go of a
 //     file:// session.
 //
-// Out of reach are processes that left the group: those that made a session of
-// their own (setsid, daemons). A guard that is killed is replaced, but not while
+// Out of reach are children of the command that left the group: those that made a
+// session of their own (setsid, daemons). A guard that is killed is replaced, but not while
 // turnstile itself is stopped or gone, nor the fourth within a minute.
 package main
 

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, commands)
 }
 
-var commands = map[string]func(){"turnstile": mainOfTests, "subreaper": subreaper}
+var commands = map[string]func(){"turnstile": mainOfTests, "subreaper": subreaper, "deserter": deserter}
 
 // stateParentEnv names the directory that takes /var/tmp's place in a test.
 const stateParentEnv = "TURNSTILE_TEST_STATE_PARENT"

@@ -4,3 +4,5 @@ package main
 
 // subreaper is a command of the tests on Linux.
 func subreaper() {}
+
+func deserter() {}

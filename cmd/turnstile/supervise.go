@@ -38,7 +38,7 @@ type terminal interface {
 
 // A job is a running command and its process group.
 type job interface {
-	// Signal signals the whole group; one that is gone is no error.
+	// Signal signals the command and its whole group; one that is gone is no error.
 	Signal(sig syscall.Signal)
 	// Ended is closed when the command itself has ended.
 	Ended() <-chan struct{}
