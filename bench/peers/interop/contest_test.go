@@ -202,12 +202,20 @@ func (careless) release() error                      { return nil }
 // What the contest proves rests on this.
 func TestTheCounterShowsALockThatDoesNotExclude(t *testing.T) {
 	const holds = 500
-	c := newContest(t, holds)
-	our, their := c.run(ours, 0, []holder{careless{}, careless{}}), c.run(theirs, 0, []holder{careless{}, careless{}})
-	soon(t, "ours", our, time.Minute)
-	soon(t, "theirs", their, time.Minute)
-	count, turns := c.result(t)
-	if count >= 2*holds || len(turns) != 2*holds {
-		t.Errorf("%d holds without a lock counted up to %d", len(turns), count)
+	// Whether two meet is the scheduler's affair; that none ever do is not.
+	for tries := 1; ; tries++ {
+		c := newContest(t, holds)
+		our, their := c.run(ours, 0, []holder{careless{}, careless{}}), c.run(theirs, 0, []holder{careless{}, careless{}})
+		soon(t, "ours", our, time.Minute)
+		soon(t, "theirs", their, time.Minute)
+		count, turns := c.result(t)
+		switch {
+		case len(turns) != 2*holds:
+			t.Fatalf("%d turns, want %d", len(turns), 2*holds)
+		case count < 2*holds:
+			return
+		case tries == 100:
+			t.Fatalf("%d times %d holds without a lock were all counted", tries, count)
+		}
 	}
 }
