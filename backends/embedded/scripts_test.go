@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
@@ -76,5 +77,31 @@ func TestAScriptOfOnesOwnLeavesTheStoreInOrder(t *testing.T) {
 	}
 	if reply, err := own.Run(program(t, "return redis.call('EXISTS', KEYS[1])"), []string{r.Key}, nil); err != nil || reply.Int != 1 {
 		t.Errorf("our lease is not there: %+v, %v", reply, err)
+	}
+}
+
+// TestAnInterpreterLeavesItsBubbleBehind: one that a store gave back inside a bubble of
+// testing/synctest serves another store outside. A channel of the bubble's that went
+// with it would end the process at the first script that runs too long.
+func TestAnInterpreterLeavesItsBubbleBehind(t *testing.T) {
+	endless, get := program(t, "while true do end"), program(t, "return redis.call('GET', KEYS[1])")
+	for range 8 { // a pool may lose what it was given
+		synctest.Test(t, func(t *testing.T) {
+			inside := embedded.OpenScripts("inside")
+			if _, err := inside.Run(get, []string{"k"}, nil); err != nil {
+				t.Error(err)
+			}
+			if err := inside.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		outside := embedded.OpenScripts("outside")
+		var raised *engine.ErrorReply
+		if _, err := outside.Run(endless, []string{"k"}, nil); !errors.As(err, &raised) {
+			t.Errorf("an endless script: %v", err)
+		}
+		if err := outside.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -72,6 +72,10 @@ func (vm *VM) build() {
 // what it ran before, nothing is left. It is far cheaper than a new one.
 func (vm *VM) Rebind(keys *keyspace.Keyspace) {
 	vm.keys = keys
+	// Its channel belongs to whoever made it: one that was made inside a bubble of
+	// testing/synctest must not be met outside.
+	vm.meter = newMeter()
+	vm.state.SetContext(vm.meter)
 	for _, t := range vm.tables {
 		vm.fill(t, nil)
 	}
