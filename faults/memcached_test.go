@@ -244,67 +244,86 @@ func TestAForgottenLeaseIsLostInTime(t *testing.T) {
 		for _, renewed := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, renewed %v", crash.name, renewed), func(t *testing.T) {
 				t.Parallel()
-				server, inside := memcachedBeside(t, "-m", "1", "-I", "512k", "-o", "no_lru_maintainer")
-				one, two := open(t, server.URL(), "one"), open(t, server.URL(), "two")
-				expires := 3 * time.Second
-				evicted := crash.name == "eviction"
-				if evicted {
-					// That takes its time, seconds on a busy machine, and has to be done before
-					// the hold is over.
-					expires = 20 * time.Second
-				}
-				opts := []lockclient.Option{lockclient.Expires(expires)}
-				if renewed {
-					opts = append(opts, lockclient.Renew())
-				}
-				held := acquire(t, one, "k", opts...)
-				var waiters []<-chan grant
-				wait := func() {
-					for _, c := range []*lockclient.Client{one, two, two} {
-						waiters = append(waiters, acquiring(t, c, "k", lockclient.Timeout(patience), lockclient.Expires(expires)))
+				for try := 1; !forget(t, crash, renewed); try++ {
+					if try == 10 {
+						t.Fatal("ten evictions outlasted their holds: the test proves nothing")
 					}
 				}
-				if !evicted { // a lock that somebody waits for is looked at and renewed all the time, and never evicted
-					wait()
-					eventually(t, 2*time.Second, "all wait", func() bool { return one.Stats().Waiters == 1 && two.Stats().Waiters == 2 })
-				}
-				start := crash.happen(t, server, inside)
-				if evicted {
-					wait()
-				}
-				<-held.Context().Done()
-				learned := time.Since(start)
-				if cause := context.Cause(held.Context()); !errors.Is(cause, lockclient.ErrLost) {
-					t.Errorf("cause %v, want ErrLost", cause)
-				}
-				if crash.recover == nil && learned > expires/2 {
-					// A third of (3 s + 0.5 s of slack, and the margin), rounded up to whole seconds.
-					t.Errorf("learned of it after %v", learned)
-				}
-				if late := time.Since(held.Deadline()); late > jitter {
-					t.Errorf("learned of it %v after the deadline", late)
-				}
-				if err := held.Release(); !errors.Is(err, lockclient.ErrNotHeld) {
-					t.Errorf("release: %v, want ErrNotHeld", err)
-				}
-				if crash.recover != nil {
-					crash.recover(t, server)
-				}
-				fences := map[uint64]bool{held.Fence(): true}
-				for range waiters {
-					lock := next(t, &waiters, 10*time.Second)
-					for fence := range fences {
-						if lock.Fence() <= fence {
-							t.Errorf("fence %d after %d", lock.Fence(), fence)
-						}
-					}
-					fences[lock.Fence()] = true
-					release(t, lock)
-				}
-				t.Logf("learned after %v, all served after %v", learned, time.Since(start))
 			})
 		}
 	}
+}
+
+// forget makes a server forget a lease that is held and waited for. It returns false if
+// that took as long as the hold, which proves nothing.
+func forget(t *testing.T, crash crash, renewed bool) bool {
+	t.Helper()
+	server, inside := memcachedBeside(t, "-m", "1", "-I", "512k", "-o", "no_lru_maintainer")
+	one, two := open(t, server.URL(), "one"), open(t, server.URL(), "two")
+	expires := 3 * time.Second
+	evicted := crash.name == "eviction"
+	if evicted {
+		// That takes its time, seconds on a busy machine, and has to be done before
+		// the hold is over.
+		expires = 20 * time.Second
+	}
+	opts := []lockclient.Option{lockclient.Expires(expires)}
+	if renewed {
+		opts = append(opts, lockclient.Renew())
+	}
+	held := acquire(t, one, "k", opts...)
+	var waiters []<-chan grant
+	wait := func() {
+		for _, c := range []*lockclient.Client{one, two, two} {
+			waiters = append(waiters, acquiring(t, c, "k", lockclient.Timeout(patience), lockclient.Expires(expires)))
+		}
+	}
+	if !evicted { // a lock that somebody waits for is looked at and renewed all the time, and never evicted
+		wait()
+		eventually(t, 2*time.Second, "all wait", func() bool { return one.Stats().Waiters == 1 && two.Stats().Waiters == 2 })
+	}
+	start := crash.happen(t, server, inside)
+	if evicted {
+		wait()
+	}
+	<-held.Context().Done()
+	learned := time.Since(start)
+	cause := context.Cause(held.Context())
+	if evicted && errors.Is(cause, lockclient.ErrExpired) && learned < expires/3 { // no renewal was due in between
+		for range waiters {
+			release(t, next(t, &waiters, patience))
+		}
+		return false
+	}
+	if !errors.Is(cause, lockclient.ErrLost) {
+		t.Errorf("cause %v, want ErrLost", cause)
+	}
+	if crash.recover == nil && learned > expires/2 {
+		// A third of (3 s + 0.5 s of slack, and the margin), rounded up to whole seconds.
+		t.Errorf("learned of it after %v", learned)
+	}
+	if late := time.Since(held.Deadline()); late > jitter {
+		t.Errorf("learned of it %v after the deadline", late)
+	}
+	if err := held.Release(); !errors.Is(err, lockclient.ErrNotHeld) {
+		t.Errorf("release: %v, want ErrNotHeld", err)
+	}
+	if crash.recover != nil {
+		crash.recover(t, server)
+	}
+	fences := map[uint64]bool{held.Fence(): true}
+	for range waiters {
+		lock := next(t, &waiters, 10*time.Second)
+		for fence := range fences {
+			if lock.Fence() <= fence {
+				t.Errorf("fence %d after %d", lock.Fence(), fence)
+			}
+		}
+		fences[lock.Fence()] = true
+		release(t, lock)
+	}
+	t.Logf("learned after %v, all served after %v", learned, time.Since(start))
+	return true
 }
 
 // next takes the first grant of several acquires, and takes it out of the list.
