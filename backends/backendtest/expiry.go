@@ -29,9 +29,9 @@ func expiryInTime(st *store) error {
 	}
 }
 
-// expiryOnce makes the check on one key. late says that the lease was over before it
-// could be asked for, as happens on a machine that stands still for so long: that proves
-// nothing.
+// expiryOnce makes the check on one key. late reports that the lease was over before
+// it could be asked for. That happens on a machine that stands still for so long,
+// and proves nothing.
 func expiryOnce(st *store, key string) (late bool, err error) {
 	a, b, _, err := st.three()
 	if err != nil {
@@ -50,7 +50,7 @@ func expiryOnce(st *store, key string) (late bool, err error) {
 	return false, expiryOf(b, next, held, reply.TTL, sent)
 }
 
-// expiryOf waits for the end of a lease that was sent for then.
+// expiryOf waits for the end of a lease whose acquire was sent at that time.
 func expiryOf(b *session, next backends.Request, held backends.Reply, ttl time.Duration, sent time.Time) error {
 	if held.FreeIn > ttl+grace/2 {
 		return fmt.Errorf("free in %v, of a lease of %v", held.FreeIn, ttl)

@@ -180,9 +180,9 @@ func inspectWaiting(st *store) error {
 	})
 }
 
-// inspectWaiters is for backends that can name who waits, and says so of a free key
-// already, by a list that is empty and not nil. The first comes again after the
-// second, as one does that waits, and is no newer for it.
+// inspectWaiters is for backends that can name the waiters. Such a backend shows it
+// for a free key already: the list is empty and not nil. The first waiter asks again
+// after the second has come, as waiters do, and keeps its age.
 func inspectWaiters(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -225,7 +225,7 @@ func inspectWaiters(st *store) error {
 	})
 }
 
-// inLine insists on who waits.
+// inLine insists on the waiters, first in line first.
 func inLine(info backends.Info, labels ...string) error {
 	ok := len(info.Waiters) == len(labels) && info.Waiters != nil && info.Waiting != nil && *info.Waiting == len(labels)
 	for i, w := range info.Waiters {
@@ -240,7 +240,8 @@ func inLine(info backends.Info, labels ...string) error {
 	return nil
 }
 
-// inspectNamesNobody: a list of those who wait is one in the order of a queue.
+// inspectNamesNobody: a list of waiters has the order of a queue, so a backend
+// without one has no list.
 func inspectNamesNobody(st *store) error {
 	if !st.caps.Inspects {
 		return noInspector(st)

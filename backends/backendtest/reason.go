@@ -15,8 +15,8 @@ const (
 	inQuote = `"disk\x1b[2J maintenance, see \"ops\""`
 )
 
-// revokeSaysWhy: the text is somebody else's, so it is quoted. The reason is that of
-// the first who revoked, and of no later lease.
+// revokeSaysWhy: the text comes from somebody else, so it is quoted. The first
+// revoker's reason counts, and it doesn't pass to a later lease.
 func revokeSaysWhy(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
@@ -50,7 +50,7 @@ func revokeSaysWhy(st *store) error {
 	return a.free(r)
 }
 
-// revokeWithoutReason: a backend that has no place for it revokes all the same.
+// revokeWithoutReason: a backend without a place for a reason still revokes.
 func revokeWithoutReason(st *store) error {
 	if _, ok := st.bare().(backends.Revoker); !ok {
 		return nil

@@ -16,9 +16,9 @@ func wakeChecks() []check {
 	}
 }
 
-// noWakes: what polls may implement Waker to tell of a revocation, and a waiter that
-// its turn has come, as a hint that saves it a poll. Nobody must come to wait for
-// anything else from it.
+// noWakes: a backend that polls may implement Waker to report a revocation to a
+// holder, and its turn to a waiter: hints that save a poll. It must not send
+// anything else, or somebody would come to wait for that.
 func noWakes(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {

@@ -176,7 +176,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	if cause != nil {
 		return info, cause
 	}
-	// Counted by the queue itself, so that the two agree.
+	// The count comes from the queue itself, so that the two agree.
 	info.Waiters = []backends.Waiter{}
 	for _, q := range b.store.shard(key).queue(scripts.Keys(key)) {
 		info.Waiters = append(info.Waiters, backends.Waiter{Label: b.store.inboxes.label(q.session, key), For: &q.waited})

@@ -21,8 +21,8 @@ type inboxes struct {
 // An inbox is one session's subscription.
 type inbox struct {
 	wake func(backends.Wake)
-	// labels has the label of the session's attempt at each key that it waits for, by
-	// full key: the scripts keep the holder's alone.
+	// labels has the labels of the attempts that wait, by full key. The scripts keep
+	// only the holder's label.
 	labels sync.Map
 	// mu is held for reading while wake runs, so that a close, which writes
 	// closed, waits for it: no wake comes after Close.
@@ -73,7 +73,8 @@ func (in *inboxes) listeners(channel string) int {
 	return 1
 }
 
-// label is the label under which a session waits for a key, nil if it is not known.
+// label returns the label under which a session waits for a key, or nil if it is not
+// known.
 func (in *inboxes) label(session backends.Session, key string) *string {
 	box := in.find(inboxPrefix + string(session))
 	if box == nil {
@@ -87,7 +88,7 @@ func (in *inboxes) label(session backends.Session, key string) *string {
 	return &text
 }
 
-// waits notes whether an attempt waits in the queue by now.
+// waits notes whether an attempt now waits in the queue.
 func (box *inbox) waits(r backends.Request, got backends.Reply) {
 	switch {
 	case got.Place > 0:

@@ -92,7 +92,8 @@ func (s *shard) queue(keys []string) (all []queued) {
 	return all
 }
 
-// sessionDigits is how a member of the queue begins: with its session.
+// sessionDigits is the length of the session, with which a member of the queue
+// begins.
 const sessionDigits = 20
 
 // armLocked sees to it that the timer fires soon after the next key expires.
@@ -151,9 +152,9 @@ func (s *shard) close() {
 	s.keys, s.vm = nil, nil
 }
 
-// spares are the interpreters of stores that ended, for those that begin: a program
-// may open its one client for each request, and an interpreter is most of its cost.
-// They know nothing of the stores they served.
+// spares keeps the interpreters of ended stores for new ones. A program may open a
+// client for each request, and the interpreter is most of a client's cost. A spare
+// knows nothing of the stores it served.
 var spares sync.Pool
 
 func newVM(keys *keyspace.Keyspace) *engine.VM {

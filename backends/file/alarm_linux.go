@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An alarm wakes a session when a file of the directory was removed, or a note came:
-// inotify. A user may have some 128 of them; a session that gets none looks by itself,
-// more often.
+// An alarm uses inotify to wake a session when a file of the directory was removed,
+// or a note came. A user may have some 128 of them; a session without one looks by
+// itself, more often.
 type alarm struct {
 	fd   int
 	file *os.File
 }
 
-// Of the directory only what goes: all that comes would wake every session.
+// Only removals are watched in the directory: new files would wake every session.
 const (
 	directoryEvents = unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF
 	sessionEvents   = unix.IN_MODIFY
@@ -37,7 +37,8 @@ func newAlarm(dir, session int) *alarm {
 	return a
 }
 
-// add watches what is open, and not a path, which may name something else by now.
+// add watches an open file and not a path, since the path may name another file by
+// now.
 func (a *alarm) add(fd int, events uint32) error {
 	_, err := unix.InotifyAddWatch(a.fd, fmt.Sprintf("/proc/self/fd/%d", fd), events)
 	return err
@@ -48,8 +49,8 @@ func (a *alarm) follow(session int) { _ = a.add(session, sessionEvents) }
 
 func (a *alarm) close() { a.file.Close() }
 
-// wait sleeps until something happened, or for d at most. It returns the names that
-// are gone, or that all may be.
+// wait sleeps until something happened, or for d at most. It returns the names of
+// removed files, or reports that all may be removed.
 func (a *alarm) wait(d time.Duration) (gone []string, all bool) {
 	if a.file.SetReadDeadline(time.Now().Add(d)) != nil {
 		return nil, true // closed

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// busy is how long a call waits for a record's flock at most: others have
-	// it for microseconds, unless one of them is stopped.
+	// busy bounds how long a call waits for a record's flock. Others have it for
+	// microseconds, unless one of them is stopped.
 	busy = 2 * time.Second
 	// firstNap and lastNap bound the pauses between looks at a busy record.
 	firstNap, lastNap = 30 * time.Microsecond, 2 * time.Millisecond
@@ -31,7 +31,7 @@ var errMissing = errors.New("no record")
 // the record is to be written; its effect counts only if change returns nil.
 // Without create a missing record is errMissing, unless it is ours to put back.
 //
-// step runs again if the record was removed meanwhile: what it wrote then is lost.
+// step runs again if the record was removed meanwhile, since its write is lost then.
 func (b *Backend) change(ctx context.Context, key string, create bool, step func(r *record, now int64) (write bool)) error {
 	for {
 		again, news, err := b.changeOnce(ctx, key, create, step)
@@ -44,7 +44,7 @@ func (b *Backend) change(ctx context.Context, key string, create bool, step func
 	}
 }
 
-// changeOnce returns the sessions that are to be told, without the flock.
+// changeOnce returns the sessions to tell; the caller tells them without the flock.
 func (b *Backend) changeOnce(ctx context.Context, key string, create bool, step func(r *record, now int64) (write bool)) (again bool, news []string, err error) {
 	file := recordName(key)
 	fd, err := b.lock(ctx, file, create || b.holds(key, backends.Token{}))
@@ -56,7 +56,8 @@ func (b *Backend) changeOnce(ctx context.Context, key string, create bool, step 
 	if err != nil {
 		return false, nil, b.unreadable(file, err)
 	}
-	// The time is read under the flock: whoever had it before read an earlier one.
+	// The time is read under the flock: the holder of the flock before us read an
+	// earlier one.
 	now := b.clock.now()
 	if r.seq == 0 {
 		if err := b.putBack(r, now); err != nil {
@@ -69,7 +70,8 @@ func (b *Backend) changeOnce(ctx context.Context, key string, create bool, step 
 	}
 	r.seq++
 	if err := write(fd, r, r.encode(b.clock)); err != nil {
-		// The older slot is spoilt at most, and the newer one as it was: nothing happened.
+		// At most the older slot is spoilt. The newer one is unchanged, so nothing
+		// happened.
 		return false, nil, failed("write", b.dir.join(file), err)
 	}
 	same, err := b.dir.names(file, fd)
@@ -163,7 +165,8 @@ func (b *Backend) load(fd int, key string) (*record, error) {
 	return r, nil
 }
 
-// unreadable says of a record that no key is granted by it, and what to do.
+// unreadable is the error for a record that can't be read: its key is not granted.
+// It says what to do.
 func (b *Backend) unreadable(file string, err error) error {
 	return backends.Refused(name, b.dir.join(file)+" is not a readable record; remove it if nobody holds its key", err)
 }

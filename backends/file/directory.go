@@ -72,8 +72,9 @@ func (d *directory) verify(uid int) error {
 	if err := unix.Fstat(d.fd, &st); err != nil {
 		return failed("stat", d.path, err)
 	}
-	// Root can't be kept from looking, and whoever names a directory may look at it,
-	// whosever it is. Under a name that anybody could have taken it may be a forgery.
+	// Root can't be kept from looking. A user may look at any directory that they
+	// named, also at another user's. At a path that anybody could have taken, the
+	// directory may be a forgery.
 	if d.reading && (d.shared || uid == 0) {
 		return nil
 	}
@@ -140,7 +141,8 @@ func (d directory) create(file string) (int, error) {
 // sweep will remove it.
 func (d directory) unlink(file string) error { return unix.Unlinkat(d.fd, file, 0) }
 
-// errSecondName is refused as a link is: whoever has the other name may be anybody.
+// errSecondName: a file with a second name is refused as a link is, since anybody
+// may own the other name.
 var errSecondName = fmt.Errorf("it is no plain file, or has a second name (a hard link): %w", unix.ELOOP)
 
 // names reports whether file still is what fd has open: a plain file with no
@@ -168,7 +170,7 @@ func (d directory) moved() bool {
 	if unix.Fstat(d.fd, &open) != nil {
 		return false
 	}
-	// Any other trouble with the path says nothing.
+	// Any other error of the path proves nothing.
 	err := unix.Lstat(d.path, &named)
 	return errors.Is(err, unix.ENOENT) || err == nil && (open.Dev != named.Dev || open.Ino != named.Ino)
 }

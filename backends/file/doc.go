@@ -12,13 +12,12 @@
 //
 //  1. A record changes only under its flock, and after the flock was taken the
 //     path must still name the locked inode; a cleaner may have unlinked it.
-//  2. A record has two slots, and a change is written to the older one, with
-//     a checksum. A write that was torn by a crash or a full disk leaves the
-//     newer slot as it was: the change did not happen, and whoever made it was
-//     told so or is dead.
-//     The blocks of both slots are taken when a key is granted, 8 KiB in all, so that
-//     no renewal needs more. A long queue takes more. File systems that copy what is
-//     written over (btrfs, ZFS) promise nothing of the kind.
+//  2. A record has two slots, and a change is written to the older one, with a
+//     checksum. A write that was torn by a crash or a full disk leaves the newer
+//     slot as it was: the change did not happen, and whoever made it was told so or
+//     is dead. The blocks of both slots are taken when a key is granted, 8 KiB in
+//     all, so that no renewal needs more. A long queue takes more. Copy-on-write
+//     file systems (btrfs, ZFS) don't promise that.
 //  3. A record names the full key, so two keys whose names collide are refused
 //     rather than merged.
 //  4. A lease ends at its time, or when its session is over: the kernel drops its
@@ -28,24 +27,24 @@
 //  6. Every descriptor is close-on-exec: a child can't keep a session alive by
 //     accident. [Backend.SessionFile] is there to do it on purpose.
 //  7. Files can be removed by anybody at any time. A session marks the directory
-//     itself for its life, and for each key that it holds, by locks on single bytes
-//     of it, which go with the process alone. A session whose file is missing is
-//     alive while its mark is there. A record that was just made grants nothing while
-//     another session has its key marked. Whoever holds a key puts its record back: at
-//     once on Linux, within 100 ms elsewhere, and at each renewal. While another session
-//     has the key marked as well (a holder before it, stopped since before its lease
-//     ended) that can't be done: renewals fail, the hold ends at its time, and nobody
-//     is granted the key before. A stopped process whose record was removed keeps its
-//     key, also past the lease's end, until it goes on or is ended: nothing else says
-//     when that is.
+//     itself: it locks one byte for its own life, and one for each key that it
+//     holds. These locks end only with the process. A session whose file is missing
+//     is alive while its mark is there. A new record grants nothing while another
+//     session has its key marked. The holder puts a removed record back: at once on
+//     Linux, within 100 ms elsewhere, and at each renewal. It can't while another
+//     session has the key marked as well (an earlier holder, stopped since before
+//     its lease ended). Then renewals fail, the hold ends at its time, and nobody is
+//     granted the key before. A stopped process whose record was removed keeps its
+//     key until it goes on or is ended, also past the lease's end, because only the
+//     record said when that is.
 //
-// Cleaners that follow tmpfiles.d(5) are kept out by a flock on the directory for as
-// long as a session lives, and by the files' times, which each renewal sets.
+// Two things keep out cleaners that follow tmpfiles.d(5): a flock on the directory
+// for as long as a session lives, and the files' times, which each renewal sets.
 //
-// If the directory itself is removed or renamed, the holds in it end as soon as that
-// is noticed, and others may be granted their keys in a new one shortly before that.
-// Where a directory can't be marked (macOS may be such a system, which was not tried)
-// a record or a session that is removed frees its keys until it is put back.
+// If the directory itself is removed or renamed, the holds in it end as soon as
+// their sessions notice. Shortly before that, others may be granted the same keys in
+// a new directory. Some systems can't mark a directory (macOS may be one; it was not
+// tried). There, a removed record or session frees its keys until it is put back.
 //
 // A record both of whose slots are unreadable was not written by this package:
 // nobody is granted its key, each verb says so with the path, and it counts as
@@ -53,13 +52,13 @@
 //
 // A lease is revoked by a flag in its record: from then on it is not made longer,
 // and goes to the next when its holder releases it, or its time is over. A process
-// that has leases looks into its session file every 100 ms, or is woken by inotify, and
-// so learns of it at once; without the note it does when it renews. What is promised to a
-// waiter that has not come for it yet is nobody's, and can't be revoked.
+// with leases looks into its session file every 100 ms, or inotify wakes it at once.
+// If the note is lost, it learns of the revocation when it renews. A key that is
+// promised to a waiter and not yet fetched is nobody's, and can't be revoked.
 //
 // A waiter is told by a note when the key is its to fetch, or when it is the first
-// in line. The first asks every 25 ms, for a holder that dies tells nobody; those
-// behind it ask every 100 to 800 ms.
+// in line. The first asks every 25 ms, because a holder that dies tells nobody. The
+// waiters behind it ask every 100 to 800 ms.
 //
 // Lease ends are told on the clock that runs since boot (Linux), which neither
 // a step of the wall clock nor a suspend disturbs; on macOS on the wall clock.

@@ -56,9 +56,9 @@ type Option func(*options)
 // Shared allows a directory that several users work in: see Open.
 func Shared() Option { return func(o *options) { o.shared = true } }
 
-// Reading opens a directory to look at it, for Inspect and List alone: it takes the
-// right to read there and no more. The directory must exist. Root may look at any,
-// and with Shared anybody at what they can read.
+// Reading opens a directory for Inspect and List alone: it needs no more than the
+// right to read there. The directory must exist. Root may read any directory. With
+// Shared, anybody may read a directory that they have access to.
 func Reading() Option { return func(o *options) { o.reading = true } }
 
 // Open starts a session in dir, which is created with mode 0700 if it is
@@ -100,19 +100,19 @@ func Open(dir string, opts ...Option) (*Backend, error) {
 	return b, nil
 }
 
-// Capabilities says what a directory can do: all but push. What Subscribe is told
-// is nothing to wait for: it declares no wakes.
+// Capabilities says what a directory can do: all but push. It declares no wakes:
+// Subscribe gets hints, and nobody can rely on one.
 func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true, Reasons: true}
 }
 
 // SessionFile is the open file through which this session shows that it lives: the
 // directory, or where that can't be marked the session's own file. A child process
-// that is given it (exec.Cmd.ExtraFiles) keeps this session's leases alive until it,
-// too, has closed it: a guard passes it on so that a lease outlives its process for as
-// long as the work does. Leases still end at their time, and Close ends them whoever
-// has a copy. The file belongs to the backend; don't close it. It is nil for a backend
-// that was opened for reading.
+// that is given it (exec.Cmd.ExtraFiles) keeps this session's leases alive until the
+// child, too, has closed it. A guard passes it on, so that a lease outlives the
+// guard for as long as the work goes on. Leases still end at their time, and Close
+// ends them even if a child has a copy. The file belongs to the backend; don't close
+// it. It is nil for a backend that was opened for reading.
 func (b *Backend) SessionFile() *os.File {
 	switch {
 	case b.session == nil:
@@ -164,9 +164,9 @@ func (b *Backend) begin(ctx context.Context) (leave func(), err error) {
 	return b.enter(ctx)
 }
 
-// keepCleanersOut holds a flock on the directory for as long as the session lives, as
-// systemd-tmpfiles asks of those who want to keep their files: see tmpfiles.d(5). One
-// that is at work right now has it; then the next acquire tries again.
+// keepCleanersOut holds a flock on the directory for as long as the session lives,
+// as systemd-tmpfiles asks for: see tmpfiles.d(5). A cleaner that is at work has the
+// flock itself; then the next acquire tries again.
 func (b *Backend) keepCleanersOut() {
 	if !b.guarded.Load() {
 		locked, _ := tryFlock(b.dir.fd, unix.LOCK_SH)

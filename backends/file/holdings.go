@@ -18,8 +18,9 @@ type holding struct {
 	last  uint64
 }
 
-// errTaken: a record is missing that another session's lease may have stood in. It
-// passes: whoever has the key puts its record back, or its mark goes with its time.
+// errTaken: a record is missing in which another session's lease may have stood. It
+// passes: the holder puts its record back, or its mark goes when the lease's time is
+// over.
 var errTaken = backends.Unavailable(name, errors.New("the record of a key was removed that another session has marked"))
 
 // claim marks a key whose record is about to say that it is ours. It fails if the
@@ -29,9 +30,10 @@ var errTaken = backends.Unavailable(name, errors.New("the record of a key was re
 // Two calls can be here at once for one key, each with the flock of another file of
 // the same name, since the first was removed between. Neither overlooks the other:
 // each marks first. If both find a new record, both look afterwards, and at most one
-// goes on. If one had an older record, then either it still has its name when this
-// one is through, see change, and the other's record is made, and the marks are looked
-// at, after that; or it has not, and what was written to it does not count.
+// goes on. Otherwise one had an older record. Either that record still has its name
+// when its call is through (see change): then the other record is made later, and
+// its call looks at the marks after that. Or it has lost its name: then the write to
+// it doesn't count.
 func (b *Backend) claim(rec *record, a backends.Attempt) error {
 	w := &b.watcher
 	w.mu.Lock()
@@ -40,8 +42,8 @@ func (b *Backend) claim(rec *record, a backends.Attempt) error {
 	if err := b.marks.set(file); err != nil {
 		return backends.Unavailable(name, err)
 	}
-	// A lease of ours that is over says nothing of who has the key now; and were its end
-	// noticed only after this, the mark would be cleared that is set here.
+	// A lease of ours that is over doesn't show who has the key now. It is forgotten
+	// here, since a later notice of its end would clear the mark that was just set.
 	if h, ok := w.held[a.Key]; ok && b.clock.now() < h.lease.ends {
 		return nil
 	}
@@ -60,7 +62,7 @@ func (b *Backend) hold(key string, rec *record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, held := w.held[key]; !held {
-		_ = b.marks.set(recordName(key)) // again, if the end of its time was noticed in between
+		_ = b.marks.set(recordName(key)) // again: the end of its time may have cleared it
 	}
 	w.held[key] = holding{rec.lease, rec.last}
 	w.startLocked(b)
@@ -77,7 +79,7 @@ func (b *Backend) drop(a backends.Attempt) {
 	}
 }
 
-// forgetLocked is called with the watcher's mutex.
+// forgetLocked forgets a lease; the watcher's mutex is held.
 func (b *Backend) forgetLocked(key string) {
 	delete(b.watcher.held, key)
 	b.marks.clear(recordName(key))
@@ -94,16 +96,16 @@ func (b *Backend) holds(key string, token backends.Token) bool {
 }
 
 // putBack gives a new record the lease that stood in the one before it, if that was
-// ours and has not reached its end. With another session's mark on the key it fails,
-// for the mark does not say which it is of three:
+// ours and has not reached its end. It fails if another session has the key marked,
+// since the mark can be one of three:
 //
 //   - a call that is about to find ours, in claim;
 //   - a holder before us, which has slept past its end and not cleared it yet;
 //   - the holder after us: the lease was revoked and given away at once.
 //
-// Ours stays set meanwhile. Our caller may still believe in its hold, and nobody is
-// to be granted the key in a new record as long as it may. If the other's does not go,
-// the renewals fail until the hold ends at its time.
+// Our mark stays set meanwhile: as long as our caller may believe in its hold,
+// nobody may be granted the key in a new record. If the other mark stays, the
+// renewals fail until the hold ends at its time.
 func (b *Backend) putBack(rec *record, now int64) error {
 	w := &b.watcher
 	w.mu.Lock()
@@ -119,8 +121,8 @@ func (b *Backend) putBack(rec *record, now int64) error {
 	return nil
 }
 
-// mend looks whether the records of our leases are still there, and puts them back.
-// With names, only those are looked at.
+// mend puts back the records of our leases that are missing. It looks at the named
+// files alone, unless all is set.
 func (b *Backend) mend(names []string, all bool) {
 	w := &b.watcher
 	w.mu.Lock()
@@ -143,7 +145,7 @@ func (b *Backend) mend(names []string, all bool) {
 		if err := unix.Fstatat(b.dir.fd, file, &st, unix.AT_SYMLINK_NOFOLLOW); err != unix.ENOENT && (err != nil || st.Size > 0) {
 			continue
 		}
-		// What can't be put back now is by the next look, or the next renewal. Until
+		// After a failure the next look, or the next renewal, tries again. Until
 		// then the mark keeps the key.
 		_ = b.change(context.Background(), key, false, func(rec *record, _ int64) bool {
 			return rec.seq == 0 && !rec.lease.none()
@@ -152,7 +154,8 @@ func (b *Backend) mend(names []string, all bool) {
 }
 
 // refresh makes the files of a lease look used: systemd-tmpfiles and its like remove
-// what was not for long, where the flock on the directory does not keep them away.
+// files that were not used for long, unless the flock on the directory keeps them
+// away.
 func (b *Backend) refresh(key string) {
 	for _, file := range []string{recordName(key), b.session.name, "."} {
 		b.dir.touch(file)

@@ -32,8 +32,8 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 		return backends.Info{}, err
 	}
 	info := backends.Info{Waiting: new(int), Waiters: []backends.Waiter{}}
-	// Without a record there can be a holder all the same, of which no more is known:
-	// it has not put it back yet, or is stopped.
+	// Without a record there can still be a holder, one that has not put it back yet
+	// or is stopped. No more is known of it.
 	if r == nil {
 		info.Held = b.marks.others(file)
 		return info, nil
@@ -68,7 +68,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	return info, nil
 }
 
-// told is what is shown of a waiter.
+// told returns the public view of a waiter.
 func (w waiter) told(now int64) backends.Waiter {
 	waited := span(max(0, now-w.since))
 	return backends.Waiter{Label: &w.label, For: &waited}

@@ -10,14 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Marks are locks on single bytes of the directory itself, one for a session and
-// one for each key that it holds. A file can be removed by anybody; a mark lives in
-// the kernel for as long as the open directory that it was set through, so for as
-// long as its process, and a guard that has a copy. It says neither who nor until
-// when, and is asked only where the file that does is missing: see claim and alive.
+// Marks are locks on single bytes of the directory itself, one for a session and one
+// for each key that it holds. A file can be removed by anybody; a mark lives in the
+// kernel for as long as the open directory through which it was set. So it lasts as
+// long as its process, and as long as a guard that has a copy. A mark doesn't name
+// its session or an end. So it counts only where the file that has these is missing:
+// see claim and alive.
 //
 // They are open file description locks (F_OFD_SETLK), for reading, since a directory
-// can't be opened for writing; asking for a lock for writing finds those of others.
+// can't be opened for writing. A test for a write lock finds the marks of other
+// sessions.
 type marks struct {
 	fd int  // the directory, opened by this session for itself
 	on bool // the system has them, on directories too
@@ -38,9 +40,9 @@ func markOf(file string) int64 {
 }
 
 // newMarks marks a session, and makes sure that another would see it. A system that
-// has no such locks goes without. What passes (no descriptor left, no memory) is an
-// error: without marks this session would not see those of others either, and be granted
-// a key whose record was removed under its holder.
+// has no such locks goes without. A failure that passes (no descriptor left, no
+// memory) is an error: without marks this session would not see the marks of others
+// either, and could be granted a key whose record was removed under its holder.
 func newMarks(d directory, session string) (marks, error) {
 	m := marks{fd: d.fd, on: true}
 	other, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY)
@@ -73,7 +75,7 @@ func (m marks) clear(file string) {
 	}
 }
 
-// end clears all, also those that a copy of the descriptor would keep.
+// end clears all marks, also those that a copy of the descriptor would keep.
 func (m marks) end() {
 	if m.on {
 		_ = m.do(ofdSet, &unix.Flock_t{Type: unix.F_UNLCK})

@@ -34,10 +34,10 @@ func (r *record) leave(t backends.Token) bool {
 	return true
 }
 
-// wait puts a waiter at the end of the queue, or marks it as alive where it
-// is: for longer the farther it is behind, since it asks the more seldom. One that
-// asks all the time need not be written down each time. Beyond maxQueue it waits
-// without a place.
+// wait puts a waiter at the end of the queue, or marks it as alive where it is: for
+// longer the farther it is behind, since it asks less often. A waiter that asks all
+// the time need not be written down each time. Beyond maxQueue it waits without a
+// place.
 func (r *record) wait(w waiter, now int64) (place int, changed bool) {
 	i := r.position(w.token)
 	if i < 0 && len(r.queue) >= maxQueue {
@@ -66,11 +66,11 @@ func (r *record) next() (next [2]waiter) {
 	return next
 }
 
-// newcomers are the sessions whose turn has come. One that polls seldom as it was
-// far behind asks at once when it is told, and often from then on.
+// newcomers are the sessions whose turn has come. A waiter that was far behind polls
+// seldom. When it is told, it asks at once, and often from then on.
 func (b *Backend) newcomers(before, after [2]waiter) (sessions []string) {
 	for i, w := range after {
-		// Who is first by a call of its own knows it.
+		// A waiter that became first by its own call knows it.
 		own := i == 1 && w.session == b.session.name
 		if w.session != "" && w.token != before[i].token && !own {
 			sessions = append(sessions, w.session)

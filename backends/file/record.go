@@ -35,7 +35,7 @@ type lease struct {
 	// the record's last, and no others.
 	first   uint64
 	revoked bool   // it is not made longer any more
-	reason  string // what the revoker says of it
+	reason  string // the revoker's words
 }
 
 // A waiter is a place in the queue.

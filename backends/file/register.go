@@ -10,8 +10,8 @@ import (
 
 func init() { backends.Register(openURL, "file") }
 
-// openURL opens the directory of file:///DIR. Its user has named it, so it may be one
-// that several users share.
+// openURL opens the directory of file:///DIR. The user has named it, so it may be a
+// directory that several users share.
 func openURL(_ context.Context, u *url.URL, _ backends.OpenOptions) (backends.Backend, error) {
 	dir, err := directoryOf(u)
 	if err != nil {

@@ -82,13 +82,15 @@ func (b *Backend) revoke(rec *record, r backends.Revocation, now int64) (found b
 	return backends.Marked, true
 }
 
-// givenNote before a record's name says that the key is the waiter's to fetch, or
-// that it is the first in line; a record's name alone, that its lease was revoked.
+// givenNote before a record's name tells a waiter that it can fetch the key, or that
+// it is the first in line. A record's name alone tells a holder that its lease was
+// revoked.
 const givenNote = "+"
 
 // tell leaves a note, a line, in another session's file. The file is there for as
-// long as its session, so nothing is left over to be swept. It is a hint, and a failure
-// is none: without it a holder finds out when it renews, and a waiter when it asks.
+// long as its session, so nothing is left over to be swept. It is a hint, so a
+// failed write is no error: a holder also finds out when it renews, and a waiter
+// when it asks.
 func (b *Backend) tell(session, note string) {
 	fd, err := b.dir.open(session, unix.O_WRONLY|unix.O_APPEND)
 	if err != nil {

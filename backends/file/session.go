@@ -70,10 +70,10 @@ func (s *session) restore(d directory) error {
 		}
 		err = unix.Renameat(d.fd, spare.name, d.fd, s.name)
 		if err == nil {
-			err = replace(spare.fd, s.fd) // the number stays, and whoever uses it
+			err = replace(spare.fd, s.fd) // the number stays for its users
 		}
 		spare.file.Close()
-		if !errors.Is(err, unix.ENOENT) { // that one was removed as well
+		if !errors.Is(err, unix.ENOENT) { // ENOENT: the new file was removed as well
 			return err
 		}
 	}
@@ -90,8 +90,7 @@ func (s *session) end(d directory) error {
 }
 
 // alive probes another session: its process is gone if neither its mark is set nor
-// its file locked. Whatever can't be found out counts as alive; its leases end at
-// their time.
+// its file locked. In doubt a session counts as alive; its leases end at their time.
 func (b *Backend) alive(session string) bool {
 	if b.session != nil && session == b.session.name || b.marks.others(session) {
 		return true

@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// page is what a slot's place is made of: the file's pages belong to the first
-	// and the second slot by turns. A held key needs one of each, and a longer queue
-	// adds more. It is the block of most file systems, so that no two slots share one.
+	// page is the unit of a slot's space: the file's pages belong to the first and
+	// the second slot by turns. A held key needs one of each, and a longer queue
+	// adds more. It is the block of most file systems, so that no two slots share
+	// one.
 	page = 4 << 10
 	// forgotten is the age of an unreadable record that can hide no lease any
 	// more: the longest is 24 h and its slack.
 	forgotten = 26 * time.Hour
 )
 
-// place is where byte at of a slot stands in its file; slot is 0 or 1.
+// place returns the file offset of byte at of a slot; slot is 0 or 1.
 func place(slot, at int) int64 { return int64(2*(at/page)+slot)*page + int64(at%page) }
 
 // space is the size of a file whose slots have room for n bytes each.
@@ -31,7 +32,7 @@ func space(n int) int64 { return 2 * page * int64(max(1, (n+page-1)/page)) }
 // trouble with a slot is an error, as it may hold the newest state.
 func (b *Backend) read(fd int) (*record, error) {
 	var newest *record
-	var buf [2 * page]byte // decode copies what it keeps, so one will do, on the stack
+	var buf [2 * page]byte // decode copies, so one buffer on the stack will do
 	n, err := pread(fd, buf[:], 0)
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func zeros(p []byte) bool {
 // has been idle for a minute or a day.
 func age(st *unix.Stat_t) time.Duration { return time.Since(time.Unix(st.Mtim.Unix())) }
 
-// wholeSlot is a slot whose first page was read already: most have no other.
+// wholeSlot returns a slot, given its first page. Most slots have no other.
 func wholeSlot(fd, slot int, begin []byte) ([]byte, error) {
 	body, err := bodySize(begin)
 	if err != nil {
@@ -127,9 +128,9 @@ func pread(fd int, buf []byte, at int64) (int, error) {
 }
 
 // write stores a record's next slot. The blocks are taken before anything is
-// written, and for both slots: the first write of a key, and a waiter that makes
-// its queue longer, fail on a full disk. What comes later does not: the renewals
-// and the release of that key write over what is there.
+// written, and for both slots: the first write of a key, and a waiter that makes its
+// queue longer, fail on a full disk. Later writes don't: the renewals and the
+// release of that key write over blocks that are there.
 func write(fd int, r *record, slot []byte) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -168,7 +169,7 @@ func store(fd int, slot []byte, seq uint64) error {
 	return nil
 }
 
-// fill makes a file longer by zeros that are written, and so have their blocks.
+// fill makes a file longer by writing zeros, which take their blocks.
 func fill(fd int, from, to int64) error {
 	var nothing [page]byte
 	for from < to {

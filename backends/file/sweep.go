@@ -88,8 +88,9 @@ func (b *Backend) sweepFile(file string) {
 		return // busy, or alive
 	}
 	defer unlock(fd)
-	// One that is marked may be asked for again: see claim. Its holder is stopped, and
-	// its time over; without the record nobody could know the latter.
+	// A record of a marked key stays, since the key may be asked for again: see
+	// claim. Its holder is stopped and its lease is over, and only the record shows
+	// that it is over.
 	if !isRecord || b.idle(fd) && !b.marks.others(file) {
 		_ = b.dir.unlink(file)
 	}

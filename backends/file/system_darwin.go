@@ -10,7 +10,7 @@ import (
 // ofdSet and ofdGet are F_OFD_SETLK and F_OFD_GETLK of <sys/fcntl.h>, which x/sys lacks.
 const ofdSet, ofdGet = 90, 92
 
-// allocate makes a file longer, and takes the blocks for that.
+// allocate makes a file longer, and takes the blocks for it.
 func allocate(fd int, from, to int64) error { return fill(fd, from, to) }
 
 // touch sets a file's times to now, for cleaners that go by them.

@@ -201,7 +201,7 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		b.pass(rec, now)
 		return true
 	})
-	if errors.Is(err, errTaken) { // nothing of it is written anywhere
+	if errors.Is(err, errTaken) { // no place was written down for it
 		was, err = had, nil
 	}
 	// After the change: an acquire that was first at the record has noted its lease.
@@ -220,16 +220,17 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 }
 
 // pace is when to ask again, jittered by a quarter so that sessions that came
-// together drift apart. The first in line asks after 1 ms doubling to 25: it is the
-// one that finds out that a holder has died, or its time is over; of a release it is
-// told. Each place behind it asks a fourth as often, down to every 800 ms: those are told
-// when they become the first, and ask to show that they are still there.
+// together drift apart. The first in line asks after 1 ms, doubling to 25. It has to
+// find out that a holder has died, or that its time is over; a note tells it of a
+// release. Each place behind it asks a fourth as often, down to every 800 ms. A note
+// tells these when they become the first; they ask to show that they are still
+// there.
 func pace(probe, place int) time.Duration {
 	d := min(time.Millisecond<<min(max(probe, 0), 10), slowest(place))
 	return d - rand.N(d/4)
 }
 
-// slowest is how long a waiter at a place goes without asking, at most.
+// slowest bounds how long a waiter at a place goes without asking.
 func slowest(place int) time.Duration {
 	return min(25*time.Millisecond<<(2*min(max(place-1, 0), 3)), 800*time.Millisecond)
 }

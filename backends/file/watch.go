@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	// lookEvery is how often a holder looks for notes where no alarm wakes it, which
-	// costs it two fstats. It has to learn of a revocation within 250 ms; the rest is
-	// for a busy machine.
+	// lookEvery is how often a holder looks for notes where no alarm wakes it. A
+	// look costs two fstats. It has to learn of a revocation within 250 ms; the rest
+	// is for a busy machine.
 	lookEvery = 100 * time.Millisecond
 	// listenEvery is the same for a waiter: it has to take a key within 25 ms.
 	listenEvery = 20 * time.Millisecond
-	// alarmEvery is how often a session looks that an alarm wakes as well: for leases
-	// and waiters that are over.
+	// alarmEvery is how often a session with an alarm still looks by itself, for
+	// leases and waiters that are over.
 	alarmEvery = 3 * time.Second
-	// attention is how long a waiter listens that doesn't ask any more. The farthest
-	// asks every 800 ms.
+	// attention is how long a waiter goes on listening after it last asked. The
+	// farthest asks every 800 ms.
 	attention = 3 * time.Second
 	// maxNotes is how long a session file gets before it is emptied, in bytes: some
 	// 1 900 notes.
 	maxNotes = 64 << 10
 )
 
-// A watcher looks for notes, that leases of this session were revoked or that its
-// turn has come, and after the files of its leases; as long as it has any or waits:
-// who only inspects is not woken.
+// A watcher reads the notes for this session (a lease was revoked, its turn has
+// come) and looks after the files of its leases. It runs only while the session has
+// leases or waits, so that a session that only inspects is not woken.
 type watcher struct {
 	work  sync.WaitGroup // the one goroutine there is while running
 	seen  int64          // how far it has read the session file; that goroutine's alone
@@ -50,10 +50,10 @@ type watcher struct {
 	alarm   *alarm // nil: none; kept once it is there
 }
 
-// A turn is what this session waits for.
+// A turn is this session's wait for a key.
 type turn struct {
 	key   string
-	until int64 // when it has not asked for too long, on the backend's clock
+	until int64 // the wait is over if it doesn't ask again; on the backend's clock
 }
 
 // close is called under the backend's life lock: no verb starts it again.
@@ -103,9 +103,9 @@ func (w *watcher) startLocked(b *Backend) {
 	}
 }
 
-// unneeded forgets what is over, and reports that nothing is left, so that the goroutine
-// is over as well. It drops the marks of leases that ended by themselves, and that
-// nobody released.
+// unneeded forgets leases and waits that are over, and reports whether none is left,
+// so that the goroutine can end as well. It drops the marks of leases that ended by
+// themselves and were not released.
 func (b *Backend) unneeded() bool {
 	w := &b.watcher
 	w.mu.Lock()
@@ -143,8 +143,8 @@ func (b *Backend) watch() {
 	}
 }
 
-// sleep waits until there may be something to see. It returns the names of the files
-// that are gone, or that any may be.
+// sleep waits until there may be something to see. It returns the names of removed
+// files, or reports that any may be removed.
 func (b *Backend) sleep() (gone []string, all bool) {
 	w := &b.watcher
 	w.mu.Lock()
@@ -156,7 +156,7 @@ func (b *Backend) sleep() (gone []string, all bool) {
 	w.mu.Unlock()
 	switch {
 	case fresh:
-		return nil, true // what happened before it was there, it doesn't tell
+		return nil, true // it doesn't report events from before it was there
 	case alarm != nil:
 		return alarm.wait(alarmEvery)
 	}
@@ -166,7 +166,8 @@ func (b *Backend) sleep() (gone []string, all bool) {
 	case <-timer.C:
 	case <-b.closing:
 	}
-	// Not before: to close an alarm takes some 10 ms, and many holds are over by now.
+	// The alarm is made no earlier: to close one takes some 10 ms, and many holds
+	// are over by now.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return nil, b.raiseLocked() != nil || b.changed()
@@ -221,7 +222,7 @@ func (b *Backend) restore() error {
 	return nil
 }
 
-// look reads the notes that are new, and sees that more can come.
+// look reads the new notes, and makes room for more.
 func (b *Backend) look() {
 	w := &b.watcher
 	if b.dir.moved() {

@@ -38,10 +38,10 @@ func byRedis(err error) bool {
 	return false
 }
 
-// A serverError has the words of a server, and our type for what they mean.
+// A serverError has the words of a server, and our type for their meaning.
 type serverError struct {
 	text   string
-	reason backends.Reason // 0: none of those we know
+	reason backends.Reason // 0: none that we know
 }
 
 func (e *serverError) Error() string { return e.text }

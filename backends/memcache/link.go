@@ -30,7 +30,7 @@ type link struct {
 	client *gomemcache.Client
 	used   bool      // it was idle: what is at its other end may be gone
 	met    bool      // it has brought an answer
-	sent   time.Time // when its newest command was
+	sent   time.Time // when its newest command was sent
 	since  time.Time // when it became idle
 }
 

@@ -36,11 +36,11 @@ var (
 	_ backends.Revoker   = (*Backend)(nil)
 )
 
-// Open connects to the servers that u names; see the package's doc. One of
-// them has to answer, within 2 s, and is asked again until then if it is not up yet or
-// refuses for now (too many connections): those that don't fail their own keys only.
-// With lazy=true nothing is sent before the first call. What is not understood is
-// ErrInvalid.
+// Open connects to the servers that u names; see the package's doc. One of them has
+// to answer within 2 s. Until then, a server that is not up yet or refuses for now
+// (too many connections) is asked again. A server that doesn't answer fails its own
+// keys only. With lazy=true nothing is sent before the first call. What is not
+// understood is ErrInvalid.
 func Open(ctx context.Context, u *url.URL) (*Backend, error) {
 	o, err := parse(u)
 	if err != nil {
@@ -61,10 +61,11 @@ func Open(ctx context.Context, u *url.URL) (*Backend, error) {
 	return b, nil
 }
 
-// pingPause is how long it is until the servers are asked once more.
+// pingPause is the pause before the servers are asked again.
 const pingPause = 100 * time.Millisecond
 
-// ping asks the servers until one has answered, or says what waiting can't mend.
+// ping asks the servers until one has answered, or has refused for a reason that
+// waiting can't mend.
 func (b *Backend) ping(ctx context.Context) error {
 	var last error
 	for {
@@ -72,7 +73,7 @@ func (b *Backend) ping(ctx context.Context) error {
 		if err == nil || backends.IsRefused(err) {
 			return err
 		}
-		// A server's answer says more than that the time is over.
+		// A server's answer says more than our timeout does.
 		if last == nil || backends.IsPassing(err) || ctx.Err() == nil && !backends.IsPassing(last) {
 			last = err
 		}

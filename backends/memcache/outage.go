@@ -32,21 +32,21 @@ func (b *Backend) answersAgain() {
 }
 
 // connect makes a connection for the holder of a slot. While the server is away, one
-// probe at a time is made for all keys, and all that want a connection wait for what
-// comes of it.
+// probe at a time is made for all keys, and all that want a connection wait for its
+// result.
 func (s *server) connect(ctx context.Context) (*link, error) {
 	if err := s.door.Await(ctx); err != nil {
 		return nil, err
 	}
 	l, err := s.dial(ctx)
-	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // a caller that has left says nothing of the server
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // a canceled call proves nothing about the server
 		s.door.Shut(err, s.probe)
 	}
 	return l, err
 }
 
-// mute takes the failure of a connection's first command. A proxy whose server is away
-// takes connections, and ends them at once.
+// mute handles the failure of a connection's first command. A proxy accepts
+// connections while its server is away, and ends them at once.
 func (s *server) mute(err error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		s.door.Shut(err, s.probe)
@@ -61,7 +61,7 @@ func (s *server) probe(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()                                          // it has served its purpose
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // by the door's end, or the outage's
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // when the door is closed, or the outage is over
 	if _, err := newLink(conn, s.timeout).get(reserved); !answered(err) {
 		return err
 	}

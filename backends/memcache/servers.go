@@ -169,9 +169,9 @@ func (s *server) reap() {
 }
 
 // drop takes a connection back that is of no more use. If it failed and had been
-// idle, the server may have been restarted meanwhile, or a NAT has forgotten it; and so
-// the others go as well that have been idle since before its command was sent: each
-// would cost its next verb a failure.
+// idle, the server may have been restarted meanwhile, or a NAT has forgotten it. So
+// the other connections that have been idle since before its command was sent go as
+// well: each would cost its next verb a failure.
 func (s *server) drop(l *link, failed bool) {
 	_ = l.conn.Close()
 	s.mu.Lock()

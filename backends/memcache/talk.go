@@ -108,7 +108,7 @@ func (t *talk) do(command func(wire) error) error {
 	if !l.met && t.ctx.Err() == nil {
 		t.server.mute(err)
 	}
-	// A call that is given up says nothing of its connection; one whose time is over does.
+	// A canceled call proves nothing about its connection; a timeout does.
 	t.server.drop(t.link.Swap(nil), !errors.Is(t.ctx.Err(), context.Canceled))
 	t.failures++
 	err = t.judge(err)

@@ -67,8 +67,8 @@ type batcher struct {
 	alone  int // aloneMost, but for a benchmark
 
 	mu       sync.Mutex // protects what follows
-	pending  []*command // nobody has taken them; renewals first
-	renewals int        // of these
+	pending  []*command // not taken yet; renewals first
+	renewals int        // how many of pending are renewals
 	since    time.Time  // when the first of them came
 	moved    time.Time  // when a batch last left or landed
 	lone     int        // callers sending alone

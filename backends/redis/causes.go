@@ -13,8 +13,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// A driverError has the words of the driver. Of its types, those of the standard
-// library are kept: go-redis's own would tie our callers to it.
+// A driverError has the words of the driver. It keeps the standard library's types
+// of the error; go-redis's own would tie our callers to go-redis.
 type driverError struct {
 	text  string
 	cause error // may be nil
@@ -58,13 +58,13 @@ func standard(err error) error {
 	return nil
 }
 
-// A serverError has the words of the server, and our type for what they mean.
+// A serverError has the words of the server, and our type for their meaning.
 type serverError struct {
 	text   string
-	reason backends.Reason // 0: none of those we know
+	reason backends.Reason // 0: none that we know
 }
 
-// saying stands before words of a server's.
+// saying stands before the words of a server.
 const saying = "the server says: "
 
 func (e *serverError) Error() string { return e.text }

@@ -11,18 +11,18 @@ import (
 
 // A conn is a connection that knows when it last heard from its server.
 //
-// A NAT or a firewall forgets idle connections without telling either end; what is
-// sent on such a one gets no answer. A dozen of them in a pool would cost a dozen
+// A NAT or a firewall forgets idle connections without telling either end. A request
+// on such a connection gets no answer. A dozen of them in a pool would cost a dozen
 // timeouts, one after the other. So when a request is not answered in time, all
 // connections on which nothing has come since it was sent are suspect: the pool's
-// look at an idle connection (see SyscallConn) then finds them broken. One that was
-// in use meanwhile has proved itself, so a server that is merely slow loses none of
+// look at an idle connection (see SyscallConn) then finds them broken. A connection
+// that was in use meanwhile has proved itself, so a server that is merely slow keeps
 // those.
 type conn struct {
 	net.Conn
 	way   *way
 	heard atomic.Int64 // when something last came, in ns since epoch; at first, when it was made
-	sent  atomic.Int64 // when the oldest request was sent that nothing has come for
+	sent  atomic.Int64 // when the oldest request without an answer was sent
 
 	// mute is called when the server, or a proxy in its place, ends the connection
 	// before it has said anything; nil does nothing.
@@ -42,7 +42,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(b)
 	if err != nil && !c.met.Load() && !errors.Is(err, os.ErrDeadlineExceeded) {
-		// A server that ended the connection may have said why before: an alert, by TLS.
+		// A server may say why before it ends the connection: by an alert of TLS.
 		if _, said := c.Read(make([]byte, 1)); said != nil {
 			err = said
 		}
@@ -66,7 +66,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// doubt makes connections suspect that have heard nothing since then.
+// doubt makes all connections suspect that have heard nothing since then.
 func (w *way) doubt(since int64) {
 	for {
 		last := w.suspect.Load()
@@ -91,7 +91,7 @@ func (c *conn) SyscallConn() (syscall.RawConn, error) {
 	return opaque{}, nil
 }
 
-// opaque is a socket that can't be looked at, and so looks well.
+// opaque is a socket that can't be peeked at, so it counts as sound.
 type opaque struct{}
 
 func (opaque) Control(func(fd uintptr)) error    { return nil }

@@ -23,10 +23,10 @@ const rollCall = 50 * time.Millisecond
 // A dialer makes the driver's connections, on a way of its own to each server.
 //
 // The driver's pools count the dials that failed, and after PoolSize of them they
-// let nobody dial any more, but for one try a second: an outage of 150 ms was noticed
-// for one second, and the fewer connections a user allowed, the sooner that came. So
-// no pool sees a dial fail. A server that is away gets a connection on which
-// everything fails, with the error of the dial: see nowhere.
+// allow one dial a second. An outage of 150 ms then lasted a second for callers, and
+// the smaller the pool, the sooner that happened. So no pool sees a dial fail. A
+// server that is away gets a connection on which everything fails, with the error of
+// the dial: see nowhere.
 type dialer struct {
 	// Immutable.
 	tls     *tls.Config // nil: plain
@@ -50,7 +50,7 @@ func newDialer(security *tls.Config, timeout time.Duration) *dialer {
 	return d
 }
 
-// close ends what waits; wait waits for the probes to end.
+// close ends the waits; wait waits for the probes to end.
 func (d *dialer) close() {
 	if d == nil {
 		return
@@ -106,14 +106,15 @@ func (d *dialer) connect(ctx context.Context, network, addr string) (net.Conn, e
 	return w.enter(ctx, func(ctx context.Context) (net.Conn, error) { return w.dial(ctx, network) }), nil
 }
 
-// connectBySentinel is the driver's Dialer of what Sentinels name, and of Sentinels.
-// That the master is away is DialHook's to notice: it asks where the master is first.
+// connectBySentinel is the driver's Dialer of Sentinels and of the servers that they
+// name. DialHook notices that the master is away, since it first asks where the
+// master is.
 func (d *dialer) connectBySentinel(ctx context.Context, network, addr string) (net.Conn, error) {
 	return d.to(addr).dial(ctx, network)
 }
 
-// DialHook makes d a hook of the driver's client of a Sentinels' set. The way leads to
-// the master, whoever that is: each probe asks the Sentinels anew.
+// DialHook makes d a hook of the driver's client of a Sentinels' set. The way leads
+// to the current master: each probe asks the Sentinels anew.
 func (d *dialer) DialHook(next goredis.DialHook) goredis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return d.to(addr).enter(ctx, func(ctx context.Context) (net.Conn, error) {
@@ -137,8 +138,8 @@ type way struct {
 	addr   string
 	door   *door.Door
 
-	// suspect is when, in ns since epoch, a request was sent that was never answered.
-	// A connection on which nothing has come since is not used any more: see conn.
+	// suspect is when an unanswered request was sent, in ns since epoch. A
+	// connection that has brought nothing since then is not used any more: see conn.
 	suspect atomic.Int64
 	called  atomic.Int64 // when the Cluster was last asked whether the node is still a master, as above
 }
@@ -160,14 +161,14 @@ func (w *way) enter(ctx context.Context, dial func(context.Context) (net.Conn, e
 		}
 		return it
 	case errors.Is(ctx.Err(), context.Canceled):
-		return nowhere{err} // its caller has left: that says nothing of the server
+		return nowhere{err} // its caller has left, which proves nothing about the server
 	}
 	shut(err)
 	return nowhere{err}
 }
 
 // probe is one try to reach a server that is away: a connection, and any answer to a
-// PING. That somebody accepts the connection proves little, behind a proxy nothing.
+// PING. An accepted connection alone proves little, and behind a proxy nothing.
 func (w *way) probe(ctx context.Context, dial func(context.Context) (net.Conn, error)) error {
 	w.rollCall()
 	ctx, cancel := context.WithTimeout(ctx, w.dialer.timeout)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// A driverLog takes what the driver logs, which has one logger for all of a process.
-// Lines that come of a connection of ours go to our Logger, at debug: what matters of
-// them comes back as errors. Others are dropped.
+// A driverLog is the driver's logger, of which there is one in a process. Lines
+// about a connection of ours go to our Logger, at debug: the ones that matter come
+// back as errors too. Other lines are dropped.
 type driverLog struct{}
 
 // ofDialer is the key under which a ctx names the dialer.

@@ -10,9 +10,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// An endpoint puts in the host that a Cluster's node leaves out: one that doesn't know
-// its own names none (cluster-preferred-endpoint-type unknown-endpoint; or hostname, and it
-// has none), and means the host that was asked. The driver can't read that.
+// An endpoint puts in the host that a Cluster's node leaves out. A node that doesn't
+// know its own host names none, and means the host that was asked. (It has
+// cluster-preferred-endpoint-type unknown-endpoint; or hostname, and no hostname is
+// set.) The driver can't read that.
 type endpoint struct{ host string }
 
 // newNode is the driver's NewClient of a Cluster's nodes.
@@ -57,11 +58,11 @@ func (e endpoint) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 	}
 }
 
-// unknown reports whether a host is how a node says that it knows none: empty by
-// unknown-endpoint, "?" where it is to tell a hostname and was given none.
+// unknown reports whether a node gave no host: it is empty by unknown-endpoint, "?"
+// where it is to tell a hostname and was given none.
 func unknown(host string) bool { return host == "" || host == "?" }
 
-// redirected is a redirection with its host.
+// redirected is a redirection whose host was put in.
 type redirected string
 
 func (r redirected) Error() string { return string(r) }

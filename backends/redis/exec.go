@@ -70,7 +70,7 @@ type command struct {
 	*goredis.Cmd // of this request alone: the driver keeps a Cluster slot in it
 
 	script   *scripts.Script
-	first    bool      // it goes before those that wait and are not: a renewal, whose lease runs out
+	first    bool      // it overtakes the others that wait: a renewal, since its lease runs out
 	deadline time.Time // until when its caller waits, for the deadline of a batch
 	state    atomic.Uint32
 	done     chan struct{} // one slot; the flush sends once, if it settles the command

@@ -165,8 +165,8 @@ type verdict struct {
 	words   []string // how the error begins, or a part of it if it has a space in front
 	outcome backends.Outcome
 	reason  backends.Reason
-	// advice is set where waiting can't mend it, and says what can; but see passes.
-	// %k, %c stand for the key and its companions.
+	// advice says how to mend an error that waiting can't mend; but see passes. %k,
+	// %c stand for the key and its companions.
 	advice string
 }
 

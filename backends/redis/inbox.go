@@ -148,7 +148,7 @@ func (in *inbox) reconnect() {
 	}
 }
 
-// reconnectNow ends the pause before the next connection, or spares it that.
+// reconnectNow ends the pause before the next connection, or has it skipped.
 func (in *inbox) reconnectNow() {
 	select {
 	case in.again <- struct{}{}:

@@ -15,8 +15,8 @@ const (
 	// pollSeldom is the most for a session that the server refuses an inbox; the
 	// scripts keep a lock for it for three times that. See seldom.
 	pollSeldom = 250 * time.Millisecond
-	// pollShare is how much of a lease's age may pass after its end before the next of
-	// those takes its turn: one part in 40.
+	// pollShare is how late such a session may take its turn after a lease's end, as
+	// a share of the lease's age: one part in 40.
 	pollShare = 40
 	// pollLate is how long after a lease's end the next try comes at most. Redis
 	// counts ttls in whole ms, and the reply took its time to arrive.
@@ -28,7 +28,7 @@ type pacing struct {
 	probe  int // how often the attempt was answered Held before
 	queued bool
 	hears  bool // the session's inbox does
-	seldom bool // it never will, as far as is known
+	seldom bool // it never will, as far as is known: the server refuses an inbox
 }
 
 // retry is when to repeat an attempt, unless a wake comes first. free is when
@@ -73,10 +73,10 @@ func poll(probe, place int) time.Duration {
 	return d - rand.N(d/2)
 }
 
-// pollSeldomly is the pace of a session that the server refuses an inbox. That is no
-// matter of moments, and it may be so for all sessions: each of many would ask some 50
-// times a second. So it asks the more seldom the farther back it is, and the longer the
-// holder has had the lock: what its turn comes late by is little beside that.
+// pollSeldomly is the pace of a session that the server refuses an inbox. A refusal
+// lasts, and it may concern all sessions: many of them would each ask some 50 times
+// a second. So a session asks less often the farther back it is, and the longer the
+// holder has had the lock. The delay of its turn is little beside that time.
 func pollSeldomly(probe, place int, held time.Duration) time.Duration {
 	most := min(max(pollHead*time.Duration(min(place, 10)), held/pollShare), pollSeldom)
 	d := min(pollFirst<<min(max(probe, 0), 6), most)
@@ -94,8 +94,8 @@ type pace struct {
 
 func (p *pace) connected() { p.since = time.Now() }
 
-// next is how long to wait before the next connection, after err: not at all
-// if the last one lasted.
+// next returns how long to wait before the next connection, after err: 0 if the last
+// one lasted.
 func (p *pace) next(err error) time.Duration {
 	if !p.since.IsZero() && time.Since(p.since) >= reconnectMost {
 		p.failures = 0

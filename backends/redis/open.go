@@ -25,8 +25,9 @@ const (
 	// that ends before most of them; these bound what a dead network can cost.
 	dialTimeout = time.Second
 	ioTimeout   = 2 * time.Second
-	// idleTimeout is how long a connection stays in a pool that nobody uses, unless
-	// the URL says otherwise: NATs and firewalls forget one that is silent for longer.
+	// idleTimeout is how long an unused connection stays in a pool, unless the URL
+	// says otherwise. NATs and firewalls forget a connection that is silent for
+	// longer.
 	idleTimeout = 5 * time.Minute
 	// stateInterval is how old what is known of a Cluster may be. A node that is
 	// lost or wrong is noticed by the calls, and asks for news at once.
@@ -53,22 +54,24 @@ const (
 //
 // unless o.TLS has it all. Files are in PEM form. Other query parameters are
 // go-redis's (protocol, pool_size, dial_timeout, read_timeout, client_name, …; by
-// Sentinel timeouts of at most 2s), and lazy=true: then nothing is sent before the first call, and Open succeeds with
-// the server away. conn_max_idle_time, how long a connection is kept that nobody
-// uses, is 5m unless given. Otherwise a server has to answer within 2 s: one that is
-// not up yet, or refuses for now (LOADING, too many clients, …), is asked again until
-// then. What is not understood, or would have to be ignored, is ErrInvalid; a login or a
-// certificate that is not accepted is ErrRefused at once.
+// Sentinel timeouts of at most 2s), and lazy=true: then nothing is sent before the
+// first call, and Open succeeds with the server away. conn_max_idle_time bounds how
+// long an unused connection is kept; it is 5m unless given. Otherwise a server has
+// to answer within 2 s: one that is not up yet, or refuses for now (LOADING, too
+// many clients, …), is asked again until then. An option that is not understood, or
+// would have to be ignored, is ErrInvalid; a login or a certificate that is not
+// accepted is ErrRefused at once.
 //
-// go-redis has one logger for the whole process, which writes to stderr. This package
-// sets another one when it is imported: what concerns Open's connections goes to
-// o.Logger, at debug, and the rest is dropped. A program that calls go-redis's SetLogger,
-// in main or later, has its own instead.
+// go-redis has one logger for the whole process, which writes to stderr. This
+// package sets another one when it is imported: lines about Open's connections go to
+// o.Logger, at debug, and the rest is dropped. A program that calls go-redis's
+// SetLogger, in main or later, has its own instead.
 //
-// A server that was replaced by another behind its name, and lives on, keeps the
-// connections that it has: one client locks on the old one, another on the new one, and
-// both hold. conn_max_lifetime=1m bounds that to a minute, since each connection is then
-// made anew within that time; until then, only a resource that compares fences is safe.
+// If another server takes a server's name and the old one lives on, the old one
+// keeps its connections: one client locks on the old server, another on the new one,
+// and both hold. conn_max_lifetime=1m bounds that to a minute, since each connection
+// is then made anew within that time; until then, only a resource that compares
+// fences is safe.
 func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
 	t, err := parse(u, o.TLS)
 	if err != nil {
@@ -137,9 +140,9 @@ func tuneTimeouts(dial, read, write, idle *time.Duration) {
 }
 
 // ping finds out whether the servers answer and let us in. A server may not be up
-// yet, or refuse for now; of several, some may be dead. So it is tried again while
-// there is time, unless waiting can't mend it. plain reports whether a server that
-// should speak TLS was seen not to.
+// yet, or refuse for now; some of several may be dead. So ping tries again while
+// there is time, unless waiting can't mend the failure. plain reports whether a
+// server that should speak TLS was seen to speak without.
 func (b *Backend) ping(ctx context.Context, plain func(context.Context) bool) error {
 	var last error
 	for pause := leastPause; ; pause = min(2*pause, mostPause) {
@@ -150,7 +153,7 @@ func (b *Backend) ping(ctx context.Context, plain func(context.Context) bool) er
 		case plain(ctx):
 			return backends.Refused(name, notTLSAdvice, &serverError{"it answers a plain PING", backends.WrongServer})
 		case last == nil, backends.IsPassing(err), ctx.Err() == nil && !backends.IsPassing(last):
-			last = err // a server's answer says more than that the time is over
+			last = err // a server's answer says more than our timeout does
 		}
 		again := time.NewTimer(pause)
 		select {

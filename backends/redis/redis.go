@@ -64,7 +64,7 @@ type Options struct {
 type Backend struct {
 	client   goredis.UniversalClient
 	owned    bool
-	log      *slog.Logger // never blocks: a handler of the user's must not deafen the inbox
+	log      *slog.Logger // never blocks: a user's handler must not deafen the inbox
 	closeLog func()
 	closed   atomic.Bool
 	let      atomic.Bool // the servers have let us in once: see refusal
@@ -90,10 +90,11 @@ type Backend struct {
 // from replicas is no worse: scripts go to masters.
 //
 // The client's connections are made as its options say, and not as Open's are: after
-// PoolSize dials that failed, go-redis tries one a second, so up to a second after an
-// outage all calls still fail; what a NAT has forgotten costs a timeout for each idle
-// connection; and connections live for as long as ConnMaxIdleTime (30m by default) and
-// ConnMaxLifetime (for ever) allow, also to a server that was replaced behind its name.
+// PoolSize dials that failed, go-redis tries one a second, so up to a second after
+// an outage all calls still fail; each idle connection that a NAT has forgotten
+// costs a timeout. Connections live for as long as ConnMaxIdleTime (30m by default)
+// and ConnMaxLifetime (for ever) allow, also to a server that was replaced behind
+// its name.
 //
 // A goredis.Ring is refused by every call: when one of its servers doesn't
 // answer, it looks for that server's keys on another, where nobody holds them.

@@ -10,10 +10,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// atTheDoor keeps what the driver would lose of a connection that ends early. A
-// server at maxclients answers the driver's HELLO with an error and closes; the driver
-// takes that for an old server, goes on, and reports the broken pipe. A proxy that
-// doesn't know a command may just close.
+// atTheDoor keeps the reason why a connection ended early, since the driver would
+// lose it. A server at maxclients answers the driver's HELLO with an error and
+// closes; the driver takes that for an old server, goes on, and reports the broken
+// pipe. A proxy that doesn't know a command may just close.
 type atTheDoor struct{}
 
 // hook adds atTheDoor to a client of our own.
@@ -47,13 +47,13 @@ func (atTheDoor) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 	}
 }
 
-// A turnedAway is a server's answer to HELLO that ends the connection. It is no error
-// of the server's to the driver, which would take it for an answer to go on from.
+// A turnedAway is a server's answer to HELLO that ends the connection. It doesn't
+// look like a server's error to the driver, since the driver would go on after one.
 type turnedAway struct{ said string }
 
 func (e *turnedAway) Error() string { return e.said }
 
-// A closedAt says at which command a connection ended.
+// A closedAt names the command at which a connection ended.
 type closedAt struct {
 	command string
 	cause   error

@@ -121,7 +121,7 @@ func readInspect(v any) (backends.Info, error) {
 	return info, nil
 }
 
-// knownBase is a base that inspect tells, nil where it says unknown.
+// knownBase returns a base from inspect's reply, or nil if it is unknown.
 func knownBase(digits string) (*uint64, error) {
 	if digits == "" {
 		return nil, nil

@@ -94,9 +94,9 @@ const notTLSAdvice = "the server doesn't speak TLS on this port: check the port,
 // plainTimeout bounds the question of speaksPlain.
 const plainTimeout = 500 * time.Millisecond
 
-// speaksPlain reports whether a server that is to be talked to by TLS answers without.
-// A Redis server on a plain port takes the begin of a handshake for half a request and
-// waits for the rest of it, so that the handshake ends by a timeout which says nothing.
+// speaksPlain reports whether a server that should speak TLS answers without it. A
+// Redis server on a plain port takes the start of a handshake for half a request,
+// and waits for the rest. So the handshake ends in a timeout that says nothing.
 func (t *target) speaksPlain(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, plainTimeout)
 	defer cancel()
@@ -114,7 +114,7 @@ func (t *target) speaksPlain(ctx context.Context) bool {
 			_, err = io.ReadFull(conn, answer)
 		}
 		_ = conn.Close()
-		if err == nil && (answer[0] == '+' || answer[0] == '-') { // a reply, or an error: Redis's either way
+		if err == nil && (answer[0] == '+' || answer[0] == '-') { // a reply or an error, both of Redis
 			return true
 		}
 	}

@@ -57,8 +57,8 @@ func (t *topology) reload(ctx context.Context) {
 	}
 }
 
-// replaced asks the Cluster whether a node is none of its masters any more. Without
-// an answer, and elsewhere, it is taken for one.
+// replaced asks the Cluster whether a node is no longer one of its masters. Without
+// an answer, and without a Cluster, the node counts as a master.
 func (t *topology) replaced(ctx context.Context, addr string) bool {
 	if t.nodes == nil {
 		return false

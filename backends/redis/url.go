@@ -40,7 +40,7 @@ var forms = map[string]struct {
 type target struct {
 	form  form
 	lazy  bool
-	byTLS []string // the servers that are to be talked to by TLS, as host:port
+	byTLS []string // the servers that speak TLS, as host:port
 
 	single   *goredis.Options
 	sentinel *goredis.FailoverOptions
@@ -87,7 +87,7 @@ func parse(u *url.URL, given *tls.Config) (*target, error) {
 	return t, nil
 }
 
-// parseForm reads what the form has of its own, and the driver's options.
+// parseForm reads the options of the form itself, and the driver's.
 func (t *target) parseForm(u *url.URL, query url.Values, hosts []string, security *tls.Config) error {
 	// The driver's own parser reads the rest. It knows two schemes, and one host.
 	rest := *u

@@ -65,8 +65,9 @@ func (w *warner) look(ctx context.Context, server goredis.Cmdable) {
 		// KeyDB's: two masters of the same keys, each of which grants.
 		w.warn(ctx, "the Redis server is an active replica: another one grants the same locks, and nothing excludes")
 	case w.b.topology.form == single && replicas != "" && replicas != "0":
-		// Who names Sentinels or a Cluster knows; here the replicas may be news. They are
-		// no fault either, and a command that runs each minute would have cron mail of them.
+		// A user who names Sentinels or a Cluster knows of the replicas; here they
+		// may be news. They are no fault either, and a command that runs each minute
+		// would have cron send mail about them.
 		w.b.log.InfoContext(ctx, "the Redis server has replicas: a failover can lose the newest locks, and then only fences protect",
 			"connected_slaves", replicas)
 	}

@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"crypto/sha1" // redis.sha1hex is what scripts know; nothing is secured by it.
+	"crypto/sha1" // for redis.sha1hex, which scripts know; nothing is secured by it.
 	"encoding/hex"
 	"strings"
 

@@ -68,12 +68,13 @@ func (vm *VM) build() {
 	vm.state.SetContext(vm.meter)
 }
 
-// Rebind has the VM run over another keyspace, or over none until the next: of
-// what it ran before, nothing is left. It is far cheaper than a new one.
+// Rebind has the VM run over another keyspace, or over none until the next Rebind.
+// Nothing is left of the scripts that it ran before. It is far cheaper than a new
+// VM.
 func (vm *VM) Rebind(keys *keyspace.Keyspace) {
 	vm.keys = keys
-	// Its channel belongs to whoever made it: one that was made inside a bubble of
-	// testing/synctest must not be met outside.
+	// Its channel belongs to its maker: a channel made inside a bubble of
+	// testing/synctest must not be used outside.
 	vm.meter = newMeter()
 	vm.state.SetContext(vm.meter)
 	for _, t := range vm.tables {

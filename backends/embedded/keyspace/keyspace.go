@@ -95,8 +95,8 @@ func (k *Keyspace) Strings(list []string, prefix string) []string {
 	return list
 }
 
-// Sorted calls each for the members of a sorted set, in its order: what ZRANGE tells
-// WITHSCORES. A key that is no sorted set has none.
+// Sorted calls each for the members of a sorted set, in its order, as ZRANGE
+// WITHSCORES lists them. A key that is no sorted set has none.
 func (k *Keyspace) Sorted(key string, each func(member string, score float64)) {
 	if e, wrong := k.lookupKind(key, zsetKind); e != nil && !wrong {
 		for _, m := range e.zset.members {
