@@ -22,8 +22,8 @@ type commandMeter interface {
 	// read returns the counts since the server's start, by command; nil where a
 	// server has none that this package can read.
 	read(ctx context.Context) (map[string]int64, error)
-	// cpu is the processor time that the server has used since its start; 0 where a
-	// server does not tell.
+	// cpu is the processor time that the server has used since its start; 0 if the
+	// server does not report it.
 	cpu(ctx context.Context) (time.Duration, error)
 	// ping is one round trip.
 	ping(ctx context.Context) error
@@ -128,8 +128,8 @@ func (m *redisMeter) cpu(ctx context.Context) (time.Duration, error) {
 	return redisCPU(text)
 }
 
-// redisCPU adds up "used_cpu_sys:0.021" and "used_cpu_user:0.013", in seconds. Those of
-// children and of the main thread alone are other lines.
+// redisCPU adds up "used_cpu_sys:0.021" and "used_cpu_user:0.013", in seconds. The
+// reply has other lines for the children and for the main thread; they are left out.
 func redisCPU(info string) (total time.Duration, err error) {
 	for line := range strings.Lines(info) {
 		name, digits, _ := strings.Cut(strings.TrimSpace(line), ":")

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// A cost is what processors and the allocator have done up to one moment.
+// A cost is the work of the processors and the allocator up to one moment.
 type cost struct {
 	client  time.Duration // of this process, user and system
 	server  time.Duration // of the server's, user and system
 	mallocs uint64        // heap objects that this process has made
 }
 
-// readCost stops the world for a moment, so that it stands at the ends of what is
-// measured and nowhere else.
+// readCost stops the world for a moment, so it is called only at the two ends of a
+// measurement.
 func readCost(ctx context.Context, m commandMeter) (cost, error) {
 	server, err := m.cpu(ctx)
 	if err != nil {
@@ -25,9 +25,9 @@ func readCost(ctx context.Context, m commandMeter) (cost, error) {
 	return cost{client: processorTime(), server: server, mallocs: memory.Mallocs}, nil
 }
 
-// costs relates what a run took to its holds. The driver's own part is in it: it is
-// the same for all strategies, so that differences are theirs. Of several processes the
-// contenders' are not this one's, and nothing is told.
+// costs divides the cost of a run by its holds. The driver's own part is included:
+// it is the same for all strategies, so the differences are theirs. With several
+// processes the contenders' cost is not in this process, and costs reports nothing.
 func (m *Measured) costs(before, after cost) {
 	r := &m.Run
 	if r.Holds == 0 || r.Workload.Processes > 1 {

@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processorTime is what this process has used of processors.
+// processorTime returns the processor time that this process has used.
 func processorTime() time.Duration {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0 // which costs takes for unknown
+		return 0 // costs takes 0 for unknown
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

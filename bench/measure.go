@@ -103,7 +103,7 @@ func (b *Bench) measure(ctx context.Context, c Case, m *Measured) (err error) {
 	return nil
 }
 
-// A reading is what is known at one end of what is measured.
+// A reading holds the counters at one end of a measurement.
 type reading struct {
 	counts map[string]int64 // of the server's commands
 	cost   cost

@@ -25,9 +25,9 @@ func measure(t *testing.T, strategy string, w Workload) Measured {
 	return m
 }
 
-// measureUntil measures longer and longer, until enough says that the run shows what
-// the test is about: on a busy machine a short one may have had hardly a hold. The
-// longest takes a minute, and is judged whatever it shows.
+// measureUntil measures longer and longer, until enough accepts the run: on a busy
+// machine a short one may have had hardly a hold. The longest takes a minute, and
+// the test judges it in any case.
 func measureUntil(t *testing.T, strategy string, w Workload, enough func(Measured) bool) Measured {
 	t.Helper()
 	for {

@@ -85,9 +85,9 @@ func fits(s Strategy, at Point) bool {
 const shortest = 100 * time.Millisecond
 
 // Within is the plan with its durations and warm-ups cut, all by the same factor,
-// so that its Estimate is about d, if that can be done by it: it is more where servers'
-// starts, recoveries and the shortest runs take longer than d. A warm-up stays long
-// enough for all contenders to come.
+// so that its Estimate is about d. The Estimate stays longer than d if the servers'
+// starts, the recoveries and the shortest runs alone take longer. A warm-up stays
+// long enough for all contenders to come.
 func (p Plan) Within(d time.Duration) Plan {
 	cases := p.Cases()
 	total, phases := estimate(cases), time.Duration(0)

@@ -179,7 +179,8 @@ func TestABrokenOffPlanReportsWhatItHas(t *testing.T) {
 
 func TestARunIsBrokenOffInItsMidst(t *testing.T) {
 	var m Measured
-	// How long the start takes is the machine's affair: the break may come before the midst.
+	// The length of the start depends on the machine: the break may come before the
+	// midst.
 	for after := 200 * time.Millisecond; after < time.Minute/2 && m.Run.Holds == 0; after *= 2 {
 		ctx, cancel := context.WithTimeout(t.Context(), after)
 		w := oneKey()

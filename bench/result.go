@@ -75,8 +75,8 @@ type Run struct {
 	Sent     *float64 `json:"requests_per_hold,omitempty"` // that travelled to the server
 	Executed *float64 `json:"commands_per_hold,omitempty"` // that the server ran, those in scripts too
 
-	// What a hold took of processors, in seconds, and how many heap objects it made,
-	// the driver's own part included; nil where it is not known.
+	// The processor time of a hold, in seconds, and the heap objects it made, both
+	// with the driver's own part; nil if unknown.
 	ClientCPU *float64 `json:"client_cpu_per_hold,omitempty"`
 	ServerCPU *float64 `json:"server_cpu_per_hold,omitempty"`
 	Allocs    *float64 `json:"allocs_per_hold,omitempty"`

@@ -17,7 +17,7 @@ func (s placedAt) Describe() Description {
 	return d
 }
 
-// What a server's start and a recovery take is in the estimate.
+// The estimate includes the time of a server's start and of a recovery.
 func TestAnEstimateCountsServersAndRecoveries(t *testing.T) {
 	at := func(place string, lease time.Duration) Case {
 		return Case{Strategy: placedAt{strategyNamed("channel"), place}, Lease: lease,
@@ -35,7 +35,8 @@ func TestAnEstimateCountsServersAndRecoveries(t *testing.T) {
 	}
 }
 
-// A plan begins with what is quick; what is slow by then is no slower for it.
+// A plan begins with the quick runs; their pace does not change the estimate of the
+// slow ones.
 func TestAScheduleCorrectsEachKindByItsOwn(t *testing.T) {
 	w := Workload{Goroutines: 1, Processes: 1, Warmup: time.Second, Duration: time.Second}
 	here := Case{Strategy: placedAt{strategyNamed("channel"), PlaceProcess}, Workload: w}

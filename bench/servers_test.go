@@ -108,7 +108,8 @@ func TestCommandsAreCounted(t *testing.T) {
 	for name, want := range map[string][2]float64{
 		"setnx": {2, 2}, "setnx, script": {2, 4}, "add": {2, 2},
 	} {
-		// The readings are a moment beside the phases, of which a longer run shows less.
+		// The readings are taken a moment beside the phases; in a longer run that
+		// matters less.
 		right := func(m Measured) bool {
 			return m.Run.Sent != nil && m.Run.Executed != nil &&
 				math.Abs(*m.Run.Sent-want[0]) <= 0.1 && math.Abs(*m.Run.Executed-want[1]) <= 0.2
@@ -149,7 +150,8 @@ func TestTheProxyAddsItsRoundTrip(t *testing.T) {
 				if len(m.Failures) > 0 || m.Run.Delay < d.Seconds() || p50 < d.Seconds() {
 					v.Errorf("%s: +%v: measured %v, p50 %v, failures %v", name, d, m.Run.Delay, p50, m.Failures)
 				}
-				// Alone it adds less than 0.5 ms more; a busy machine adds what it wants.
+				// Alone it adds less than 0.5 ms more; a busy machine may add any
+				// time.
 				if m.Run.Delay > d.Seconds()+0.02 {
 					v.Errorf("%s: +%v: the proxy adds %v", name, d, m.Run.Delay)
 				}

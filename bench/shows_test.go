@@ -19,7 +19,7 @@ func distinct(order []int) int {
 	return len(slices.Collect(maps.Keys(seen)))
 }
 
-// A verdict is what one look at a measurement finds wrong.
+// A verdict lists the faults that one look at a measurement finds.
 type verdict struct{ wrong []string }
 
 func (v *verdict) Error(what ...any) { v.wrong = append(v.wrong, fmt.Sprint(what...)) }
@@ -28,8 +28,8 @@ func (v *verdict) Errorf(format string, what ...any) {
 	v.wrong = append(v.wrong, fmt.Sprintf(format, what...))
 }
 
-// shows looks until nothing is wrong, a few times: figures are of the machine as
-// well, and one look of several that finds all right shows that they can be.
+// shows looks a few times, until nothing is wrong: the figures depend on the machine
+// too, and one faultless look of several shows that they can be right.
 func shows(t *testing.T, look func(v *verdict)) {
 	t.Helper()
 	const looks = 8
@@ -71,7 +71,7 @@ func TestAStallShowsInTheOpenLoop(t *testing.T) {
 	shows(t, func(v *verdict) {
 		closed := Workload{Goroutines: 16, Keys: 1, Duration: 1500 * time.Millisecond}
 		open := closed
-		// So few that a wait which counted from the call would leave p99 as it is.
+		// So few that a wait counted from the call would not change p99.
 		open.Goroutines, open.Rate = 4, 400
 		hidden, shown, calm := measure(t, "stalling", closed), measure(t, "stalling", open), measure(t, "channel", open)
 		if p99 := hidden.Run.Wait.At(0.99); p99 > 0.1 {

@@ -52,10 +52,10 @@ func loadCluster(t *testing.T, p *place, hot string, expires time.Duration) *clu
 	return l
 }
 
-// claimed is what was claimed of a key that a node had when the load began. If that
-// node was replaced, as also happens to one that waits too long for a processor, the
-// new one may have missed some holds, and the old one may have granted others until it
-// learned of its end: these may overlap the next.
+// claimed returns the claims of a key that a node had when the load began. The node
+// may have been replaced, perhaps only because it waited too long for a processor.
+// Then the new one may have missed some holds, and the old one may have granted
+// others until it learned of its end: these may overlap the next.
 func (l *clusterLoad) claimed(key string, node *servers.Server) []entry {
 	l.t.Helper()
 	if l.place.server(key) == node {

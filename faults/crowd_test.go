@@ -140,7 +140,8 @@ func grantedAt(lock *lockclient.Lock, expires time.Duration) time.Time {
 	return lock.Deadline().Add(-expires)
 }
 
-// What a crowd claims is no longer than the hold, however late it learns of its end.
+// A crowd's claim is no longer than the hold, even if the crowd learns late of its
+// end.
 func TestNoClaimOutlastsItsHold(t *testing.T) {
 	beside(t)
 	const expires = 30 * time.Millisecond
@@ -148,7 +149,7 @@ func TestNoClaimOutlastsItsHold(t *testing.T) {
 	lock := acquire(t, open(t, "embedded://"+t.Name(), "one"), "k", lockclient.Expires(expires))
 	ended := c.hold(lock, task{section: 2 * expires, write: func(lock *lockclient.Lock, _ time.Time) {
 		<-lock.Context().Done()
-		rest(c.ctx, expires) // it is not this goroutine's turn, nor that of the one which notes the end
+		rest(c.ctx, expires) // neither this goroutine nor the one that notes the end gets a processor
 	}})
 	if late := time.Duration(ended-stamp()) - time.Until(lock.Deadline()); late > 0 {
 		t.Errorf("a claim to the key %v after the hold's deadline", late)

@@ -144,7 +144,7 @@ func TestAGrantThatComesAfterItsLeaseIsDiscarded(t *testing.T) {
 		late := w.delayOneReply(delay)
 		start := time.Now()
 		lock := acquire(t, c, key, lockclient.Expires(expires), lockclient.Timeout(patience))
-		lease := p.inside(key).PTTL(t.Context(), "pylock:"+key).Val() // was longer when it was asked for
+		lease := p.inside(key).PTTL(t.Context(), "pylock:"+key).Val() // the lease was longer when it was granted
 		left := time.Until(lock.Deadline())
 		if took := time.Since(start); took < delay || late.Load() != 1 {
 			t.Errorf("granted after %v: the reply was not late", took)

@@ -24,15 +24,15 @@ import (
 var long = flag.Bool("long", false, "run the multi-process tests for 10 s and 30 s")
 
 const (
-	// heartbeat is what a lost message may cost: see docs/design.md.
+	// heartbeat is the delay that a lost message may cost: see docs/design.md.
 	heartbeat = 300 * time.Millisecond
 	// tenure is the default of Config.Tenure.
 	tenure = 20 * time.Millisecond
 )
 
-// jitter is what the machine may add to any wait. In the long form, which has the
-// machine to itself, bounds are held to; in the short one, beside other tests, only a
-// defect that lasts is one.
+// jitter is what the machine may add to any wait. The long form has the machine to
+// itself and checks the bounds; in the short one, beside other tests, only a lasting
+// delay is a defect.
 var jitter = 30 * time.Second
 
 // beside lets a test run beside others, in the short form.
@@ -44,7 +44,8 @@ func beside(t *testing.T) {
 }
 
 // alone checks at the test's end, in the long form, that it has left no goroutine:
-// beside others nobody can tell theirs from its own, and TestMain looks at all.
+// beside other tests their goroutines can't be told from its own, and TestMain
+// checks all at the end.
 func alone(t *testing.T) {
 	t.Helper()
 	if *long {

@@ -84,7 +84,7 @@ func TestAThousandTimedOutAddsBlockNobody(t *testing.T) {
 	if late.Load() < want {
 		t.Errorf("only %d adds timed out in time", late.Load())
 	}
-	for key := range keys { // those that go on in the background get through now
+	for key := range keys { // requests in the background get through now
 		eventually(t, patience, fmt.Sprintf("key %d is nobody's", key), func() bool {
 			_, err := inside.Get(fmt.Sprint("pylock:k", key))
 			return err != nil

@@ -148,7 +148,7 @@ func TestAHandoffCostsMemcachedNoCommand(t *testing.T) {
 		commands, calls = memcachedCommands(t, server.Addr)-commands, c.Stats().BackendCalls-calls
 		release(t, <-last)
 		if (commands != 0 || calls != 0) && round < 20 {
-			continue // on a busy machine a renewal may have been due; of handoffs it would be each time
+			continue // on a busy machine a renewal may have been due; a handoff would do this every time
 		}
 		t.Logf("%d handoffs: %d commands", waiters, commands)
 		if commands != 0 || calls != 0 {
@@ -254,8 +254,8 @@ func TestAForgottenLeaseIsLostInTime(t *testing.T) {
 	}
 }
 
-// forget makes a server forget a lease that is held and waited for. It returns false if
-// that took as long as the hold, which proves nothing.
+// forget makes a server forget a lease that is held and waited for. It returns false
+// if that took as long as the hold: such a round proves nothing.
 func forget(t *testing.T, crash crash, renewed bool) bool {
 	t.Helper()
 	server, inside := memcachedBeside(t, "-m", "1", "-I", "512k", "-o", "no_lru_maintainer")
@@ -263,7 +263,7 @@ func forget(t *testing.T, crash crash, renewed bool) bool {
 	expires := 3 * time.Second
 	evicted := crash.name == "eviction"
 	if evicted {
-		// That takes its time, seconds on a busy machine, and has to be done before
+		// The eviction takes seconds on a busy machine, and has to be done before
 		// the hold is over.
 		expires = 20 * time.Second
 	}
@@ -278,7 +278,7 @@ func forget(t *testing.T, crash crash, renewed bool) bool {
 			waiters = append(waiters, acquiring(t, c, "k", lockclient.Timeout(patience), lockclient.Expires(expires)))
 		}
 	}
-	if !evicted { // a lock that somebody waits for is looked at and renewed all the time, and never evicted
+	if !evicted { // a lock with a waiter is read and renewed all the time, and so never evicted
 		wait()
 		eventually(t, 2*time.Second, "all wait", func() bool { return one.Stats().Waiters == 1 && two.Stats().Waiters == 2 })
 	}

@@ -20,16 +20,16 @@ const (
 	outageRounds = 20
 	// shortOutage is the one of make test.
 	shortOutage = 150 * time.Millisecond
-	// leastExpires is the least of a hold that is renewed: a busy machine, as that of
-	// make test may be, takes some of it. longLeast is that of -long.
+	// leastExpires is the shortest expires of a renewed hold: a busy machine, such
+	// as that of make test, takes some of it. longLeast is the one of -long.
 	leastExpires = 5 * time.Second
 	longLeast    = 1200 * time.Millisecond
 	// replacement is how long a server takes to be replaced by another, at most.
 	replacement = 5 * time.Second
 )
 
-// crowds are how many keys are waited for, each crowd by a client of its own, and
-// what its user says of the pool: that must not matter.
+// crowds lists for each crowd, which has a client of its own, the number of keys it
+// waits for and the pool options of its user: these must not matter.
 var crowds = []struct {
 	keys int
 	pool string
@@ -43,10 +43,10 @@ type absence struct {
 	whole       func(t *testing.T) // makes it ready for the next; nil does nothing
 }
 
-// TestOutagesLoseNoRenewedHold: of a server that is away for some time, no hold that
-// is renewed is lost if its expires is at least three times that, however many keys
-// are waited for, and however few connections there may be. With -long, a table says
-// how much later all of these keys are granted.
+// TestOutagesLoseNoRenewedHold: while a server is away for some time, no renewed
+// hold is lost if its expires is at least three times that. This is so with any
+// number of awaited keys, and with few connections. With -long, a table says how
+// much later all of these keys are granted.
 func TestOutagesLoseNoRenewedHold(t *testing.T) {
 	beside(t)
 	lasts := []time.Duration{shortOutage}
@@ -65,7 +65,7 @@ func TestOutagesLoseNoRenewedHold(t *testing.T) {
 	})
 	t.Run(string(aCluster), func(t *testing.T) {
 		p := onACluster(t)
-		if *long { // whose node is not replaced within 5 s
+		if *long { // here no node is replaced within 5 s
 			p = clusterPlace(t, servertest.RedisClusterOf(t, servers.ClusterConfig{Masters: 3, Replicas: 1, NodeTimeout: 30 * time.Second}))
 		}
 		node := p.server(p.key("k"))
@@ -96,7 +96,7 @@ func pausing(node *servers.Server, lasts []time.Duration) absence {
 func clusterReplaces(t *testing.T) {
 	p, c := onThisCluster(t)
 	p.replaced = true
-	tag := "{" + p.key("tag") + "}" // the keys go together, wherever that is
+	tag := "{" + p.key("tag") + "}" // the keys are all in one slot
 	var dead *servers.Server
 	p.endure(t, absence{
 		name: "replaced", lasts: []time.Duration{replacement},
@@ -167,7 +167,7 @@ func (p *place) endure(t *testing.T, a absence, newKey func(string) string) {
 	}
 }
 
-// outage is one, and says how much later each crowd had its keys.
+// outage makes one outage, and returns how much later each crowd had its keys.
 func (p *place) outage(t *testing.T, a absence, d time.Duration, clients []*lockclient.Client, newKey func(string) string) []time.Duration {
 	expires := max(3*d, leastExpires)
 	if *long {

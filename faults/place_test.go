@@ -88,8 +88,8 @@ func insides(t *testing.T, nodes []*servers.Server) map[*servers.Server]*goredis
 }
 
 // A lasting deployment is started by the first test that needs it, and serves all
-// of them, one at a time, until one fails: what that one has left behind nobody else
-// should meet.
+// of them, one at a time, until one fails: no other test should meet the state that
+// it left behind.
 type lasting[D interface{ Close() }] struct {
 	mu      sync.Mutex // held by the test that has it
 	start   func() (D, error)
@@ -100,7 +100,7 @@ type lasting[D interface{ Close() }] struct {
 func (l *lasting[D]) get(t *testing.T) D {
 	t.Helper()
 	l.mu.Lock()
-	t.Cleanup(l.mu.Unlock) // after what the test itself cleans up
+	t.Cleanup(l.mu.Unlock) // after the test's own cleanup
 	if !l.running {
 		it, err := l.start()
 		if err != nil {
@@ -118,9 +118,9 @@ func (l *lasting[D]) end() {
 	}
 }
 
-// downAfter is how long a server of those may be silent before another takes its
-// place. Beside other tests a server waits for a processor, and what it had granted
-// would be lost with it; the zero is the default, which fails over sooner.
+// downAfter is how long a server may be silent before another takes its place.
+// Beside other tests a server may wait for a processor, and a failover would lose
+// the holds that it had granted. Zero means the default, which fails over sooner.
 func downAfter() time.Duration {
 	if *long {
 		return 0

@@ -30,7 +30,7 @@ func sent(t *testing.T, inside *goredis.Client) (n int) {
 }
 
 // compete lets workers compete for a time, and until each has had many holds. It
-// returns from when to when that was.
+// returns the start and the end of that.
 func compete(t *testing.T, workers []*worker, length time.Duration) (from, to int64) {
 	t.Helper()
 	const many = 300
@@ -46,8 +46,8 @@ func compete(t *testing.T, workers []*worker, length time.Duration) (from, to in
 	return from, stamp()
 }
 
-// fair is Jain's index that is asked for. Processes that share processors with
-// others get shares of those that differ.
+// fair is the least value of Jain's index. Processes on a shared machine get unequal
+// shares of the processors.
 func fair(index float64) float64 {
 	if *long {
 		return index
@@ -55,8 +55,8 @@ func fair(index float64) float64 {
 	return 0.7
 }
 
-// seldom is how many commands a hold may take: the fewer holds a machine has time
-// for in a tenure, the more.
+// seldom is how many commands a hold may take: more on a machine that has time for
+// fewer holds in a tenure.
 func seldom() float64 {
 	if *long {
 		return 0.05

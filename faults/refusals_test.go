@@ -222,7 +222,8 @@ func TestAHolderOfARefusingServerLosesInTime(t *testing.T) {
 	})
 }
 
-// tries is how often a test repeats what a busy machine may keep from an answer.
+// tries is how often a test repeats a request that may get no answer on a busy
+// machine.
 const tries = 20
 
 // wantLostBy loses holds until the server's refusal is the cause of one: on a busy

@@ -218,7 +218,7 @@ func (s spec) loop(ctx context.Context, c *lockclient.Client, l *ledger) error {
 // over then, even one that this process had no time to note before.
 func (s spec) endClaim(lock *lockclient.Lock, c *claim) {
 	now := stamp()
-	if time.Duration(now-c.asked.Load()) >= s.Expires/2 { // else a look at the deadline would cost more than the hold
+	if time.Duration(now-c.asked.Load()) >= s.Expires/2 { // a younger hold is not checked: that would cost more than the hold
 		now = notAfterDeadline(lock, now)
 		c.granted.Store(min(c.granted.Load(), now))
 	}

@@ -17,8 +17,8 @@ import (
 )
 
 // compareWith measures another revision of Turnstile and this one in alternate rounds,
-// and prints what changed beyond the noise. Both are driven by this revision's bench, so that
-// what differs is the product. The rivals are left out: they are the same in both.
+// and prints what changed beyond the noise. This revision's bench drives both, so
+// that only the product differs. The rivals are left out: they are the same in both.
 func compareWith(ctx context.Context, revision string, rounds int, stdout, stderr io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "turnstile-numbers-")
 	if err != nil {
@@ -127,8 +127,8 @@ type change struct {
 	base, now     bench.Spread
 }
 
-// noise is how far a median may move without being called a change, though all rounds
-// agree: two builds of one revision differ by as much.
+// noise is how far a median may move without being called a change, even if all
+// rounds agree: two builds of one revision differ by as much.
 const noise = 0.05
 
 // verdict is "better" or "worse" where every round agrees on it, and the median moved
@@ -162,7 +162,7 @@ func writeChanges(w io.Writer, revision string, measured [2][]*bench.Report) err
 	return err
 }
 
-// changes pairs what both revisions measured in the same round.
+// changes pairs the figures that both revisions measured in the same round.
 func changes(measured [2][]*bench.Report) (all []change) {
 	for _, row := range judged(rows(), true) {
 		for _, strategy := range row.strategies {

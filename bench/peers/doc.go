@@ -27,7 +27,7 @@
 //  3. An overlap is printed first and the command exits 1, whosever it is. A peer
 //     that leaves waiters behind is shown to do so, and its figures stand.
 //
-// The workloads, whose goals stand in docs/benchmarks.md#goals:
+// The workloads (their goals are in docs/benchmarks.md#goals):
 //
 //	hot        64 goroutines on one key, one process
 //	processes  4 processes of 16 goroutines on one key

@@ -37,8 +37,8 @@ func TestEveryWorkloadMeasuresEveryStrategy(t *testing.T) {
 		all = append(all, r.name)
 	}
 	report, missing := measured(t, all, 2*time.Millisecond, "-report", page)
-	// The slower the machine, the fewer have had a hold when the time was over: those
-	// get more of it, and on no machine half a minute is too little.
+	// On a slow machine some have had no hold when the time is over. They get more
+	// of it; half a minute is enough on any machine.
 	for duration := 500 * time.Millisecond; len(missing) > 0 && duration <= 32*time.Second; duration *= 4 {
 		var again []string
 		for row := range missing {
@@ -69,8 +69,8 @@ func TestEveryWorkloadMeasuresEveryStrategy(t *testing.T) {
 	}
 }
 
-// measured runs workloads once, for a time each, and returns by workload of which
-// strategies nothing was measured.
+// measured runs workloads once, for a time each, and returns for each the strategies
+// of which nothing was measured.
 func measured(t *testing.T, workloads []string, duration time.Duration, more ...string) (report *bench.Report, missing map[string][]string) {
 	t.Helper()
 	args := append([]string{"-rounds", "1", "-warmup", "30ms", "-experiments", "", "-json",

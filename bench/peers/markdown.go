@@ -27,9 +27,8 @@ func markdown(path string, w io.Writer) error {
 	return writeMarkdown(w, report)
 }
 
-// writeMarkdown writes two tables: what everybody reached, the rows being the
-// workloads and the columns strategies; and ours beside what is to be
-// reached.
+// writeMarkdown writes two tables: the figures of all strategies, with a row a
+// workload and a column a strategy; and our figures beside the goals.
 func writeMarkdown(w io.Writer, report *bench.Report) error {
 	var text strings.Builder
 	shown := shownIn(report)

@@ -17,7 +17,7 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// A footprint is memory that something takes, measured in a process of its own.
+// A footprint is the memory that a thing takes, measured in a process of its own.
 type footprint struct {
 	title string
 	n     int     // how many there are
@@ -58,7 +58,7 @@ func printMemory(name string, w io.Writer) error {
 // inUse is the heap and the stacks, when all garbage is gone.
 func inUse() uint64 {
 	runtime.GC()
-	runtime.GC() // what finalizers and pools let go of at the first
+	runtime.GC() // frees the memory that finalizers and pools released at the first
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc + m.StackInuse

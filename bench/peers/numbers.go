@@ -12,15 +12,15 @@ import (
 	"github.com/turnstile-go/turnstile/bench"
 )
 
-// What `make numbers` takes: long enough for a ratio of the same rounds to hold, and
-// 6 minutes in all on two cores.
+// The durations of `make numbers`: long enough for a ratio of the same rounds to be
+// stable, and 6 minutes in all on two cores.
 const (
 	numbersRounds   = 5
 	numbersDuration = 700 * time.Millisecond
 	numbersWarmup   = 200 * time.Millisecond
 )
 
-// forNumbers are the flags' defaults with -numbers; what was given stays.
+// forNumbers are the flags' defaults with -numbers; a flag that was given stays.
 func (o *options) forNumbers(flags *flag.FlagSet) {
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -38,8 +38,8 @@ func (o *options) forNumbers(flags *flag.FlagSet) {
 	}
 }
 
-// judged leaves in each row the strategies that something is to be reached by or
-// against; own leaves out all but ours.
+// judged keeps in each row the strategies that a goal is about: ours, and the rivals
+// it is compared with. own keeps ours only.
 func judged(all []row, own bool) []row {
 	kept := slices.Clone(all)
 	for i, r := range kept {

@@ -78,7 +78,8 @@ func TestAChangeIsOneOnWhichAllRoundsAgree(t *testing.T) {
 	}
 }
 
-// The base's product has to be under this bench, or two benches would be compared.
+// This revision's bench has to drive the base's product, or we would compare two
+// benches.
 func TestTheBaseIsLaidUnderThisBench(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "tree")
 	if err := lay(t.Context(), "no-such-revision", tree, os.Stderr); err == nil {

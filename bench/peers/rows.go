@@ -65,7 +65,7 @@ var (
 	waitP99 = wait("p99 wait", 0.99)
 	waitMax = wait("longest wait", 1)
 
-	// each is the time that passes for a hold, of all contenders together.
+	// each is the time per hold, counting the holds of all contenders together.
 	each = column{name: "time/hold", lower: true, time: true, of: func(r *bench.Run) (float64, bool) { return 1 / r.Rate, r.Rate > 0 }}
 
 	clientCPU = column{name: "client CPU/hold", lower: true, time: true, of: func(r *bench.Run) (float64, bool) { return known(r.ClientCPU) }}
@@ -150,7 +150,7 @@ func rows() []row {
 			reaches: []reach{{embedded, rate, 1, "moby-locker"}},
 		},
 		{
-			// So many keys that hardly any comes twice while its actor lives.
+			// With so many keys, hardly one comes twice while its actor lives.
 			name: "new", title: "one goroutine, a new key each time, in process", experiment: "new", x: 1e6,
 			workload: bench.Workload{Goroutines: 1, Keys: 1_000_000}, strategies: []string{embedded, "moby-locker"}, shown: []column{each},
 			reaches: []reach{{embedded, each, 8e-6, ""}},

@@ -13,7 +13,7 @@ import (
 type verdict struct {
 	reach
 	bench.Spread              // of the figure or the ratio, over the rounds
-	best         string       // which peer was the best most often
+	best         string       // the peer that was the best most often
 	own, rivals  bench.Spread // the figures that a ratio is of
 }
 
@@ -149,8 +149,8 @@ func (v verdict) String() string {
 		v.word(), v.what(), v.text(v.Median), v.text(v.Min), v.text(v.Max), v.to())
 }
 
-// writeVerdicts says for each row that was measured what was reached, how far the
-// rounds lie apart, and what the goal is.
+// writeVerdicts writes for each measured row the figure, the spread of its rounds,
+// and the goal.
 func writeVerdicts(w io.Writer, report *bench.Report) error {
 	var text strings.Builder
 	for _, r := range rows() {

@@ -8,13 +8,13 @@ import (
 	"github.com/turnstile-go/turnstile/bench"
 )
 
-// mostCurves is how many lines a chart shows before the reader asks for more: with
-// more than that they lie on one another.
+// mostCurves is how many lines a chart shows before the reader asks for more: more
+// of them would lie on one another.
 const mostCurves = 8
 
-// setAside picks the strategies that the curves begin with: of each place ours as it
-// comes and the fastest rival, then the next fastest. The others are a tap away, and
-// stand in every table.
+// setAside picks the strategies that the curves show first. For each place these are
+// ours with its defaults and the fastest rival, then the next fastest ones. The
+// others are a tap away, and are in every table.
 func (p *page) setAside() {
 	if len(p.Looks) <= mostCurves {
 		return
@@ -69,7 +69,7 @@ func (p *page) Aside() (n int) {
 	return n
 }
 
-// Checked says what was checked of all holds, when nothing was found: a page without
+// Checked lists the checks made on all holds, if they found nothing: a page without
 // failures must not look like one on which nobody searched for any.
 func (p *page) Checked() string {
 	if len(p.Failures) > 0 || len(p.Runs) == 0 {
@@ -82,8 +82,8 @@ func (p *page) Checked() string {
 	return fmt.Sprintf("%s holds were checked: no two of one key overlapped where the strategy excludes, no fence went back, and no waiter was forgotten.", count(float64(holds)))
 }
 
-// What it takes for a figure to be quoted: rounds whose spread shows the noise, and
-// rounds long enough that one pause of the machine does not decide them.
+// A figure may be quoted if it has enough rounds for their spread to show the noise,
+// and if each round is too long for one pause of the machine to decide it.
 const (
 	fewestRounds = 3
 	shortestRun  = 400 * time.Millisecond
@@ -96,7 +96,7 @@ func (p *page) Cautions() (out []string) {
 	}
 	rounds, shortest := 0, time.Duration(1<<62)
 	for i := range p.Runs {
-		if run := &p.Runs[i]; run.Experiment != bench.Recovery { // which has as many kills as it has
+		if run := &p.Runs[i]; run.Experiment != bench.Recovery { // Recovery has a given number of kills, not a duration
 			rounds, shortest = max(rounds, run.Round), min(shortest, run.Workload.Duration)
 		}
 	}

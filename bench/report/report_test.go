@@ -96,8 +96,8 @@ func TestEveryChartSaysWhatIsBetterAndHasUnits(t *testing.T) {
 			t.Errorf("chart %s: the title %q doesn't say what is better", id, title)
 		}
 		for _, a := range axes {
-			// A time has its unit at each tick, which may be µs where the next is ms: one
-			// in the label as well would be another.
+			// A time has its unit at each tick: one tick may be in µs and the next
+			// in ms. A unit in the label could contradict them.
 			texts, inUnits := 0, true
 			for _, tick := range a.Ticks {
 				if tick.Text != "" {

@@ -51,12 +51,12 @@ func (p *page) best(among func(*look) bool, f figure, highest bool) (winner *loo
 	return winner, value, ok
 }
 
-// alike is how far apart two rates may be and still count as about as many: rounds of
-// one strategy differ as much.
+// alike is how far apart two rates may be and still count as equal: rounds of one
+// strategy differ by as much.
 const alike = 1.1
 
-// compared says how many holds ours does beside the fastest of the others. A ratio
-// is never below one: nobody reads "0.074 times as many" as 13 times slower.
+// compared says how our number of holds compares with that of the fastest rival. A
+// ratio is never below one: nobody reads "0.074 times as many" as 13 times slower.
 func compared(ours, other string, fast, rival float64) string {
 	switch {
 	case fast >= rival*alike:

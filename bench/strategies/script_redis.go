@@ -100,7 +100,7 @@ func (r redisRunner) kill(ctx context.Context) string {
 	options := seedOptions(r.client.Options().Addr)
 	options.PoolSize, options.ReadTimeout = 1, scriptKill
 	client := goredis.NewClient(options)
-	defer client.Close() // it has told what it was asked for
+	defer client.Close() // it has answered already
 	err := client.ScriptKill(context.WithoutCancel(ctx)).Err()
 	switch {
 	case err == nil:

@@ -54,7 +54,8 @@ func TestPylockAndDistributedLockTryOnceASecond(t *testing.T) {
 			if second.err != nil {
 				t.Fatal(second.err)
 			}
-			// Its second try had the key; how late that was beyond a second is the machine's affair.
+			// Its second try had the key; beyond a second, its delay depends on the
+			// machine.
 			if waited := second.at.Sub(began); waited < time.Second {
 				t.Errorf("it had the key after %v, want a second at least", waited)
 			}

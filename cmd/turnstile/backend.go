@@ -23,7 +23,7 @@ import (
 
 // connect opens the backend for every command. One of files is opened here and not
 // by lockclient, for the descriptor that its session is locked through: the guard
-// of a run has to hold it. What is zero has the library's default.
+// of a run has to hold it. A zero field means the library's default.
 func (s settings) connect(ctx context.Context, expires time.Duration, owner string) (*lockclient.Client, *os.File, error) {
 	goredis.SetLogger(driverLog{s.log})
 	cfg := lockclient.Config{Backend: s.backend, KeyPrefix: s.prefix, Expires: expires, Owner: owner, Logger: s.log}
@@ -32,8 +32,8 @@ func (s settings) connect(ctx context.Context, expires time.Duration, owner stri
 		return nil, nil, err
 	}
 	if !ok {
-		// Not by lockclient.Open either, whose 2 s are its own: a shorter ctx ends with
-		// what the server said last.
+		// Nor does it use lockclient.Open, which has a limit of 2 s of its own. Here
+		// a shorter ctx ends with the server's last answer.
 		u, err := url.Parse(s.backend)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: the backend is not a valid URL", lockclient.ErrInvalid)
@@ -56,18 +56,18 @@ func (s settings) connect(ctx context.Context, expires time.Duration, owner stri
 	return client, b.SessionFile(), nil
 }
 
-// longestOpening is what one opening may take: whoever waits longer opens again.
+// longestOpening bounds one opening; a longer wait opens the backend again.
 const longestOpening = 2 * time.Second
 
 // leastOpening is what opening may take however short the wait: a connection to
 // another continent, with TLS and a login.
 const leastOpening = 500 * time.Millisecond
 
-// openingSlack is how long an opening has to say what kept it once its time is over.
+// openingSlack is how long an opening whose time is over has to report its error.
 const openingSlack = 100 * time.Millisecond
 
-// openInTime is open, within the time that the wait for the key may take. A server
-// that refuses for now is a reason to wait as much as a key that is held.
+// openInTime opens the backend within the time that the wait for the key may take. A
+// server that refuses for now is as good a reason to wait as a key that is held.
 func (p *plan) openInTime() opening {
 	patient := !p.try && p.timeout > 0
 	longest := longestOpening
@@ -76,12 +76,13 @@ func (p *plan) openInTime() opening {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
-	// Files and hostnames know no ctx: they are left behind a little later.
+	// File operations and host name lookups don't obey a ctx: they are abandoned a
+	// little later.
 	last, cancel := context.WithTimeout(context.Background(), longest+openingSlack)
 	defer cancel()
 	var refusal error
 	for {
-		o := within(last, func() (*lockclient.Client, *os.File, error) { // it asks again and again for 2 s
+		o := within(last, func() (*lockclient.Client, *os.File, error) { // Open repeats its request for 2 s
 			once, cancel := context.WithTimeout(ctx, longestOpening)
 			defer cancel()
 			return p.connect(once, p.expires, p.label)
@@ -104,8 +105,8 @@ func (p *plan) openInTime() opening {
 	}
 }
 
-// openDir opens a directory of leases. One that was named may be one that several
-// users share. The default one has a name that anybody could have taken first.
+// openDir opens a directory of leases. A directory named by the user may be shared
+// by several users. The default one has a name that anybody could have taken first.
 func (s settings) openDir(dir string, opts ...file.Option) (*file.Backend, error) {
 	s.warnOfPrivate(dir)
 	if s.backend != defaultBackend() {
@@ -114,12 +115,12 @@ func (s settings) openDir(dir string, opts ...file.Option) (*file.Backend, error
 	return file.Open(dir, opts...)
 }
 
-// look opens the backend for a command that shows what is held, which needs no more
-// than to read.
+// look opens the backend for a command that shows the held keys; it only needs to
+// read.
 func (s settings) look() (*lockclient.Client, error) { return s.visit(file.Reading()) }
 
-// visit opens the backend for a command that acquires nothing. It makes no directory:
-// where there is none, nobody holds anything.
+// visit opens the backend for a command that acquires nothing. It makes no
+// directory: without one, nobody holds anything.
 func (s settings) visit(opts ...file.Option) (*lockclient.Client, error) {
 	dir, ok, err := fileDir(s.backend)
 	if !ok || err != nil {

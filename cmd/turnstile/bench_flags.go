@@ -52,7 +52,7 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	flags.Var(span{&w.Duration}, "duration", "how long a run measures")
 	flags.Var(span{&w.Warmup}, "warmup", "how long a run works before it measures")
 	flags.Var(whole{&f.repeat, 1, 1000}, "repeat", "rounds (default 3; 1 with --experiments)")
-	flags.Lookup("repeat").DefValue = "" // said in its words
+	flags.Lookup("repeat").DefValue = "" // the usage text says it
 	flags.Var(span{&f.within}, "within", "shorten the runs, so that all of them take about so long; it says so if they can't be that short")
 	flags.BoolVar(&f.short, "short", false, "leave points out of the middle of each experiment")
 

@@ -24,11 +24,11 @@ type progress struct {
 	quiet bool
 	bars  *mpb.Progress // nil without a terminal
 	bar   *mpb.Bar
-	now   atomic.Pointer[moment] // read by what draws the bar
-	point string                 // that was told last
+	now   atomic.Pointer[moment] // read by the goroutine that draws the bar
+	point string                 // the last one that was printed
 
 	began  time.Time
-	within time.Duration // that the plan should take; 0: as long as it takes
+	within time.Duration // bound of the plan's duration; 0: none
 }
 
 // A moment is a step, and when it was made.
@@ -57,8 +57,8 @@ func startProgress(s settings, plan bench.Plan, within time.Duration) *progress 
 	return p
 }
 
-// words are what is being measured, and how long the rest takes: while a run lasts,
-// less and less, but not less than what comes after it.
+// words name the current measurement and the time left. While a run lasts that time
+// counts down, but not below the time of the runs after it.
 func words(m moment, now time.Time) string {
 	if m.Next.Strategy == nil {
 		return ""
@@ -67,7 +67,7 @@ func words(m moment, now time.Time) string {
 	return fmt.Sprintf("%s left: %s, %s", roughly(left), pointOf(m.Next), m.Next.Strategy.Name())
 }
 
-// late reports whether what takes d is too much for within: an estimate is no better.
+// late reports whether d is clearly longer than within: an estimate is not exact.
 func late(d, within time.Duration) bool { return d > within+within/10+time.Second }
 
 // pointOf names a point of an experiment; of one workload there is nothing to name.

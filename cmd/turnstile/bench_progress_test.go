@@ -10,7 +10,8 @@ import (
 	"github.com/turnstile-go/turnstile/bench/strategies"
 )
 
-// While a long run lasts, the estimate goes on; it never falls below what comes after.
+// While a long run lasts, the estimate counts down; it never falls below the time of
+// the later runs.
 func TestTheTimeLeftMovesWhileARunLasts(t *testing.T) {
 	begin := time.Now()
 	m := moment{bench.Step{

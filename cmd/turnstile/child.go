@@ -83,8 +83,8 @@ func (c *child) Signal(sig syscall.Signal) {
 	if !c.reaped || guard.Running(c.pid) {
 		_ = syscall.Kill(-c.pid, sig) // the group may be gone, or be another user's by now (setuid)
 	}
-	// The command may have joined another group. It is asked first, since a signal that
-	// comes twice is two to it.
+	// The command may have joined another group. Its group is looked up first, since
+	// a command that gets a signal twice takes it for two.
 	if group, err := syscall.Getpgid(c.pid); !c.reaped && err == nil && group != c.pid {
 		_ = syscall.Kill(c.pid, sig)
 	}

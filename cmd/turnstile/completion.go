@@ -60,9 +60,9 @@ func newCompletion(_ *options) *cobra.Command {
 }
 
 // bashCompletion is cobra's script, made to work without the package bash-completion:
-// there cobra calls a function of that package all the same, which is an error at
-// every Tab. A line is split at blanks here: what is quoted is put together again by the
-// eval that asks turnstile.
+// without it cobra still calls a function of that package, and every Tab prints an
+// error. This script splits the line at blanks; the eval that calls turnstile puts
+// quoted words together again.
 func bashCompletion(root *cobra.Command, w io.Writer) error {
 	var script bytes.Buffer
 	if err := root.GenBashCompletionV2(&script, true); err != nil {

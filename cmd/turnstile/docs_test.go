@@ -27,7 +27,7 @@ func documents(t *testing.T) map[string]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if filepath.Base(p) != "CHANGELOG.md" { // which tells of slips, too
+			if filepath.Base(p) != "CHANGELOG.md" { // the changelog names mistaken commands, too
 				all[filepath.Base(filepath.Dir(p))+"/"+filepath.Base(p)] = string(text)
 			}
 		}
@@ -120,7 +120,7 @@ func TestTheCommandsOfThePagesAreUnderstood(t *testing.T) {
 }
 
 // TestTheReferenceNamesEveryFlag holds docs/command.md and the commands against each
-// other. bench says its flags itself, and is measured from its own page.
+// other. bench lists its flags itself, and has its own page.
 func TestTheReferenceNamesEveryFlag(t *testing.T) {
 	reference := documents(t)["docs/command.md"]
 	var known []string

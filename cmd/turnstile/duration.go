@@ -11,8 +11,8 @@ import (
 )
 
 // parseDuration reads a Go duration (1m30s) or bare seconds, as flock(1) and
-// timeout(1) take them (90, 0.5). It does not take what strconv would beyond that: an
-// exponent is more likely a slip than a wish, and so is "inf" but for a wait.
+// timeout(1) take them (90, 0.5). It rejects the other forms that strconv accepts:
+// an exponent is more likely a slip than a wish, and so is "inf", except for a wait.
 func parseDuration(s string) (time.Duration, error) {
 	if strings.Trim(s, "0123456789.-+") != "" {
 		d, err := time.ParseDuration(s)

@@ -22,7 +22,8 @@ var forwarded = []os.Signal{
 	syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
 }
 
-// keepIgnored goes on ignoring what was ignored when turnstile was started.
+// keepIgnored goes on ignoring the signals that were ignored when turnstile was
+// started.
 func keepIgnored() { inherited.Keep() }
 
 // leavePatience is how long leaving the queue may hold up the end of a turnstile
@@ -198,9 +199,10 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	signal.Notify(signals, syscall.SIGCONT)
 	p.settle()
 	c, err := startChild(p.path, p.argv, childEnv(a.hold), t.lends)
-	// From here on we may have to move the foreground, or to say something, while the
-	// terminal is the command's: either would stop us (the second with stty tostop).
-	// The command was started before, or it would inherit that.
+	// From here on we may have to move the foreground, or to print a message, while
+	// the terminal is the command's. Either would stop us (a message with stty
+	// tostop), so SIGTTOU is ignored. The command was started before, or it would
+	// ignore SIGTTOU too.
 	signal.Ignore(syscall.SIGTTOU)
 	if err != nil {
 		g.Dismiss()
@@ -241,7 +243,7 @@ func (p *plan) run(a acquisition, signals chan os.Signal) error {
 	return nil
 }
 
-// ended is the end of a command whose hold was over before it.
+// ended returns the result of a command that outlived its hold.
 func (p *plan) ended(lost error) error {
 	err := fmt.Errorf("the hold of %q was lost while the command ran: %w", p.key, lost)
 	if errors.Is(lost, errTooLong) {

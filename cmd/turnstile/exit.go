@@ -71,8 +71,8 @@ func (p *plan) notAcquired(err error) error {
 	return p.failed(err)
 }
 
-// conflicted is the end of a wait for a key that others have. With -E 0 that is as
-// good as having it, and nothing to tell: cron would mail it.
+// conflicted ends a wait for a key that others have. With -E 0 that counts as
+// success and prints nothing: cron would mail it.
 func (p *plan) conflicted(err error) error {
 	if p.conflict == 0 && !p.verbose {
 		err = nil

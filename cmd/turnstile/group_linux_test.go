@@ -22,11 +22,11 @@ func deserter() {
 		os.Exit(1)
 	}
 	fmt.Println(os.Getpid())
-	time.Sleep(10 * time.Minute) // it is ended long before
+	time.Sleep(10 * time.Minute) // it is killed long before
 }
 
-// Signals went to the group that turnstile had made, where nobody was left: the command
-// ran on beside the next holder.
+// Signals once went only to the group that turnstile had made, which was empty: the
+// command ran on beside the next holder.
 func TestACommandThatLeftItsGroupEndsWithItsHold(t *testing.T) {
 	t.Parallel()
 	backend := fileBackend(t)

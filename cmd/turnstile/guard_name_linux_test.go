@@ -10,15 +10,16 @@ import (
 	"testing"
 )
 
-// Whoever kills all that is called turnstile, or has it in its command line, means
-// turnstile. Its guard has to be left, to end the command. Here turnstile's file and
-// its directory have names that nothing else on the machine has.
+// A kill of all processes named turnstile, or with turnstile in their command line,
+// is meant for turnstile. It has to spare the guard, which ends the command. Here
+// turnstile's file and its directory have names that nothing else on the machine
+// has.
 func TestTurnstileIsKilledByNameAndItsGuardIsNot(t *testing.T) {
 	t.Parallel()
 	for i, kill := range [][]string{{"killall", "-9"}, {"pkill", "-9"}, {"pkill", "-9", "-f"}} {
 		t.Run(strings.Join(kill, " "), func(t *testing.T) {
 			t.Parallel()
-			own := fmt.Sprintf("ts%d%c", os.Getpid(), 'a'+i) // none is part of another one's
+			own := fmt.Sprintf("ts%d%c", os.Getpid(), 'a'+i) // no name is part of another
 			file := copyOf(t)
 			dir := filepath.Join(filepath.Dir(file), own)
 			if err := os.Mkdir(dir, 0o700); err != nil {
@@ -28,7 +29,7 @@ func TestTurnstileIsKilledByNameAndItsGuardIsNot(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.Command(filepath.Join(dir, own), "run", "k", "--", "sh", "-c", family)
-			cmd.Args[0] = filepath.Join(dir, "turnstile") // by which it knows that it is a turnstile
+			cmd.Args[0] = filepath.Join(dir, "turnstile") // the test binary is a turnstile by this name
 			cmd.Env = append(os.Environ(), "TURNSTILE_BACKEND="+fileBackend(t))
 			r := launchCmd(t, cmd)
 			grandchild, child := r.number(t), r.number(t)
@@ -38,7 +39,7 @@ func TestTurnstileIsKilledByNameAndItsGuardIsNot(t *testing.T) {
 					t.Errorf("the guard's %s: %q, %v", file, called, err)
 				}
 			}
-			// It ends when turnstile does; what has ended can't be found.
+			// The guard ends when turnstile does; after its end it can't be found.
 			mustKill(t, guard, syscall.SIGSTOP)
 			t.Cleanup(func() { _ = syscall.Kill(guard, syscall.SIGCONT) })
 			if out, err := exec.Command(kill[0], append(kill[1:len(kill):len(kill)], own)...).CombinedOutput(); err != nil {

@@ -16,13 +16,13 @@ type interrupt struct{ number syscall.Signal }
 
 func (i *interrupt) Error() string { return fmt.Sprintf("interrupted by %v", i.number) }
 
-// impatience is how long after a first INT or TERM another one says that the first did
-// not help. What comes earlier is the same one again: timeout(1) signals its child,
-// and then the group that the child is in.
+// impatience is the time after a first INT or TERM from which another one means that
+// the first did not help. An earlier one is the same signal again: timeout(1)
+// signals its child, and then the group that the child is in.
 const impatience = 300 * time.Millisecond
 
-// heed starts to receive signals. What our caller ignores, as nohup does, stays
-// ignored.
+// heed starts to receive signals. Signals that our caller ignores, as nohup does,
+// stay ignored.
 func heed(signals chan<- os.Signal, each ...os.Signal) {
 	for _, sig := range each {
 		if !signal.Ignored(sig) {
@@ -32,7 +32,7 @@ func heed(signals chan<- os.Signal, each ...os.Signal) {
 }
 
 // interruptible ends a context by the first INT or TERM. Another one ends the
-// process: then whatever is still under way takes too long.
+// process: the operation still under way takes too long.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
@@ -44,7 +44,7 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() { cancel(nil) }
 }
 
-// cancelBy cancels a context by a signal. It returns when the next one may end the
+// cancelBy cancels a context by a signal. It returns once another signal may end the
 // process.
 func cancelBy(ctx context.Context, cancel context.CancelCauseFunc, signals <-chan os.Signal) {
 	select {

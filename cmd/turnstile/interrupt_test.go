@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The second signal of timeout(1) comes with the first; taken for impatience, it would
-// end a release before it has said that it stays revoked.
+// The second signal of timeout(1) comes with the first; taken for impatience, it
+// would end a release before the message that the hold stays revoked.
 func TestASignalThatComesTwiceAtOnceIsOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -12,8 +12,8 @@ import (
 // maxLabel is the library's bound of a label, in bytes.
 const maxLabel = 256
 
-// defaultLabel is what others see of a run: host:pid, and its command's name. What
-// ls or show print as a holder is then found in ps on that host.
+// defaultLabel is the label that others see for a run: host:pid, and its command's
+// name. A holder that ls or show print is then found in ps on that host.
 func defaultLabel(argv0 string) string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -30,7 +30,8 @@ func defaultLabel(argv0 string) string {
 	return label[:end]
 }
 
-// checkText refuses what must not be shown to others as it is. what names the flag.
+// checkText refuses text that must not be shown to others unchanged. The parameter
+// what names the flag.
 func checkText(what, text string) error {
 	switch {
 	case text == "" || len(text) > maxLabel:

@@ -156,8 +156,8 @@ func printable(name string) string {
 	return strconv.Quote(name)
 }
 
-// cell is a label as a column has it: as printable, but with single spaces inside,
-// since columns are two apart. A label of ours has one: host:pid command.
+// cell returns a label for a column: like printable, but with single spaces inside,
+// since two spaces separate columns. Our own labels have a space: host:pid command.
 func cell(label string) string {
 	for word := range strings.SplitSeq(label, " ") {
 		if printable(word) != word {

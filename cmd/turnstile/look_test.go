@@ -11,7 +11,7 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// closed closes what was opened for a test.
+// closed closes a client that was opened for a test.
 func closed(client *lockclient.Client, err error) error {
 	if err != nil {
 		return err

@@ -29,9 +29,9 @@
 //  4. If turnstile is killed, the guard ends the group, and only then lets go of a
 //     file:// session.
 //
-// Out of reach are children of the command that left the group: those that made a
-// session of their own (setsid, daemons). A guard that is killed is replaced, but not while
-// turnstile itself is stopped or gone, nor the fourth within a minute.
+// Children of the command that left the group are out of reach: those that made a
+// session of their own (setsid, daemons). A guard that is killed is replaced, but
+// not while turnstile itself is stopped or gone, nor the fourth within a minute.
 package main
 
 import (
@@ -43,7 +43,7 @@ import (
 )
 
 func main() {
-	// What our caller ignores, we ignore, and so does the command.
+	// We ignore the signals that our caller ignores, and so does the command.
 	keepIgnored()
 	// A process that a bench has started is its worker and nothing else; any other
 	// pays the look at one variable.

@@ -10,10 +10,10 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// warnOfParent says that the key is held by the turnstile that we run under, if it is:
-// unless we run in its background, neither ever ends before the other. TURNSTILE_KEY
-// alone proves nothing: the variables may be inherited from a hold that is over, of
-// another prefix or on another backend. The fence tells.
+// warnOfParent warns if the turnstile that we run under holds the key: each then
+// waits for the other to end, unless we run in its background. TURNSTILE_KEY alone
+// proves nothing: the variables may be inherited from a hold that is over, of
+// another prefix or on another backend. The fence decides it.
 func (p *plan) warnOfParent(ctx context.Context, client *lockclient.Client) {
 	fence, err := strconv.ParseUint(os.Getenv("TURNSTILE_FENCE"), 10, 64)
 	if err != nil || os.Getenv("TURNSTILE_KEY") != p.key {

@@ -6,8 +6,8 @@ import (
 )
 
 // display is the part of a backend's URL that a message may name: the scheme, and the
-// host and path behind the last @. All before that may be a password that was not
-// escaped, and so may be what a query has.
+// host and path behind the last @. Everything before that may be a password that was
+// not escaped, and so may the query.
 func display(backend string) string {
 	scheme, rest, ok := strings.Cut(backend, "://")
 	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
@@ -26,10 +26,10 @@ func display(backend string) string {
 	return scheme + "://" + hidden + rest
 }
 
-// checkBackend catches what is no URL at all before anything is opened; source is the
-// flag or the variable that it came by. Nothing of it is repeated: one with a slip in
-// its scheme has its password where nobody looks for it, and the parser's error quotes
-// the whole.
+// checkBackend rejects a backend that is not a URL before anything is opened; source
+// is the flag or the variable that set it. The error repeats no part of the URL:
+// with a slip in the scheme the password can be anywhere in it, and the parser's
+// error quotes the whole.
 func checkBackend(source, backend string) error {
 	const write = "write file:///DIR, redis://HOST:PORT/DB, memcache://HOST:PORT"
 	u, err := url.Parse(backend)
@@ -39,7 +39,8 @@ func checkBackend(source, backend string) error {
 	case err != nil || u.Scheme == "" || !strings.HasPrefix(backend[len(u.Scheme):], "://"):
 		return usage("%s is not a URL, which begins with a scheme and ://: %s", source, write)
 	case u.Scheme == "embedded":
-		// Each command is a process of its own: it would exclude nobody, in silence.
+		// Each command is a process of its own: the lock would silently exclude
+		// nobody.
 		return usage("embedded:// locks within one process, so between commands it excludes nobody: use file:///DIR, redis://HOST:PORT/DB or memcache://HOST:PORT")
 	}
 	return nil

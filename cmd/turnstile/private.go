@@ -8,7 +8,7 @@ import (
 )
 
 // warnOfPrivate says at once that the directory is on a mount that systemd made for one
-// service (PrivateTmp=yes): what is locked there excludes nobody outside of it.
+// service (PrivateTmp=yes): a lock there excludes nobody outside of the service.
 func (s settings) warnOfPrivate(dir string) {
 	mounts, err := os.ReadFile(s.mounts)
 	if err != nil {
@@ -23,7 +23,7 @@ func (s settings) warnOfPrivate(dir string) {
 
 // privateMount returns the mount point under which dir stands if that is private to a
 // service, or "". mounts is the text of /proc/PID/mountinfo, see proc_pid_mountinfo(5):
-// what is mounted there is the fourth field, and where the fifth.
+// the root of the mount is the fourth field, and the mount point the fifth.
 func privateMount(mounts, dir string) string {
 	if real, err := filepath.EvalSymlinks(filepath.Dir(dir)); err == nil {
 		dir = filepath.Join(real, filepath.Base(dir))
@@ -36,7 +36,7 @@ func privateMount(mounts, dir string) string {
 		}
 		root, point := unescape(fields[3]), unescape(fields[4])
 		inside := dir == point || strings.HasPrefix(dir, strings.TrimSuffix(point, "/")+"/")
-		// Of two on one point the later covers the earlier.
+		// If two mounts share a point, the later covers the earlier.
 		if inside && len(point) >= len(nearest) {
 			nearest, private = point, strings.Contains(root, "/systemd-private-")
 		}

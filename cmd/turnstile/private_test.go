@@ -34,7 +34,7 @@ func TestWhatIsPrivateToAService(t *testing.T) {
 			t.Errorf("%s: %q, want %q", dir, got, want)
 		}
 	}
-	// Mounted over by what everybody sees; and a shell's view.
+	// The private mount is covered by a public one; and a shell's view.
 	if got := privateMount(ofAService+"700 611 254:0 /var/tmp /var/tmp rw - ext4 /dev/vda rw\n", "/var/tmp/x"); got != "" {
 		t.Errorf("covered: %q", got)
 	}

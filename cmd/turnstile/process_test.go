@@ -135,8 +135,8 @@ func (r *running) exit(t *testing.T, want int) {
 	}
 }
 
-// quickest holds a limit against the quickest of some tries: what else the machine
-// does can only add to it.
+// quickest holds a limit against the quickest of some tries: the machine's other
+// work can only add to the time.
 func quickest(t *testing.T, limit time.Duration, try func() time.Duration) {
 	t.Helper()
 	const tries = 5
@@ -197,7 +197,7 @@ func onEach(t *testing.T, test func(t *testing.T, backend string)) {
 
 func fileBackend(t *testing.T) string { return "file://" + filepath.Join(t.TempDir(), "locks") }
 
-// launchEnv is launch with one variable more, and no backend but that.
+// launchEnv is launch on a backend of its own, with one more variable.
 func launchEnv(t *testing.T, variable string, args ...string) *running {
 	t.Helper()
 	cmd := exec.Command("turnstile", args...)

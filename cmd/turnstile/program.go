@@ -14,7 +14,7 @@ import (
 // the caller's own PATH is taken, as every shell does.
 func (p *plan) find() error {
 	path, err := lookPath(p.argv[0])
-	if err != nil && strings.HasPrefix(p.argv[0], "-") { // flock(1) has it the other way round
+	if err != nil && strings.HasPrefix(p.argv[0], "-") { // flock(1) has its -c behind the file
 		err = fmt.Errorf("%w; flags of turnstile go before KEY", err)
 	}
 	switch {
@@ -46,12 +46,12 @@ func lookPath(name string) (string, error) {
 // script whose first line does not name its interpreter.
 func asScript(path string, argv []string) []string {
 	if !strings.Contains(path, "/") {
-		path = "./" + path // neither a flag of the shell's, nor to be looked for
+		path = "./" + path // not a flag of the shell, and not looked up in PATH
 	}
 	return append([]string{"/bin/sh", path}, argv[1:]...)
 }
 
-// startError is that of a command that was found, and yet could not be run.
+// startError returns the error of a command that was found but could not be run.
 func startError(name, path string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return &exitError{code: exitCannotRun, err: fmt.Errorf("%s: %w", name, err)}
@@ -68,8 +68,8 @@ func startError(name, path string, err error) error {
 	return &exitError{code: exitNotFound, err: fmt.Errorf("%s: %w", name, err)}
 }
 
-// interpreterOf is the program that a script's first line names, with the CR that may
-// be at its end; "" if it names none.
+// interpreterOf returns the program that a script's first line names, with the CR
+// that may be at its end; "" if the line names none.
 func interpreterOf(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -84,7 +84,7 @@ func interpreterOf(path string) string {
 	}
 	rest = strings.Trim(rest, " \t\n")
 	if end := strings.IndexAny(rest, " \t"); end >= 0 {
-		rest = rest[:end] // what follows is its argument
+		rest = rest[:end] // the rest is its argument
 	}
 	return rest
 }

@@ -19,8 +19,8 @@ func TestACommandIsFoundAndRunAsExecvpDoes(t *testing.T) {
 		"plain": "echo \"$# $1 $2\"; exit 7\n", "empty": "", "-x": "exit 5\n",
 		"proper": "#!/bin/sh\necho \"$# $1 $2\"; exit 6\n",
 	} {
-		// By another process: what one of ours starts meanwhile would have the file open for
-		// writing as well, and such a file can't be run.
+		// Another process writes it: a process that we start meanwhile would inherit
+		// the file open for writing, and such a file can't be run.
 		write := exec.Command("sh", "-c", `cat >"$0" && chmod 755 "$0"`, filepath.Join(dir, name))
 		write.Stdin = strings.NewReader(text)
 		if out, err := write.CombinedOutput(); err != nil {

@@ -14,8 +14,8 @@ import (
 
 // reapOrphans reaps the processes whose parents have ended, where the kernel gives
 // them to us: as PID 1 of a container, or as a subreaper. Nobody else would, and their
-// zombies take up the container's process numbers. It leaves the command and the guards
-// to those who wait for them. stop ends it.
+// zombies take up the container's process numbers. It leaves the command and the
+// guards to the code that waits for them. stop ends it.
 func reapOrphans(command int, g *guard.Guard) (stop func()) {
 	var subreaper uintptr
 	_ = unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&subreaper)), 0, 0, 0) // Linux before 3.4 has none
@@ -34,7 +34,7 @@ func reapOrphans(command int, g *guard.Guard) (stop func()) {
 			}
 			select {
 			case <-ended:
-			case <-again.C: // a zombie that is not ours to reap hides others, and goes without a word
+			case <-again.C: // a zombie that is not ours to reap hides others, and no signal tells when it is gone
 			case <-quit:
 				return
 			}
@@ -62,8 +62,8 @@ func reapOne(command int, g *guard.Guard) bool {
 	})
 }
 
-// pidOf is the process that a SIGCHLD's Siginfo tells of; 0 if none. The union that
-// begins with it comes after three ints, aligned like a pointer.
+// pidOf returns the process that a SIGCHLD's Siginfo is about; 0 if none. The union
+// that begins with it comes after three ints, aligned like a pointer.
 func pidOf(info *unix.Siginfo) int {
 	const align = unsafe.Sizeof(uintptr(0))
 	const offset = (3*4 + align - 1) / align * align

@@ -16,7 +16,8 @@ import (
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
-// A server that refuses for now is waited for as a held key is, and not for longer.
+// The wait for a server that refuses for now is as long as that for a held key, and
+// no longer.
 func TestRunWaitsForAServerThatRefusesForNow(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t, "--maxclients", "8")
@@ -48,7 +49,8 @@ func TestRunWaitsForAServerThatRefusesForNow(t *testing.T) {
 	r.exit(t, 0)
 }
 
-// What doesn't pass ends at once, whatever the timeout is, and says what to do.
+// A refusal that doesn't pass ends the command at once, with any timeout, and the
+// message says what to do.
 func TestRunEndsAtOnceWithWhatDoesNotPass(t *testing.T) {
 	t.Parallel()
 	master, locked := servertest.Redis(t), servertest.Redis(t, "--requirepass", "right")
@@ -69,7 +71,8 @@ func TestRunEndsAtOnceWithWhatDoesNotPass(t *testing.T) {
 			t.Errorf("%s: exit code %d: %s", row.backend, code, said)
 		}
 	}
-	// The replica is no fault of the master's: a command that cron runs says nothing of it.
+	// The replica is no fault of the master: a command run by cron prints nothing
+	// about it.
 	if code, _, said := on(t, master.URL(), "run", "k", "--", "true"); code != 0 || said != "" {
 		t.Errorf("exit code %d: %s", code, said)
 	}
@@ -102,7 +105,7 @@ func TestWhatUsesNoBackendWorksWithABadOne(t *testing.T) {
 	}
 }
 
-// Limits are told in the words of whoever typed the value.
+// Messages about limits use the words of the user who typed the value.
 func TestAValueIsNamedByItsFlagOrVariable(t *testing.T) {
 	t.Parallel()
 	url := servertest.Memcached(t).URL()
@@ -125,7 +128,7 @@ func TestAValueIsNamedByItsFlagOrVariable(t *testing.T) {
 	}
 }
 
-// Hints go by the type of what went wrong, whatever its words are.
+// Hints depend on the type of the error, not on its words.
 func TestHintsGoByType(t *testing.T) {
 	t.Parallel()
 	odd := func(err error) error { return backends.Unavailable("redis", fmt.Errorf("words: %w", err)) }

@@ -43,7 +43,7 @@ type releaseFlags struct {
 type release struct {
 	settings
 	key   string
-	fence uint64 // of the hold that is meant; 0: whoever has it
+	fence uint64 // of the hold that is meant; 0: any hold of the key
 	// reason is shown to the holder, where the backend keeps it.
 	reason string
 	now    bool
@@ -248,7 +248,7 @@ func (v *revocation) wait(ctx context.Context, before lockclient.Info) error {
 	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	// What is gone before its lease can be over was let go.
+	// A hold that is gone before its lease can have ended was let go.
 	over := begin.Add(rest)
 	for mentioned := now.Foreign; ; {
 		switch {

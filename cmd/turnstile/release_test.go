@@ -19,11 +19,11 @@ import (
 type heldKey struct {
 	holder  string // empty: another library's client
 	ends    time.Time
-	endless bool          // or there is no telling when
+	endless bool          // or the end is unknown
 	stays   bool          // it is there after its end as well
 	letsGo  time.Duration // how long after it was told to; 0: never
 	told    time.Time
-	broken  error // what looking at it says after the revocation
+	broken  error // the error of inspecting it after the revocation
 	base    uint64
 
 	revocations []lockclient.Revocation

@@ -174,8 +174,8 @@ func source(cmd *cobra.Command, flag, env string) string {
 	return "--" + flag
 }
 
-// duration is text for a duration that parse reads; env is empty if no variable sets
-// it. The error names the place where the bad value stands.
+// duration is like text, for a duration that parse reads; env is empty if no
+// variable sets it. The error names the place where the bad value stands.
 func duration(cmd *cobra.Command, parse func(string) (time.Duration, error), flag, value, env string, fallback time.Duration) (time.Duration, error) {
 	source := "--" + flag
 	if !cmd.Flags().Changed(flag) {

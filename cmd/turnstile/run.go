@@ -28,7 +28,7 @@ type plan struct {
 	key     string
 	argv    []string      // the command, as it sees itself
 	path    string        // its file
-	label   string        // what others see of the holder
+	label   string        // the holder's label for others
 	timeout time.Duration // how long to wait for the key
 	try     bool          // don't wait at all
 	expires time.Duration
@@ -38,7 +38,7 @@ type plan struct {
 	longest   time.Duration // that the command may run; 0: as long as it likes
 	conflict  int           // the exit code when the key was not acquired in time
 
-	// found is what was known of the key when it was not acquired in time.
+	// found is the last known state of the key when it was not acquired in time.
 	found lockclient.Info
 }
 

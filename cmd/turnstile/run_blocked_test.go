@@ -14,8 +14,8 @@ import (
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
-// Nobody reads what turnstile says: not a byte of it can be written. The hold is lost
-// all the same, and its command has to end, and turnstile after it.
+// Nobody reads turnstile's stderr: not a byte can be written to it. When the hold is
+// lost, its command has to end nevertheless, and turnstile after it.
 func TestAStderrThatTakesNothingHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	for name, blocked := range map[string]func(*testing.T) *os.File{"a full pipe": fullPipe, "a stopped terminal": stoppedTerminal} {
@@ -58,7 +58,7 @@ func TestAStderrThatTakesNothingDoesNotKeepTurnstile(t *testing.T) {
 	}
 }
 
-// fullPipe is a pipe that nobody reads, and that holds as much as it can.
+// fullPipe returns a full pipe that nobody reads.
 func fullPipe(t *testing.T) *os.File {
 	t.Helper()
 	var ends [2]int
@@ -83,7 +83,7 @@ func fullPipe(t *testing.T) *os.File {
 			t.Fatal(err)
 		}
 	}
-	// As a shell's pipe is: whoever writes waits.
+	// Like a shell's pipe: a writer blocks.
 	if err := syscall.SetNonblock(ends[1], false); err != nil {
 		t.Fatal(err)
 	}

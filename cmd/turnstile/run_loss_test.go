@@ -20,8 +20,8 @@ const stubborn = `trap '' TERM; sleep 600 & echo $!; echo $$; while :; do wait; 
 func TestAShortHoldIsRenewedInTime(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, backend string) {
-		// Longer than its expires, of which a sixth is all that a renewal may be late: under
-		// whatever load the other tests make.
+		// Longer than its expires. A renewal may be late by a sixth of that at most:
+		// under whatever load the other tests make.
 		r := launch(t, backend, "run", "--expires", "6s", "k", "--", "sleep", "8")
 		r.exit(t, 0)
 	})
@@ -122,8 +122,8 @@ func TestAReleaseThatFailsIsAWarning(t *testing.T) {
 	}
 }
 
-// The end of the hold is told from its deadline, not from the moment at which a
-// turnstile that was stopped could see it.
+// The message counts from the hold's deadline, not from the moment at which a
+// stopped turnstile could see it.
 func TestAStoppedTurnstileTellsHowLongItWasLate(t *testing.T) {
 	t.Parallel()
 	const late = time.Second

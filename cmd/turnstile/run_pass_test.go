@@ -116,8 +116,8 @@ func (s severance) pass(t *testing.T, begin, n int) {
 	}
 }
 
-// What a KILL of turnstile leaves has to be gone soon, children and all: on an idle
-// machine, within a second.
+// The processes that a KILL of turnstile leaves have to be gone soon, children
+// included: on an idle machine, within a second.
 func TestNothingOfAKilledTurnstileIsLeftAfterASecond(t *testing.T) {
 	backend := fileBackend(t)
 	var took []time.Duration

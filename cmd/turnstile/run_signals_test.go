@@ -85,8 +85,8 @@ func TestASignalEndsTheWait(t *testing.T) {
 	}
 }
 
-// What nohup, trap and systemd make their command ignore, it goes on ignoring under
-// turnstile, and so does turnstile.
+// A command goes on ignoring under turnstile the signals that nohup, trap and
+// systemd make it ignore, and so does turnstile.
 func TestAnIgnoredSignalStaysIgnored(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []string{"HUP", "INT", "QUIT", "PIPE", "ALRM", "TERM", "USR1", "USR2", "TSTP"} {
@@ -104,7 +104,7 @@ func TestAnIgnoredSignalStaysIgnored(t *testing.T) {
 	}
 }
 
-// One that waits does not hear them either.
+// A turnstile that waits for the key ignores them too.
 func TestAnIgnoredSignalEndsNoWait(t *testing.T) {
 	t.Parallel()
 	backend := fileBackend(t)

@@ -34,9 +34,8 @@ func openScreen(t *testing.T, backend, name string, args ...string) *screen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Through a descriptor that is waited for and not blocked in, or it could not be
-	// closed while it is read; and not inherited, or other tests' processes would keep
-	// the terminal open.
+	// The descriptor is non-blocking, or it could not be closed during a read. It is
+	// not inherited, or other tests' processes would keep the terminal open.
 	fd, err := unix.FcntlInt(term.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
 		err = unix.SetNonblock(fd, true)

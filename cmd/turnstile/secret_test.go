@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// slips are URLs with a password, and a slip of whoever typed them; %s is the password.
+// slips are URLs with a password and a typing mistake; %s is the password.
 var slips = []string{
 	"redis://:%s@127.0.0.1:1", "redis://u:%s@127.0.0.1:1/0", "redis://u:%s@127.0.0.1:1/0?lazy=1",
 	"redis//:%s@h", "//u:%s@h", "u/%s@h", "redis:%s@h", "redis:/u:%s@h", "redis:///u:%s@h", "redis:////u:%s@h",
@@ -68,7 +68,7 @@ func FuzzBackendsNeverShowPasswords(f *testing.F) {
 func TestPasswordsAreNeverShown(t *testing.T) { rapid.Check(t, passwordsAreNeverShown) }
 
 func passwordsAreNeverShown(t *rapid.T) {
-	const secret = "hunter2secret" // with which no other text can be confused
+	const secret = "hunter2secret" // it occurs in no other text
 	odd := rapid.StringOfN(rapid.SampledFrom([]rune("aZ0/:?#@&=%+;,'\"<>[] \\$!*()~^`{}|ä-._")), 0, 4, -1)
 	front := rapid.SampledFrom([]string{"redis", "rediss", "memcache", "redis+sentinel", "unix", "file", "x", ""}).Draw(t, "scheme") +
 		rapid.SampledFrom([]string{"://", "//", ":/", ":", "/", ":///", ";//", "", " "}).Draw(t, "separator") +
@@ -76,7 +76,7 @@ func passwordsAreNeverShown(t *rapid.T) {
 	backend := front + odd.Draw(t, "before") + secret + odd.Draw(t, "after") + "@" +
 		rapid.SampledFrom([]string{"127.0.0.1:1", "h", "", "h/0", "[::1]:1", "h?lazy=true"}).Draw(t, "host")
 	if strings.HasPrefix(backend, "file:///") {
-		return // a directory, whatever its name is
+		return // a directory, with any name
 	}
 	if s := display(backend); strings.Contains(s, secret) {
 		t.Errorf("%q is shown as %q", backend, s)

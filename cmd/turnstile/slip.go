@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// unknownCommand adds to cobra's error of a command that there is not, which has no
-// type of its own, what may have been meant by the arguments. Other errors are passed on.
+// unknownCommand adds a suggestion to cobra's error for an unknown command, which
+// has no type of its own. Other errors are passed on.
 func unknownCommand(root *cobra.Command, args []string, err error) error {
 	var ours *exitError
 	if err == nil || errors.As(err, &ours) {
@@ -27,9 +27,9 @@ func unknownCommand(root *cobra.Command, args []string, err error) error {
 	return usage("unknown command %q%s", name, meant("turnstile ", intended(root, name, rest)))
 }
 
-// intended is what may have been meant by a name that is no command: one that is
-// written nearly so; what other tools call by that name; or run without its name. rest
-// stands behind the name.
+// intended suggests a command for a name that is none: one with nearly the same
+// spelling, one that other tools call by that name, or run without its name. rest
+// are the arguments after the name.
 func intended(root *cobra.Command, name string, rest []string) []string {
 	key, command := "KEY", "COMMAND"
 	if len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {

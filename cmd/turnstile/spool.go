@@ -12,18 +12,19 @@ import (
 const (
 	// mostSpooled bounds the bytes that wait to be written, 1 MiB.
 	mostSpooled = 1 << 20
-	// beforeStart is how long a command waits for what was said before it, so that a
-	// stderr that both share tells things in their order.
+	// beforeStart is how long the start of a command waits for earlier messages to
+	// be written, so that a stderr shared by both keeps their order.
 	beforeStart = 100 * time.Millisecond
-	// lastWords is how long the end of turnstile waits for what is still to be written.
+	// lastWords is how long the end of turnstile waits for messages still to be
+	// written.
 	lastWords = 400 * time.Millisecond
 )
 
-// A spool takes what turnstile says on stderr and writes it from a goroutine of its
-// own. Nobody who writes to it waits: a full pipe or a stopped terminal must not
-// stand between the loss of a hold and the end of its command. What does not fit is
-// dropped, and counted; the count is said where the lines are missing, as soon as
-// writing works again.
+// A spool takes turnstile's messages for stderr and writes them from a goroutine of
+// its own. A writer to the spool never waits: a full pipe or a stopped terminal must
+// not stand between the loss of a hold and the end of its command. Messages that do
+// not fit are dropped and counted; the count is written where the lines are missing,
+// as soon as writing works again.
 type spool struct {
 	w    io.Writer
 	more chan struct{} // has a value when the goroutine has something to look at
@@ -32,7 +33,7 @@ type spool struct {
 	texts   [][]byte        // in the order of their writing
 	size    int             // of the texts, and of what is being written, in bytes
 	dropped int             // after the texts
-	marks   []chan struct{} // closed when all that is named above was written
+	marks   []chan struct{} // closed when the texts and the count above are written
 	closed  bool
 }
 
@@ -45,8 +46,8 @@ func newSpool(w io.Writer) *spool {
 // Write never blocks and never fails.
 func (s *spool) Write(p []byte) (int, error) {
 	s.mu.Lock()
-	// After the first one that is dropped none is kept until the queue was taken: the
-	// count stands for all that is missing in that place.
+	// After a first drop all further messages are dropped until the queue is taken:
+	// one count stands for all that is missing in that place.
 	if s.dropped > 0 || s.size+len(p) > mostSpooled {
 		s.dropped++
 	} else {
@@ -61,7 +62,7 @@ func (s *spool) Write(p []byte) (int, error) {
 func (s *spool) wake() {
 	select {
 	case s.more <- struct{}{}:
-	default: // it will look anyway
+	default: // the goroutine will look anyway
 	}
 }
 
@@ -69,8 +70,9 @@ func (s *spool) run() {
 	for {
 		texts, dropped, marks, closed := s.take()
 		for _, text := range texts {
-			// One write a message: of what others write to the same pipe, none gets
-			// between its bytes. A reader that is gone is nobody to tell.
+			// One write a message: then other writers to the same pipe can't get
+			// between its bytes. An error is dropped: a reader that is gone can't be
+			// told.
 			_, _ = s.w.Write(text)
 			s.mu.Lock()
 			s.size -= len(text)
@@ -91,7 +93,7 @@ func (s *spool) run() {
 	}
 }
 
-// take takes what is there to be said.
+// take takes all that waits to be written.
 func (s *spool) take() (texts [][]byte, dropped int, marks []chan struct{}, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +102,7 @@ func (s *spool) take() (texts [][]byte, dropped int, marks []chan struct{}, clos
 	return texts, dropped, marks, s.closed
 }
 
-// flush returns when all that was written before it is out, or after d.
+// flush returns when all earlier messages are written, or after d.
 func (s *spool) flush(d time.Duration) {
 	reached := make(chan struct{})
 	s.mu.Lock()
@@ -115,8 +117,8 @@ func (s *spool) flush(d time.Duration) {
 	}
 }
 
-// close flushes for as long as the end of turnstile may wait. What is written after
-// it may be lost.
+// close flushes for as long as the end of turnstile may wait. Later messages may be
+// lost.
 func (s *spool) close() {
 	s.flush(lastWords)
 	s.mu.Lock()
@@ -125,7 +127,7 @@ func (s *spool) close() {
 	s.wake()
 }
 
-// settle waits a moment for what was said so far, so that it stands before the
+// settle waits a moment for the messages so far, so that they stand before the
 // command's own output.
 func (s settings) settle() {
 	if said, ok := s.stderr.(*spool); ok {
@@ -133,7 +135,7 @@ func (s settings) settle() {
 	}
 }
 
-// terminalOf is the terminal that w ends up on; nil if it is none.
+// terminalOf returns the terminal that w ends up on; nil if it is none.
 func terminalOf(w io.Writer) *os.File {
 	if s, ok := w.(*spool); ok {
 		w = s.w

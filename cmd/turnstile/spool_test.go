@@ -44,7 +44,7 @@ func TestWhatDoesNotFitIsCountedWhereItIsMissing(t *testing.T) {
 			io.WriteString(s, line)
 			synctest.Wait() // the first is being written, and stays so
 		}
-		io.WriteString(s, "short\n") // it would fit, and yet not in its order
+		io.WriteString(s, "short\n") // it would fit, but out of order
 		begin := time.Now()
 		s.flush(time.Second)
 		if took := time.Since(begin); took != time.Second {

@@ -12,10 +12,9 @@ import (
 	"time"
 )
 
-// A start costs what a shell script does not notice, where the machine has nothing
-// else to do. The second bound is the machine's own: a run does little that a
-// turnstile which only says its version does not, but for the guard, which is another
-// process.
+// A start is too quick for a shell script to notice, on an idle machine. The second
+// bound is relative to the machine: beyond the work of turnstile version, a run does
+// little but start the guard, which is another process.
 func TestARunStartsInNoTimeAndTheBinaryIsSmall(t *testing.T) {
 	if !*long {
 		t.Parallel()

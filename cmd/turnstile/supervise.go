@@ -91,7 +91,7 @@ type supervisor struct {
 	now     func() time.Time
 
 	// Owned by run.
-	lost    error          // why the state is no longer guarded
+	lost    error          // the reason why the state is no longer guarded
 	killAt  time.Time      // when leaving
 	killed  time.Time      // when killed
 	first   syscall.Signal // the first INT or TERM that was passed on
@@ -179,8 +179,8 @@ func (s *supervisor) lose(cause error) {
 	s.log.Warn("the hold is lost, ending the command", "key", s.hold.Key(), "cause", cause)
 }
 
-// hasten brings KILL forward where the hold has less time left, as a machine that was
-// suspended after TERM finds.
+// hasten brings KILL forward if the hold has less time left than planned, for
+// example because the machine was suspended after TERM.
 func (s *supervisor) hasten() {
 	if last := s.hold.Deadline().Add(-s.margin); last.Before(s.killAt) {
 		s.killAt = last
@@ -227,7 +227,7 @@ func (s *supervisor) pause(ended bool) time.Duration {
 }
 
 // pass forwards a signal to the group. Another INT or TERM says that the first did
-// not help, unless it comes so early that it is the first once more.
+// not help, unless it comes so early that it is the first one repeated.
 func (s *supervisor) pass(sig syscall.Signal) {
 	s.look() // as in stopped
 	switch sig {
@@ -293,7 +293,8 @@ func (s *supervisor) stopped(sig syscall.Signal) {
 	}
 }
 
-// reached reports whether t has come, by the monotonic clock. That one stands still
-// while the machine is suspended; the deadline of a hold, asked for again, is nearer
-// by that time. The wall clock tells nothing: it may have been set.
+// reached reports whether t has come, by the monotonic clock. That clock stands
+// still while the machine is suspended, so the deadline of a hold has to be asked
+// for again: it is nearer by the time of the suspension. The wall clock is no help:
+// it may have been set.
 func reached(now, t time.Time) bool { return !now.Before(t) }

@@ -12,8 +12,8 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// An NTP client, or somebody, sets the clock while the command runs. That is no time
-// that the hold has lost.
+// An NTP client, or somebody, sets the clock while the command runs. The hold has
+// lost no time by it.
 func TestAWallClockThatIsSetEndsNoCommand(t *testing.T) {
 	for name, step := range map[string]time.Duration{"forward": time.Hour, "far forward": 240 * time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -32,15 +32,17 @@ func TestAWallClockThatIsSetEndsNoCommand(t *testing.T) {
 	}
 }
 
-// set is t as read from a wall clock that was set, by a multiple of a second: its
-// monotonic reading is as it was. Package time makes no such value; only a clock does.
+// set returns t as read from a wall clock that was set by a multiple of a second;
+// its monotonic reading is unchanged. Package time makes no such value; only a clock
+// does.
 func set(t time.Time, by time.Duration) time.Time {
 	const nanoseconds = 30 // bits of the first word, below the seconds
 	*(*int64)(unsafe.Pointer(&t)) += int64(by/time.Second) << nanoseconds
 	return t
 }
 
-// Asleep between TERM and KILL, a machine has less time for the command than it seemed.
+// A machine that sleeps between TERM and KILL has less time left for the command
+// than planned.
 func TestASuspendInTheGraceBringsKILLForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene()

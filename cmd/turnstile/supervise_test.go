@@ -49,7 +49,8 @@ func (h *fakeHold) renew() {
 	h.deadline = time.Now().Add(expires)
 }
 
-// suspend is what a suspend does to a deadline: no timer knows of it.
+// suspend brings the deadline nearer, as a suspend of the machine does: no timer
+// notices.
 func (h *fakeHold) suspend(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

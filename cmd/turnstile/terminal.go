@@ -94,8 +94,9 @@ func (t *tty) mend() {
 // takeBack is Lend's reverse, for the end of the command.
 func (t *tty) takeBack() { t.move(t.command, t.own) }
 
-// move passes the foreground on. Whoever does that from the background gets
-// SIGTTOU, unless it is ignored, as it is since the command was started.
+// move passes the foreground on. A process that does so from the background gets
+// SIGTTOU unless it ignores that signal; we have ignored it since the command was
+// started.
 func (t *tty) move(from, to int) {
 	if !t.able || !foreground(from) {
 		return
@@ -126,7 +127,7 @@ func (t *tty) StopSelf() {
 	defer patience.Stop()
 	select {
 	case <-continued:
-	case <-patience.C: // also after a stop that lasted: which of the two is seen first is chance
+	case <-patience.C: // also after a stop that lasted: either of the two may be seen first
 	}
 	if t.able && !foreground(t.own) {
 		// This was bg. No signal will come with fg, which only moves the foreground; a

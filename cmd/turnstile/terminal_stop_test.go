@@ -9,7 +9,7 @@ import (
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
-// With stty tostop a word from the background stops the process that says it; while
+// With stty tostop a write from the background stops the process that writes; while
 // the command has the terminal, that is turnstile.
 func TestATerminalThatStopsTalkersDoesNotStopTurnstile(t *testing.T) {
 	t.Parallel()

@@ -97,8 +97,8 @@ func script(t *testing.T, text string) (name string) {
 	return name
 }
 
-// counting counts what reaches it, and ends with 9 by QUIT. It starts nothing: bash
-// takes an INT for its child's that comes while one ends.
+// counting counts what reaches it, and ends with 9 by QUIT. It starts no child: bash
+// takes an INT that comes while a child ends for the child's.
 const counting = `
 trap 'i=$((i + 1)); echo INT $i' INT
 trap 'echo TERM' TERM
@@ -265,7 +265,7 @@ func TestBgAndFgBehave(t *testing.T) {
 			pid := s.pid()
 			s.press(ctrlZ)
 			s.expect("Stopped")
-			time.Sleep(2 * orphanPatience) // nothing is waited for: a stop of a person's lasts
+			time.Sleep(2 * orphanPatience) // a person's stop lasts
 			s.press("bg\r")
 			return pid
 		},
@@ -384,7 +384,7 @@ func TestAHangupReachesTheCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.term.Close()
-	defer other.Wait() // which fails, as it is killed
+	defer other.Wait() // it returns an error, as sleep is killed
 	defer other.Process.Kill()
 	if got := s.code(); got != 5 {
 		t.Errorf("exit code %d, want 5", got)

@@ -28,7 +28,7 @@ func newVersion(o *options) *cobra.Command {
 }
 
 func tellVersion(o *options, cmd *cobra.Command) error {
-	s, err := o.resolveOutput(cmd) // it uses no backend
+	s, err := o.resolveOutput(cmd) // version uses no backend
 	if err != nil {
 		return err
 	}

@@ -43,12 +43,12 @@ func essence(err error) string {
 	return s
 }
 
-// unavailable says that a backend is of no use, and what may help.
+// unavailable says that a backend can't be used, and suggests a remedy.
 func unavailable(backend, why string, err error) string {
 	return fmt.Sprintf("backend %s: %s%s", display(backend), why, hint(err))
 }
 
-// hint is what to try, by the type of what went wrong; nil is no answer at all.
+// hint suggests a remedy by the type of the error; nil means no answer at all.
 func hint(err error) string {
 	const reachable, name = "; is the server reachable from here, and is the port right?", "; check the host's name"
 	var timeout net.Error
@@ -56,7 +56,7 @@ func hint(err error) string {
 	_, unresolved := errors.AsType[*net.DNSError](err)
 	switch {
 	case errors.Is(err, lockclient.ErrRefused):
-		return "" // says itself what to do
+		return "" // the error itself says what to do
 	case backends.IsPassing(err):
 		return "; this passes by itself: --timeout says how long to wait for it"
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -75,7 +75,7 @@ func hint(err error) string {
 	return ""
 }
 
-// late says why the key was not acquired in time: who has it and since when. The
+// late says why the key was not acquired in time: its holder, and since when. The
 // length of one try is of no interest.
 func (p *plan) late(why *lockclient.WaitError) string {
 	s := fmt.Sprintf("%q not acquired", why.Key)
@@ -89,7 +89,7 @@ func (p *plan) late(why *lockclient.WaitError) string {
 		s += ": held by " + printable(why.Holder)
 	case p.found.Foreign:
 		s += ": held by another library's client"
-		if p.found.ExpiresIn == nil && !strings.HasPrefix(p.backend, "memcache:") { // which never tells
+		if p.found.ExpiresIn == nil && !strings.HasPrefix(p.backend, "memcache:") { // memcached never reports it
 			s += fmt.Sprintf(", and the key has no end: turnstile release %s --force --now deletes it", printable(why.Key))
 		}
 	}

@@ -2,10 +2,10 @@ package scripttest
 
 import "testing"
 
-// The cases meet windows of time: the shortest lasts 75 ms, for which a lock is kept
-// for a poller; leases last longer. On a busy machine the next step of a case may
-// come when its window is over. By the engine's own clock such a case is told from
-// one that found a defect, and starts anew.
+// The cases depend on windows of time. The shortest is the 75 ms for which a lock is
+// kept for a poller; leases last longer. On a busy machine the next step of a case
+// may come after its window. The engine's own clock tells such a case from one that
+// found a defect, and the case starts anew.
 const (
 	shortest = 75_000 // µs
 	tries    = 20
@@ -14,8 +14,8 @@ const (
 // outlasted is the panic that ends a case which failed late.
 type outlasted struct{}
 
-// inTime runs a case on a new lock; if it fails when more than the shortest window
-// has passed since its start, then again, as often as tries says.
+// inTime runs a case on a new lock. A case that fails more than the shortest window
+// after its start is run again, up to tries times.
 func inTime(t *testing.T, open func() *lock, run func(*lock)) (l *lock) {
 	t.Helper()
 	for try := range tries {

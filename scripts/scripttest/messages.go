@@ -23,7 +23,7 @@ func RunMessages(t *testing.T, exec Exec, raw Raw, listen Listen) {
 		t.Run("push "+push, func(t *testing.T) {
 			for _, c := range messageCases {
 				t.Run(c.name, func(t *testing.T) {
-					by := "" // whom a message is from, so that those of the script itself are told apart
+					by := "" // the sender of a message, to tell the script's own ones apart
 					if push == handed {
 						by = "the caller: "
 					}

@@ -15,7 +15,7 @@ func (l *lock) dead(n int) {
 		m := member(attempt(uint64(1_000_000+i), 1))
 		order, ended = append(order, strconv.Itoa(i), m), append(ended, "1", m)
 	}
-	l.do(order...) // at once: those that live count as waiting for a second
+	l.do(order...) // at once: a live waiter counts as waiting for a second
 	l.do(ended...)
 	l.do("PEXPIRE", l.keys[queue], "60000")
 	l.do("PEXPIRE", l.keys[alive], "60000")

@@ -139,7 +139,7 @@ func (l *lock) poll(a backends.Token, ttl int, fields ...any) {
 	l.acquire(a, ttl, "2", fields...)
 }
 
-// seldom does so for one that never will, and takes its time.
+// seldom does so for a session that will never hear any, and takes its time.
 func (l *lock) seldom(a backends.Token, ttl int, fields ...any) {
 	l.Helper()
 	l.acquire(a, ttl, "3", fields...)
@@ -166,9 +166,9 @@ func (l *lock) inspect(fields ...any) {
 	l.call(scripts.Inspect, nil, append(fields, 0, firstOf(fields)))
 }
 
-// firstOf is what inspect says of a lease's first base: unknown where nobody has the
-// lease, or a waiter that has not confirmed it, which shows no label. It is no later
-// than the newest base.
+// firstOf is inspect's answer for a lease's first base. It is unknown if nobody has
+// the lease, or if a waiter has it that has not confirmed it and so shows no label.
+// It is no later than the newest base.
 func firstOf(fields []any) any {
 	newest, ok := fields[4].(string)
 	if fields[0] != 1 || fields[1] == "" || !ok {

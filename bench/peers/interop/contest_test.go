@@ -202,7 +202,7 @@ func (careless) release() error                      { return nil }
 // What the contest proves rests on this.
 func TestTheCounterShowsALockThatDoesNotExclude(t *testing.T) {
 	const holds = 500
-	// Whether two meet is the scheduler's affair; that none ever do is not.
+	// The scheduler decides whether two meet; but some must meet in the end.
 	for tries := 1; ; tries++ {
 		c := newContest(t, holds)
 		our, their := c.run(ours, 0, []holder{careless{}, careless{}}), c.run(theirs, 0, []holder{careless{}, careless{}})

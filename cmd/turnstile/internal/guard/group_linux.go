@@ -23,8 +23,8 @@ func Running(group int) bool {
 	return found != "" || err != nil
 }
 
-// rename gives the process the guard's name, by which killall and pkill go; one that
-// can't have it is a guard all the same.
+// rename gives the process the guard's name, which killall and pkill match. A
+// process that can't be renamed is still a guard.
 func rename() { _ = os.WriteFile("/proc/self/comm", []byte(name), 0) }
 
 // marked is the group of a running process that has all the marks in its

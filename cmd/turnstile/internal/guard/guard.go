@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	// name is the guard's, in place of turnstile's: whoever kills turnstile by its name
-	// (killall -9 turnstile, pkill -9 -f turnstile) must not find its guard.
+	// name is the guard's own, in place of turnstile's: a kill by turnstile's name
+	// (killall -9 turnstile, pkill -9 -f turnstile) must not hit the guard.
 	name      = "lock-guard"
 	dismissal = "dismissed"
-	// guardPoll is when the guard looks for the first time whether a killed group is
-	// gone, and seldomPoll how seldom it looks in the end.
+	// guardPoll is the time until the guard first checks whether a killed group is
+	// gone; seldomPoll is the longest interval between checks.
 	guardPoll  = 2 * time.Millisecond
 	seldomPoll = time.Second
 )
@@ -46,7 +46,7 @@ type Guard struct {
 	over    chan struct{} // closed when no guard is left, nor will be
 
 	making sync.Mutex // protects pids, and is held while a guard is made, so that each is known
-	pids   []int      // of the guards that nobody has waited for
+	pids   []int      // of the guards not yet waited for
 
 	mu   sync.Mutex // protects what follows; nothing that may take long is done under it
 	now  *process
@@ -116,8 +116,9 @@ func (g *Guard) start(words []string) (*process, error) {
 	return p, nil
 }
 
-// Spare calls reap for a child of turnstile that has ended, unless it is a guard, which
-// is waited for here. It reports whether it did.
+// Spare calls reap for a child of turnstile that has ended, unless the child is a
+// guard: this package waits for its guards itself. It reports whether it called
+// reap.
 func (g *Guard) Spare(pid int, reap func()) bool {
 	if g != nil {
 		g.making.Lock()
@@ -239,9 +240,9 @@ func (g *Guard) finish() bool {
 }
 
 // executable is our own file. Linux knows it by this name even if an upgrade has
-// removed or replaced it since we started; another version would be told what it may
-// not understand. And a process is called by its file until it says another name:
-// a guard that has hardly started is an exe.
+// removed or replaced it since we started; another version might not understand our
+// messages. A process also has the name of its file until it sets another: a guard
+// that has just started is called exe.
 func executable() (string, error) {
 	const running = "/proc/self/exe"
 	if _, err := os.Stat(running); err == nil {
@@ -312,7 +313,8 @@ func init() {
 // stand is the guard's side: it returns when nothing is left to be done.
 func stand() {
 	rename()
-	// A pkill by name means turnstile, which knows what to do; not its guard.
+	// A pkill by name is meant for turnstile, which handles it, and not for its
+	// guard.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	told, _ := io.ReadAll(os.Stdin) // what came before an error counts
 	words := strings.Split(strings.TrimSuffix(string(told), "\x00"), "\x00")
@@ -333,9 +335,9 @@ func stand() {
 }
 
 // endGroup kills again and again, since a process may join the group in between, until
-// nothing of it runs. It looks ever more seldom: what is still there after a while is
-// stuck in the kernel, or another user's (sudo) and not ours to kill, and may stay for
-// days.
+// nothing of it runs. It looks ever more seldom: a process that is still there after
+// a while is stuck in the kernel, or belongs to another user (sudo) and can't be
+// killed by us. It may stay for days.
 func endGroup(running func() bool, kill func()) {
 	for pause := guardPoll; running(); pause = min(pause+pause/2, seldomPoll) {
 		kill()

@@ -95,7 +95,7 @@ func TestAReplacedGuardKnowsWhatWasSaidBefore(t *testing.T) {
 	g.Wait()
 }
 
-// A command that became another user's runs on for an hour, whatever its guard does.
+// A command that became another user's runs on for an hour; its guard can't end it.
 func TestAGuardThatCanNotKillLooksSeldom(t *testing.T) {
 	for lives, most := range map[time.Duration]int{10 * time.Millisecond: 5, time.Hour: 3700} {
 		synctest.Test(t, func(t *testing.T) {

@@ -11,11 +11,11 @@ import (
 )
 
 // The runtime asks for and sets the action of a signal through _cgo_sigaction, if
-// there is one; the answer EINVAL has it do so itself. With cgo it is libc's
-// sigaction; here it is ours, which notes what is ignored and leaves the rest to the
-// runtime. (The variable is one that others have come to set, which the runtime
-// therefore keeps: see go.dev/issue/67401. If it went, nothing would be noted, and
-// the tests would fail.)
+// there is one; if that answers EINVAL, the runtime makes the system call itself.
+// With cgo the function is libc's sigaction; here it is ours, which notes the
+// ignored signals and leaves the rest to the runtime. (Other projects set the
+// variable too, and the runtime keeps it for them: see go.dev/issue/67401. If it
+// went, nothing would be noted, and the tests would fail.)
 
 //go:linkname turnstile_sigaction turnstile_sigaction
 var turnstile_sigaction byte // a function in assembly, called as C's are

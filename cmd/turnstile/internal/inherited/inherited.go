@@ -1,9 +1,9 @@
 //go:build linux || darwin
 
-// Package inherited tells which signals were ignored when this process was started. A
-// program that starts others has to hand that on, as nohup(1), the trap of a shell and systemd
-// (SIGPIPE) expect, and Go's runtime overwrites it before any code of ours runs:
-// only HUP and INT stay ignored, and only those it remembers.
+// Package inherited reports the signals that were ignored when this process was
+// started. A program that starts others has to hand that on, as nohup(1), the trap
+// of a shell and systemd (SIGPIPE) expect, and Go's runtime overwrites it before any
+// code of ours runs: only HUP and INT stay ignored, and only those it remembers.
 //
 //	ignored_cgo.go    with cgo, a constructor of C's looks before the runtime starts
 //	ignored_linux.*   without it, we look where the runtime does: it asks for each
@@ -16,17 +16,17 @@ import (
 	"syscall"
 )
 
-// handed are the signals that other processes or the terminal send. Those that are
-// ignored by default need not be handed on, those of faults are the runtime's. CHLD
-// must not be: whoever ignores it has no children to wait for (flock(1) takes it
-// back as well).
+// handed are the signals that other processes or the terminal send. Signals that are
+// ignored by default need not be handed on; those of faults belong to the runtime.
+// CHLD must not be handed on: a process that ignores it has no children to wait for
+// (flock(1) resets it as well).
 var handed = []syscall.Signal{
 	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGTERM,
 	syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGXCPU, syscall.SIGXFSZ,
 }
 
-// Keep ignores what was ignored at the start. Processes that are started from then on
-// find it ignored as well, and signal.Ignored tells of it.
+// Keep ignores the signals that were ignored at the start. Processes started from
+// then on inherit that, and signal.Ignored reports it.
 func Keep() {
 	before := ignored()
 	for _, sig := range handed {

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// reportEnv makes the test binary say which signals the processes that it starts
-// find ignored.
+// reportEnv makes the test binary report the signals that its child processes find
+// ignored.
 const reportEnv = "TURNSTILE_TEST_REPORT_IGNORED"
 
 func TestMain(m *testing.M) {
@@ -43,7 +43,8 @@ func TestWhatWasIgnoredAtTheStartIsHandedOn(t *testing.T) {
 			{"HUP", "INT", "QUIT", "PIPE", "ALRM", "TERM", "USR1", "USR2", "TSTP", "TTIN", "TTOU", "XCPU", "XFSZ"},
 		} {
 			t.Run(filepath.Base(program)+" "+strings.Join(ignored, " "), func(t *testing.T) {
-				// The command itself, with no Go in between, says what is to be handed on.
+				// The command run directly, with no Go in between, shows the signals
+				// that have to be handed on.
 				want := report(t, ignored, "grep", "SigIgn", "/proc/self/status")
 				if got := report(t, ignored, program); got != want {
 					t.Errorf("%q, want %q", got, want)
