@@ -19,11 +19,11 @@ import (
 	"github.com/turnstile-go/turnstile/internal/testmain"
 )
 
-// TestMain doubles as the other process of the tests that need one: see
-// process_test.go.
-// longEnough is what only a defect outlasts.
+// longEnough bounds the waits of a test: only a defect outlasts it.
 const longEnough = 40 * time.Second
 
+// TestMain doubles as the other process of the tests that need one: see
+// process_test.go.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		play(role)

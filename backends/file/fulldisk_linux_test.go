@@ -81,7 +81,7 @@ func fillDisk(dir string) error {
 			return err
 		}
 	}
-	// Whoever waits has room in the record, or the holder would not learn of it.
+	// A waiter has room in the record, or the holder would not learn of it.
 	waiter := d.request("k")
 	if reply, err := b.Acquire(ctx, waiter); err != nil || reply.Outcome != backends.Held || reply.Place != 1 {
 		return fmt.Errorf("a waiter on a full disk: %+v, %w", reply, err)

@@ -131,7 +131,7 @@ func TestPollingWritesLittle(t *testing.T) {
 	}
 }
 
-// TestTheFirstInLineAsksOften, and who is behind it the more seldom: a key whose
+// TestTheFirstInLineAsksOften, and the waiters behind it less often: a key whose
 // holder died goes on within 25 ms, and a long queue costs little.
 func TestTheFirstInLineAsksOften(t *testing.T) {
 	for _, tt := range []struct {

@@ -19,7 +19,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// marked makes sure that a test shows what it is for.
+// marked makes sure that a test can show its point.
 func marked(t *testing.T, b *Backend) {
 	t.Helper()
 	if !b.marks.on {

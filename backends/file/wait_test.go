@@ -87,7 +87,7 @@ func TestALongQueueAsksSeldom(t *testing.T) {
 	if first := float64(time.Second) / float64(25*time.Millisecond*3/4); calls > 3*first {
 		t.Errorf("%d sessions ask %.0f times a second; the first in line %.0f", waiters, calls, first)
 	}
-	// What a waiter says is believed for longer than it goes without asking.
+	// A waiter's word is believed for longer than it goes without asking.
 	r := &record{key: "k"}
 	session := backends.NewSession()
 	for place := 1; place <= waiters; place++ {

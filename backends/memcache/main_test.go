@@ -56,7 +56,7 @@ func open(t testing.TB, rawURL string) *Backend {
 }
 
 const (
-	// patience is what only a defect outlasts.
+	// patience bounds the waits of a test: only a defect outlasts it.
 	patience = time.Minute
 	// life is how long the tests' leases are: a wait that ends before patience does
 	// was not for their end.

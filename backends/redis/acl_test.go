@@ -17,7 +17,7 @@ import (
 // aclPage is the page that says which rules a user needs.
 const aclPage = "../../docs/backend-redis.md"
 
-// aclRule is what the page tells to grant a user, as arguments of ACL SETUSER.
+// aclRule returns the page's grants for a user, as arguments of ACL SETUSER.
 func aclRule(t testing.TB, which string) []any {
 	t.Helper()
 	readme, err := os.ReadFile(aclPage)
@@ -31,7 +31,7 @@ func aclRule(t testing.TB, which string) []any {
 	return anys(strings.Fields(strings.NewReplacer("\\\n", " ", "'", "").Replace(string(block[1]))))
 }
 
-// listingRule is what the page tells to grant beside that, for lists.
+// listingRule returns the page's further grants, for lists.
 func listingRule(t testing.TB) []string {
 	t.Helper()
 	readme, err := os.ReadFile(aclPage)

@@ -250,7 +250,8 @@ func latestOfBatches(t *testing.T) {
 	}
 }
 
-// TestRenewalsGoFirst: what a lease hangs on does not stand behind what only waits.
+// TestRenewalsGoFirst: a renewal, on which a lease depends, does not stand behind
+// commands that only wait.
 func TestRenewalsGoFirst(t *testing.T) {
 	synctest.Test(t, renewalsFirst) // or those that wait for long would be sent
 }

@@ -36,8 +36,8 @@ func TestAServerThatIsBackIsFoundAtOnce(t *testing.T) {
 }
 
 // TestOneProbeIsForAllKeys: while a server is away, one prober dials, and all others
-// wait for what comes of it. It dials again beside a connection on which nothing is
-// said, four times at most.
+// wait for its result. It dials again beside a connection on which nothing is said,
+// four times at most.
 func TestOneProbeIsForAllKeys(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -84,8 +84,8 @@ func TestOneProbeIsForAllKeys(t *testing.T) {
 	}
 }
 
-// TestANATThatForgetsADozenConnectionsCostsOneTimeout: what is idle since before a
-// request that is not answered is not used any more.
+// TestANATThatForgetsADozenConnectionsCostsOneTimeout: a connection that is idle
+// since before a request that is not answered is not used any more.
 func TestANATThatForgetsADozenConnectionsCostsOneTimeout(t *testing.T) {
 	t.Parallel()
 	const idle = 13

@@ -68,7 +68,7 @@ func TestAProgramThatUsesTheDriver(t *testing.T) {
 		t.Errorf("the Logger was not told which master the Sentinels name:\n%s", &log)
 	}
 
-	// What the program sets is not taken from it.
+	// The program keeps the logger that it sets.
 	var own counting
 	goredis.SetLogger(&own)
 	open(t, url)

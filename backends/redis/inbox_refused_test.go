@@ -26,7 +26,7 @@ func without(commands ...string) (args []string) {
 	return args
 }
 
-// A logbook is what was logged so far.
+// A logbook keeps the log.
 type logbook struct {
 	mu   sync.Mutex // protects text
 	text bytes.Buffer
@@ -44,7 +44,7 @@ func (l *logbook) String() string {
 	return l.text.String()
 }
 
-// loggedSession is a session that keeps what it logs.
+// loggedSession opens a session that keeps its log.
 func loggedSession(t testing.TB, rawURL string) (*session, *logbook) {
 	t.Helper()
 	log := new(logbook)

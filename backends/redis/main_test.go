@@ -147,7 +147,7 @@ func newKey(t testing.TB) string {
 }
 
 const (
-	// patience is what only a defect outlasts.
+	// patience bounds the waits of a test: only a defect outlasts it.
 	patience = time.Minute
 	// lease is how long the tests' leases are: a wait that ends before patience does
 	// was not for their end.

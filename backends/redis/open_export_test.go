@@ -6,10 +6,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Ping is what Open does of a client of its own, for as long as ctx lasts.
+// Ping pings as Open does with its own client, for as long as ctx lasts.
 func (b *Backend) Ping(ctx context.Context) error {
 	return b.ping(ctx, func(context.Context) bool { return false })
 }
 
-// Hook is what Open adds to its client.
+// Hook adds to a client what Open adds to its own.
 func Hook(client goredis.UniversalClient) { hook(client) }

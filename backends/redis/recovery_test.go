@@ -287,7 +287,7 @@ func TestAReleaseWorksOnAFullServer(t *testing.T) {
 	}
 }
 
-// What is refused there is a key that nobody used lately. Whoever waits for a held one
+// Such a server refuses a key that nobody used lately. A waiter for a held one
 // takes a place in the queue, or its holder would never learn of it.
 func TestAKeyInUseGoesOnOnAFullServer(t *testing.T) {
 	t.Parallel()

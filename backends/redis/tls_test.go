@@ -126,7 +126,7 @@ func wantRefused(t *testing.T, raw, says string) {
 			t.Errorf("the error shows the password: %v", err)
 		}
 	}
-	// What the server has to say may be lost with the connection that it ends.
+	// The server's words may be lost with the connection that it ends.
 	said := func(err error) bool { return backends.IsRefused(err) || errors.Is(err, backends.ErrInvalid) }
 	var err error
 	for end := bounded(t); end.Err() == nil && !said(err); {
