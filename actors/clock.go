@@ -19,13 +19,13 @@ func (i instant) add(d time.Duration) instant {
 
 func (i instant) sub(j instant) time.Duration { return time.Duration(i - j) }
 
-// A clock is the monotonic one, and counts suspends as well: they stop the monotonic
-// clock while a lease at its backend goes on to end. That the wall clock and the
-// monotonic one have moved against each other shows a suspend, or a step of the wall
-// clock; where the system knows how long it has slept, it is asked which, and steps
-// change nothing. Elsewhere whatever the wall clock gains is taken for a suspend and
-// added for good, so that deadlines come early rather than late; a step back changes
-// nothing there.
+// A clock is the monotonic one, plus the time of suspends: they stop the monotonic
+// clock while a lease at its backend goes on to end. A suspend shows as a gain of
+// the wall clock on the monotonic one, and so does a step of the wall clock. Where
+// the system knows how long it has slept, it is asked which of the two it was, and
+// steps change nothing. Elsewhere every gain of the wall clock is taken for a
+// suspend and added for good, so that deadlines come early rather than late; a step
+// back changes nothing there.
 type clock struct {
 	start time.Time
 	// slept is how long the machine was suspended since some moment before start; ok is
@@ -36,16 +36,16 @@ type clock struct {
 	ahead atomic.Int64 // ns of suspend since start
 	seen  atomic.Int64 // ns that the wall clock had gained since start when it was last looked into
 	base  atomic.Pointer[base]
-	// jumped is called when so much was slept at once that timers, which run on the
-	// monotonic clock, are late by more than anybody should wait.
+	// jumped is called after a suspend longer than jump: timers run on the monotonic
+	// clock, so they are late by more than anybody should wait.
 	jumped func()
 }
 
 const (
-	// jump is what may be slept before timers are looked at again.
+	// jump is the longest suspend after which timers are left alone.
 	jump = 10 * time.Millisecond
-	// astray is what the two clocks may move against each other before it is looked
-	// into. Their readings are not of the same moment.
+	// astray is how far the two clocks may move apart before it is looked into. Their
+	// readings are not of the same moment.
 	astray = time.Millisecond
 )
 
@@ -62,8 +62,8 @@ func (c *clock) read(t time.Time) instant {
 	return c.at(t.Sub(c.start), time.Duration(t.UnixNano()-c.start.UnixNano()))
 }
 
-// at is the instant at which so much time has passed on the two clocks. It is read
-// for each message, so that the system is only asked when they went astray.
+// at returns the instant at which so much time has passed on the two clocks. It
+// runs for each message, so it asks the system only when they went astray.
 func (c *clock) at(monotonic, wall time.Duration) instant {
 	gained := wall - monotonic
 	if moved := gained - time.Duration(c.seen.Load()); moved > astray || moved < -astray {
@@ -72,8 +72,8 @@ func (c *clock) at(monotonic, wall time.Duration) instant {
 	return 1 + instant(monotonic) + instant(c.ahead.Load())
 }
 
-// lookInto counts what was slept, when the wall clock has gained so much since start.
-// Others see the gain as looked into only when it is counted.
+// lookInto counts the time of suspends, after the wall clock has gained so much
+// since start. Other callers see the gain as looked into only when it is counted.
 func (c *clock) lookInto(gained time.Duration) {
 	defer c.seen.Store(int64(gained))
 	suspended := gained
@@ -94,16 +94,16 @@ func (c *clock) lookInto(gained time.Duration) {
 	}
 }
 
-// A base is one reading of both clocks, from which instants are told.
+// A base is one reading of both clocks. Instants are turned into times from it.
 type base struct {
 	t           time.Time
 	i           instant
 	ahead, seen int64
 }
 
-// time is when an instant comes, for people. It is counted from one base, so that
-// the same instant reads the same: two readings of the clocks are some ns apart.
-// There is a new base when the machine has slept, or its wall clock was set.
+// time returns the time of an instant, for people. It counts from one base, so that
+// the same instant always reads the same: two readings of the clocks are some ns
+// apart. A new base is taken after a suspend, or when the wall clock was set.
 func (c *clock) time(i instant) time.Time {
 	b := c.base.Load()
 	if b == nil || b.ahead != c.ahead.Load() || b.seen != c.seen.Load() {

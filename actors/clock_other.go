@@ -4,5 +4,5 @@ package actors
 
 import "time"
 
-// slept is not known: what the wall clock gains is taken for it.
+// slept is not known here: a gain of the wall clock is taken for it.
 func slept() (d time.Duration, ok bool) { return 0, false }

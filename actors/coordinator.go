@@ -148,8 +148,8 @@ func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
 // is nobody's business any more: actors settle their attempts before they retire.
 func (c *Coordinator) wake(w backends.Wake) {
 	if w.Key == "" {
-		// Pushes may have been lost: whoever waits has to ask again. Keys that nobody
-		// uses are left in peace, or each outage would keep them from retiring.
+		// Pushes may have been lost, so every waiter has to ask again. Keys that nobody
+		// uses are left in peace: otherwise each outage would keep them from retiring.
 		c.directory.each(func(e *entry) bool {
 			if !e.idle.Load() {
 				e.post(wake{w.Kind})
@@ -237,7 +237,7 @@ func (c *Coordinator) drain() {
 	}
 }
 
-// warn logs, and never waits: the user's handler has a queue before it.
+// warn logs, and never waits: a queue stands before the user's handler.
 func (c *Coordinator) warn(message string, args ...any) { c.cfg.Logger.Warn(message, args...) }
 
 // gone is called by each actor that retired.

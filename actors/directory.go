@@ -39,12 +39,12 @@ type directory struct {
 	immediate  bool        // what the backend does is done when a message has been handled
 	late       func(*Hold) // told of a release that found its hold ended, or failed
 
-	// replies pools the one-slot channels of acquires and releases. A channel goes
-	// back only by the one who took its answer: that of an abandoned acquire never
-	// does. The pool is no global: a channel that was made in a synctest bubble
-	// must not be met outside it. It is no part of the directory either: the runtime
-	// knows of every pool that was used, over a collection or two, and so it would
-	// keep all that a closed client had.
+	// replies pools the one-slot channels of acquires and releases. Only the receiver
+	// of its answer puts a channel back: that of an abandoned acquire never returns.
+	// The pool is no global, since a channel that was made in a synctest bubble must
+	// not be met outside it. It is no part of the directory either: the runtime knows
+	// of every used pool for a collection or two, and so it would keep all that a
+	// closed client had.
 	replies *sync.Pool
 }
 
@@ -69,9 +69,9 @@ type entry struct {
 	mailbox mailbox
 	posted  atomic.Uint64 // messages ever posted; the retired bit
 
-	// idle: the actor has nothing that a push for all keys could concern. It is the
-	// actor's to write, before it handles a message and after: whoever posts an acquire
-	// meanwhile asks after the push anyway.
+	// idle: a push for all keys can't concern the actor. Only the actor writes it,
+	// before and after it handles a message: an acquire that is posted meanwhile asks
+	// after the push anyway.
 	idle atomic.Bool
 
 	// Owned by the actor.
@@ -85,11 +85,11 @@ func newDirectory(d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory
 	}
 }
 
-// openLocked makes what a shard needs for its first entry: most clients use few.
+// openLocked prepares a shard for its first entry: most clients use few shards.
 func (dir *directory) openLocked(s *shard) {
 	s.entries = make(map[string]*entry)
-	// Props with a closure each would double what a live key costs: one
-	// set a shard hands out whatever actor is being spawned under its mutex.
+	// Props with a closure each would double what a live key costs. One set for a
+	// shard returns the actor that is being spawned under its mutex.
 	s.props = actor.PropsFromProducer(
 		func() actor.Actor { return dir.spawn(s.spawning) },
 		actor.WithDispatcher(dir.dispatcher),

@@ -17,8 +17,8 @@ func (a *keyActor) release(h *Hold, now instant) {
 		h.reply <- ended(h, backends.ErrNotHeld)
 		return
 	}
-	// A revoked one is over, as its caller was told, who waits here for the key to be
-	// free all the same: ended has the words for that. Its lease never lingers: see yields.
+	// A revoked hold has already ended for its caller, who still waits here until the
+	// key is free: see ended. Its lease never lingers: see yields.
 	a.holders.remove(h)
 	a.cancelExtends(h)
 	h.end(context.Canceled)
@@ -27,14 +27,14 @@ func (a *keyActor) release(h *Hold, now instant) {
 		h.reply <- ended(h, nil)
 		return
 	}
-	// Until when the caller waits at the most; the release itself goes on. There
-	// is never another who waits: the next holder's grant answers this one, or that
-	// the lease lingers: see advance.
+	// The caller waits until then at the most; the release itself goes on. No second
+	// caller ever waits: this one is answered when the next holder is granted the
+	// key, or when the lease lingers (see advance).
 	h.patience = now.add(min(callTimeout, a.lease.deadline.sub(now)))
 	a.released = h
 }
 
-// answerSettled tells those who wait for the end of a lease what became of it.
+// answerSettled tells the callers who wait for the end of a lease how it went.
 func (a *keyActor) answerSettled(err error) {
 	a.answerRelease(err)
 	a.answerDisowns(err)
@@ -275,7 +275,7 @@ func (a *keyActor) collapse(err error) {
 	a.rest(now)
 }
 
-// stopTrying ends what Close has waited for long enough.
+// stopTrying ends the call or the attempt that Close has waited for long enough.
 func (a *keyActor) stopTrying(now instant) {
 	switch {
 	case !a.closing || now < a.closeBy:
@@ -295,12 +295,12 @@ func (a *keyActor) leaveUnsettled(err error) {
 	a.settling, a.failures, a.retryAt = 0, 0, 0
 }
 
-// lastTry is how long Close waits for a backend that has not answered for as long as
-// Close waits: it may be there again.
+// lastTry is how long Close goes on waiting for a backend that has not answered in
+// all of Close's time: it may be there again.
 const lastTry = 50 * time.Millisecond
 
-// shutdown is the coordinator's Close: nobody gets the key any more. A Release that
-// has waited for the backend has had part of Close's time, or all of it.
+// shutdown handles the coordinator's Close: nobody gets the key any more. A Release
+// that waited for the backend has already used part of Close's time, or all of it.
 func (a *keyActor) shutdown(now instant) {
 	if !a.closing {
 		a.closing, a.closeBy = true, instant(a.c.closeBy.Load())

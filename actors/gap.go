@@ -18,9 +18,10 @@ const gapShare = 10
 //
 // Gaps begin where the wall clock's time is a whole multiple of PollerGap and its
 // share. So the processes that share a key make theirs together, as far as their
-// clocks agree and their PollerGap is the same. A lease that one of them gives
-// back just then may go to another that has not left the queue yet; it has one hold,
-// and gives it back, too. Soon none is in the queue any more, and the key is free.
+// clocks agree and their PollerGap is the same. A lease that is given back just
+// then may go to a process that has not left the queue yet. That process uses it
+// for one hold, and gives it back, too. Soon none is in the queue any more, and the
+// key is free.
 type gap struct {
 	at       instant // when the next one is due; 0 before the key was first asked for
 	freed    instant // when the lease went back and nobody here wanted it; 0 if somebody did since
@@ -40,12 +41,13 @@ func (g *gap) release(now instant, idle bool) {
 }
 
 // nextInGap reports whether an acquire has to wait for the end of a gap, and which
-// call that needs, if any. Where nobody here has wanted the key for as long as a gap,
-// that was one, and the count begins anew.
+// call that needs, if any. If nobody here has wanted the key for as long as a gap,
+// that time was one, and the count begins anew.
 //
-// The hold that runs when a gap begins may be another process's, and last beyond it. So
-// whoever waits here leaves the queue, or the key would be passed on without ever being
-// free, and watches until that hold is over: the gap is counted from there.
+// The hold that runs when a gap begins may be another process's, and last beyond
+// it. This process then leaves the queue: otherwise the key would be passed on
+// without ever being free. It watches until that hold is over, and counts the gap
+// from there.
 func (a *keyActor) nextInGap(now instant) (in bool, c *call) {
 	g, length := &a.gap, a.c.cfg.PollerGap
 	switch {
@@ -88,13 +90,13 @@ func (a *keyActor) nextLook(now instant) *call {
 	return &call{verb: looking}
 }
 
-// leastLook and looks: a gap is seen to begin a looks-th of it late at the most.
+// leastLook and looks set how often: a gap begins at most a looks-th of it late.
 const (
 	leastLook = 5 * time.Millisecond
 	looks     = 4
 )
 
-// looked takes what a look at the key has shown.
+// looked takes the result of a look at the key.
 func (a *keyActor) looked(c *call, now instant) {
 	g, length := &a.gap, a.c.cfg.PollerGap
 	late := g.watching.add(length) // clocks of those that make their gaps together may differ

@@ -113,9 +113,10 @@ func (h *Hold) AbandonWhy() (WaitError, bool) {
 	return <-why, true
 }
 
-// Leave waits, after an acquire that brought nothing, until nothing of it is left in
-// the backend's queue, if that computes in place: then it is done once the actor has
-// handled what was posted. Elsewhere it takes a round trip, and nobody waits for it.
+// Leave waits until nothing of an acquire that got no hold is left in the backend's
+// queue, if the backend computes in place: then it is done once the actor has
+// handled all earlier messages. Elsewhere it takes a round trip, and nobody waits
+// for it.
 func (h *Hold) Leave() {
 	if h.spec.Try || !h.entry.dir.immediate {
 		return // one try leaves nothing
@@ -172,8 +173,9 @@ func (h *Hold) end(cause error) {
 	}
 }
 
-// renewAt is when a renewed hold wants its next renewal: pace of a third of its length
-// after the last; never, when it has got to the bound its caller set.
+// renewAt returns when a renewed hold wants its next renewal: pace times a third of
+// its length after the last. It is never, once the hold has reached its caller's
+// bound.
 func (h *Hold) renewAt(pace float64) instant {
 	if h.deadline == h.bound {
 		return h.deadline.add(time.Hour)
@@ -191,11 +193,11 @@ func (h *Hold) extendTo(t instant) {
 	h.deadline = max(t, h.deadline)
 }
 
-// Release ends the hold. It returns nil once the key is free in the backend,
-// has its next holder, or lingers; ErrNotHeld when the hold had already ended (and
-// ErrRevoked, if it was revoked);
-// ErrUnavailable when the backend did not answer within 2 s or the rest of the
-// lease: the release is then retried in the background until the lease ends.
+// Release ends the hold. It returns nil once the key is free in the backend, has
+// its next holder, or lingers. It returns ErrNotHeld if the hold had already ended
+// (and ErrRevoked, if it was revoked), and ErrUnavailable if the backend did not
+// answer within 2 s or the rest of the lease: the release is then retried in the
+// background until the lease ends.
 func (h *Hold) Release() error {
 	if !h.released.CompareAndSwap(false, true) {
 		return backends.ErrNotHeld
@@ -240,8 +242,9 @@ func (h *Hold) Extend(d time.Duration) error {
 }
 
 // Check asks the backend whether the hold is still ours, by a renewal that makes no
-// lease shorter: nil; ErrNotHeld; ErrUnavailable when there was no answer within 2 s, the
-// rest of the hold, or ctx, whose error it then matches as well.
+// lease shorter. It returns nil if it is, ErrNotHeld if it is not, and
+// ErrUnavailable if there was no answer within 2 s, the rest of the hold, or ctx.
+// An error by ctx matches ctx's own as well.
 func (h *Hold) Check(ctx context.Context) error {
 	if h.released.Load() {
 		return backends.ErrNotHeld

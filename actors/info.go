@@ -62,9 +62,9 @@ func (a *keyActor) waitError(h *Hold, now instant) WaitError {
 	return e
 }
 
-// silent reports whether the backend was asked for the key since h came, and
-// has not answered. Not to have been asked, because a poll was not due, is no silence;
-// nor is it one that nothing was asked because somebody here has the key.
+// silent reports whether the backend was asked for the key since h came, and has
+// not answered. A backend that was not asked is not silent: no poll was due, or
+// somebody here has the key.
 func (a *keyActor) silent(h *Hold, now instant) bool {
 	const hung = 100 * time.Millisecond
 	switch {

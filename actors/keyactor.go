@@ -175,8 +175,9 @@ func (a *keyActor) answer(message any, err error) {
 	}
 }
 
-// answerOnce answers who asked for more than a message's time, unless collapse does it,
-// or it was done: nobody need be there to take a second answer, which would wait for ever.
+// answerOnce answers a request that outlasts its message, unless collapse will, or
+// it has its answer: a second send would wait for ever if nobody is there to take
+// it.
 func answerOnce(listed bool, done chan<- error, err error) {
 	if listed {
 		return
@@ -264,8 +265,8 @@ func (a *keyActor) wake(kind backends.WakeKind, now instant) {
 	}
 }
 
-// retryNow ends the pause after a failure. A call in flight may fail by what was
-// true before: then the next follows at once.
+// retryNow ends the pause after a failure. A call in flight may still fail for the
+// earlier reason; then the next follows at once.
 func (a *keyActor) retryNow() {
 	if a.call != nil {
 		a.call.again = true
@@ -275,7 +276,7 @@ func (a *keyActor) retryNow() {
 	}
 }
 
-// pause is how long to wait after c, the newest of some failures in a row.
+// pause returns how long to wait after c, the newest of some failures in a row.
 func (a *keyActor) pause(c *call) time.Duration {
 	if c.again {
 		return 0
@@ -291,7 +292,8 @@ func (a *keyActor) doubts() bool {
 	return a.lease.own && (a.lease.renewed < a.doubted || a.lease.unproved && a.c.can.FailsOver)
 }
 
-// ages reports whether a lease may go with no push that says so: see proofLasts.
+// ages reports whether the lease can go without a push that says so: see
+// proofLasts.
 func (a *keyActor) ages() bool {
 	return a.c.can.Exclusive && (a.c.can.FailsOver || !a.c.can.Wakes)
 }

@@ -80,10 +80,11 @@ func (l *lease) set(sent, now instant, r backends.Reply) {
 	l.note(r.Contended, now)
 }
 
-// Renewals come before their third is over, each a little by chance: keys that were
-// all taken at once, or have all waited for a server to come back, would for ever be
-// renewed at once as well. A first renewal comes after half of the time at least, so
-// that a short hold seldom pays for one; later ones cost an eighth more than without.
+// Renewals come before a third of the hold is over, each a little earlier by
+// chance. Otherwise keys that were taken at the same time, or have all waited for a
+// server to come back, would be renewed at the same time for ever. A first renewal
+// comes after half of that third at the earliest, so that a short hold seldom pays
+// for one; later ones cost an eighth more than without.
 const (
 	firstPace = 0.5
 	laterPace = 0.75

@@ -24,8 +24,8 @@ type (
 		why  chan<- WaitError // one slot
 	}
 
-	// barrier is sent by Hold.Leave; done is closed when all that was posted before has
-	// been handled.
+	// barrier is sent by Hold.Leave; done is closed when all messages posted before
+	// it have been handled.
 	barrier struct{ done chan<- struct{} }
 
 	// release is sent by Hold.Release, once a hold. The answer comes on the

@@ -9,19 +9,19 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// What the log says of holds that don't end by their release: first that they may end,
+// The log tells of holds that don't end by their release: first that they may end,
 // then that they have, and at a late release how long their callers went on.
 
 const (
-	// noteAfter is how long renewals fail before the log hears of it; for short holds
-	// an eighth of their length. A blip that the next try mends is no news.
+	// noteAfter is how long renewals fail before it is logged; for short holds an
+	// eighth of their length. A blip that the next try mends is no news.
 	noteAfter = 250 * time.Millisecond
-	// noteEvery and noteSeldom bound how long it is until the next such line, of all
-	// keys together: as long as the outage lasts, within these.
+	// noteEvery and noteSeldom bound the time to the next such line, of all keys
+	// together. Within these it is as long as the outage lasts.
 	noteEvery, noteSeldom = time.Second, 5 * time.Second
 )
 
-// label is what others see as the name of who has the hold.
+// label returns the holder's name that others see.
 func (c *Coordinator) label(h *Hold) string {
 	if h.spec.Owner != "" {
 		return h.spec.Owner
@@ -34,7 +34,7 @@ func (c *Coordinator) noteOf(h *Hold, message string, more ...any) {
 	c.warn(message, append([]any{"key", h.entry.key, "owner", c.label(h), "fence", h.fence}, more...)...)
 }
 
-// noteEnd tells that a hold ended without a release.
+// noteEnd logs that a hold ended without a release.
 func (a *keyActor) noteEnd(h *Hold, cause error) {
 	switch {
 	case h.revoked: // that was told
@@ -47,14 +47,15 @@ func (a *keyActor) noteEnd(h *Hold, cause error) {
 	}
 }
 
-// noteLate tells, at a release, how long its caller went on after the end of the hold.
+// noteLate logs, at a release, how long its caller went on after the end of the
+// hold.
 func (c *Coordinator) noteLate(h *Hold) {
 	if h.over != 0 {
 		c.noteOf(h, "hold released after its end", "overrun", c.clock.now().sub(h.over))
 	}
 }
 
-// noteFailing tells, early and seldom, that a hold will end unless a renewal gets
+// noteFailing logs, early and seldom, that a hold will end unless a renewal gets
 // through. c is a renewal that failed.
 func (a *keyActor) noteFailing(c *call, now instant) {
 	if a.failures == 1 {
@@ -81,7 +82,7 @@ func (a *keyActor) noteFailing(c *call, now instant) {
 		what, a.c.can.Name, since.Seconds(), a.entry.key, max(h.deadline.sub(now), 0).Seconds()), "cause", c.err)
 }
 
-// seldom lets one through, and then nobody for a while.
+// seldom lets one caller through, and then none for a while.
 type seldom struct{ next atomic.Int64 }
 
 func (s *seldom) passes(now instant, pause time.Duration) bool {

@@ -23,9 +23,9 @@ func (a *keyActor) finish(c *call, now instant) {
 		}
 		return
 	}
-	// A hold that is over stays over, whatever a renewal has brought: its holder may
-	// have seen the end already. Those who wait for the result get it, though it was
-	// late: of a process that had no CPU for a while, all is late.
+	// A hold that is over stays over, even if a renewal succeeded: its holder may
+	// have seen the end already. Callers who wait for the result get it although it
+	// was late: to a process that had no CPU for a while, everything is late.
 	a.expireHolds(now)
 	a.call = nil
 	c.reply.Contended = c.reply.Contended || c.wanted
@@ -149,9 +149,9 @@ func (a *keyActor) settledBy(c *call, now instant) {
 	a.madeGap(now)
 }
 
-// stays reports whether a release was refused for what lasts. That the user was let in
-// no more, or may do less, or that the server takes no writes, can be over while the
-// lease still stands: credentials, permissions and masters are being changed.
+// stays reports whether a release was refused for a lasting reason. A refused
+// login, a missing permission, or a server that takes no writes does not last:
+// credentials, permissions and masters may change while the lease still stands.
 func stays(err error) bool {
 	var r backends.Reason
 	if !backends.IsRefused(err) {

@@ -8,29 +8,31 @@ import (
 )
 
 // proofLasts is how old the proof of a lease may be at a grant, where the lease may
-// have gone without a push that says so: another server took the place of the one
-// that gave it, or somebody revoked it and the backend has no pushes. A lost server
-// is noticed at once only by those who talk to it; and before it is replaced, others
-// have to miss it for longer than this (Sentinel's down-after-milliseconds, a
-// Cluster's node timeout). A hot key is renewed about every 250 ms in any case.
+// have gone without a push that says so. Either another server took the place of
+// the one that gave it, or somebody revoked it and the backend has no pushes. A
+// lost server is noticed at once only by clients that talk to it. Before it is
+// replaced, others have to miss it for longer than proofLasts (Sentinel's
+// down-after-milliseconds, a Cluster's node timeout). A hot key is renewed about
+// every 250 ms in any case.
 const proofLasts = 500 * time.Millisecond
 
 const (
-	// deleteAfter is what lies between the mark of a revocation and the deletion of
-	// its lease: proofLasts, and what two clocks may differ by. Nobody hands a hold on
-	// any more then without a renewal that has met the mark.
+	// deleteAfter is the time from the mark of a revocation to the deletion of its
+	// lease: proofLasts, plus the difference that two clocks may have. By then nobody
+	// hands a hold on without a renewal that has met the mark.
 	deleteAfter = proofLasts + proofLasts/marginShare + leastMargin
 	// lookEvery is how often the key is looked at meanwhile: most holders stop at once.
 	lookEvery = 20 * time.Millisecond
-	// probeEvery is how often a revoked lease is asked for while callers wait behind
-	// a hold that has not stopped: somebody may have deleted it.
+	// probeEvery is how often the backend is asked for a revoked lease while callers
+	// wait behind a hold that has not stopped: somebody may have deleted the lease.
 	probeEvery = time.Second
 )
 
 // Revoke ends somebody's hold of key, as [backends.Revoker] does; but with r.Now no
-// process hands on a lease that is deleted. A lease of our own actor ends there, and
-// is released by its token. Another's is marked first, and deleted when its
-// process has stopped handing it on: a deletion has no way to wait for that.
+// process hands on a lease that is deleted. A lease of our own actor ends there,
+// and is released by its token. Another process's lease is marked first, and
+// deleted when that process has stopped handing it on: a deletion has no way to
+// wait for that.
 func (c *Coordinator) Revoke(ctx context.Context, b backends.Revoker, key string, r backends.Revocation) (backends.Revoked, error) {
 	full := c.cfg.Prefix + key
 	if r.Now {
@@ -89,8 +91,8 @@ func (c *Coordinator) deleteMarked(ctx context.Context, b backends.Revoker, full
 	return backends.Deleted, nil // by us, or by its holder or its end before
 }
 
-// disown ends what stands on the lease of the key's actor here, if it has one that
-// minted base (0: whichever), and gives it back. It returns false if it has none.
+// disown ends all holds on this process's lease of the key, if it minted base (0:
+// any base), and gives the lease back. It returns false if there is no such lease.
 func (c *Coordinator) disown(key string, base uint64) (ours bool, err error) {
 	e := c.directory.find(key)
 	if e == nil {
@@ -112,10 +114,10 @@ type disowning struct {
 	done  chan error // one slot
 }
 
-// disown tells the holders that their lease is revoked, and takes them off it: it
-// goes back by its own token, so that it can't be another's that ends, and nothing is
-// handed on under it meanwhile (see yields). Whoever waits here asks anew, behind
-// those that wait elsewhere.
+// disown tells the holders that their lease is revoked, and takes them off it. The
+// lease goes back by its own token, so that no other lease can end instead. Nothing
+// is handed on under it meanwhile (see yields). Waiters here ask anew, behind those
+// that wait elsewhere.
 func (a *keyActor) disown(d *disowning, now instant) {
 	a.expire(now)
 	l := &a.lease
@@ -133,7 +135,7 @@ func (a *keyActor) disown(d *disowning, now instant) {
 	a.disowns = append(a.disowns, d)
 }
 
-// answerDisowns tells those who revoked a lease of ours what became of it.
+// answerDisowns tells the revokers of our lease how its end went.
 func (a *keyActor) answerDisowns(err error) {
 	if backends.IsNotHeld(err) {
 		err = nil // it had gone before
@@ -144,7 +146,7 @@ func (a *keyActor) answerDisowns(err error) {
 	a.disowns = nil
 }
 
-// timeoutDisowns answers those who have waited long enough for a lease to go back.
+// timeoutDisowns answers the revokers that have waited long enough for a lease.
 func (a *keyActor) timeoutDisowns(now instant) {
 	for _, d := range a.disowns {
 		if now >= d.until {
@@ -154,10 +156,10 @@ func (a *keyActor) timeoutDisowns(now instant) {
 	}
 }
 
-// revoke tells the holders of a lease that was revoked to stop. They are lost by
-// their own count, but stay holders until they release: nobody else gets the key
-// while they may still be at work, up to their deadlines, which no renewal moves
-// any more. Those who wait here ask for a lease of their own then.
+// revoke tells the holders of a revoked lease to stop. Their holds are lost to
+// them, but they stay holders until they release: nobody else gets the key while
+// they may still be at work, up to their deadlines. No renewal moves these any
+// more. Waiters here then ask for a lease of their own.
 func (a *keyActor) revoke(why error) {
 	a.lease.revoked, a.lastErr = true, nil
 	for h := a.holders.first; h != nil; h = h.next {
@@ -172,9 +174,9 @@ func (a *keyActor) revoke(why error) {
 	}
 }
 
-// probeAt is when to ask for a revoked lease again; 0 if nobody here waits behind
-// it. As long as it is there, its holders have their time to stop. When it was
-// deleted, others may have the key, and those who wait here have to ask for it.
+// probeAt returns when to ask for a revoked lease again; 0 if nobody here waits
+// behind it. While the lease is there, its holders have their time to stop. If it
+// was deleted, others may have the key, and the waiters here have to ask for it.
 func (a *keyActor) probeAt() instant {
 	switch {
 	case !a.lease.revoked || a.holders.len == 0 || a.queue.len == 0:
@@ -185,7 +187,7 @@ func (a *keyActor) probeAt() instant {
 	return max(a.lease.renewed.add(probeEvery), a.renewRetry)
 }
 
-// nextProbe asks for a revoked lease, for no more time than it has anyway.
+// nextProbe asks for a revoked lease, without giving it more time.
 func (a *keyActor) nextProbe(now instant) *call {
 	at := a.probeAt()
 	if at == 0 || now < at {

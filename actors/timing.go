@@ -54,7 +54,7 @@ func (a *keyActor) due(now instant) instant {
 	return instant(at)
 }
 
-// callDue adds when the backend is to be asked for something next.
+// callDue adds the time of the next call to the backend.
 func (a *keyActor) callDue(at *earliest, now instant) {
 	switch {
 	case a.settling != 0:
@@ -93,8 +93,8 @@ func (e *earliest) of(t instant) {
 	}
 }
 
-// expire ends the holds whose time is over, and the patience of those who wait
-// for the backend to confirm something.
+// expire ends the holds whose time is over, and answers the callers that have
+// waited long enough for the backend to confirm something.
 func (a *keyActor) expire(now instant) {
 	a.expireHolds(now)
 	a.timeoutWaiters(now)
@@ -104,8 +104,9 @@ func (a *keyActor) expire(now instant) {
 	a.timeoutExtends(now)
 }
 
-// expireHolds ends the holds whose time is over. One whose lease no renewal could
-// prove is lost, and learns so a little before its deadline rather than after.
+// expireHolds ends the holds whose time is over. A hold whose lease no renewal
+// could prove is lost, and learns so a little before its deadline rather than
+// after.
 func (a *keyActor) expireHolds(now instant) {
 	for h := a.holders.first; h != nil; {
 		next := h.next

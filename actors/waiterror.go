@@ -114,7 +114,7 @@ func legible(label string) string {
 // unanswered reports whether this was one try that got no answer.
 func (e *WaitError) unanswered() bool { return e.Try && e.Silent && !e.held() }
 
-// held reports whether the error names a holder, be it without a label.
+// held reports whether the error names a holder, even without a label.
 func (e *WaitError) held() bool { return e.Held || e.Local || e.Holder != "" }
 
 // Unwrap lists what the error matches.
@@ -135,8 +135,8 @@ func (e *WaitError) Unwrap() []error {
 	return errs
 }
 
-// MarshalJSON writes durations in seconds. What is unknown is left out. A key that is
-// no UTF-8 has its bytes in key_base64 as well.
+// MarshalJSON writes durations in seconds, and leaves out unknown values. A key
+// that is no UTF-8 has its bytes in key_base64 as well.
 func (e *WaitError) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Key      string  `json:"key"`

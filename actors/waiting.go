@@ -20,7 +20,7 @@ func (a *keyActor) arrive(h *Hold, now instant) {
 	case h.stage.Load() == abandoned:
 		// The caller gave up before we looked; its own abandon follows.
 	case h.spec.Try && (a.busy() || a.heldBy.held && a.queue.len > 0 && a.failures == 0):
-		// One try never waits behind a holder, nor behind those who wait for one.
+		// One try waits neither behind a holder nor behind other waiters.
 		e := a.waitError(h, now)
 		a.refuse(h, &e)
 	case a.queue.len >= a.c.cfg.MaxWaiters:
@@ -72,17 +72,17 @@ func (a *keyActor) refuse(h *Hold, err error) {
 	}
 }
 
-// askNow ends the time in which a backend that failed is left alone: it may be well
-// again, and who came for one try has a right to one.
+// askNow ends the pause after a backend's failure: the backend may be well again,
+// and a caller with one try has a right to it.
 func (a *keyActor) askNow() {
 	if a.failures > 0 {
 		a.retryAt, a.renewRetry = 0, 0
 	}
 }
 
-// failTries answers those who came for one try when c, which was it, has not brought
-// the key. The failure of a call that began before they came is not theirs: another
-// call follows at once.
+// failTries answers the callers with one try after their call, c, has not brought
+// the key. If c began before they came, its failure is not theirs: another call
+// follows at once.
 func (a *keyActor) failTries(c *call, now instant) {
 	for h := a.queue.first; h != nil && a.tries > 0; {
 		next := h.next
@@ -101,8 +101,8 @@ func (a *keyActor) failTries(c *call, now instant) {
 	}
 }
 
-// rejectTries answers those who came for one try and have nothing under way that
-// could still grant it: somebody got ahead of them, or the key is not to be asked for.
+// rejectTries answers the callers with one try to whom no call under way can grant
+// the key: somebody got ahead of them, or the key is not to be asked for.
 func (a *keyActor) rejectTries(now instant) {
 	if a.call != nil && !a.busy() {
 		return

@@ -250,15 +250,16 @@ type Capabilities struct {
 }
 
 // A Describer is a backend that declares its capabilities. One of the caller's own
-// should implement it: its Name is in errors and logs, MinExpires turns shorter holds
-// down before they are asked for, and without Fences, Fair, FailsOver, Immediate and
-// LateHold it is taken for one that has none of them. What it declares must not change.
+// should implement it: its Name is in errors and logs, and MinExpires turns shorter
+// holds down before they are asked for. A backend without it is taken to have none
+// of Fences, Fair, FailsOver, Immediate and LateHold. The declaration must not
+// change.
 type Describer interface {
 	Capabilities() Capabilities
 }
 
-// Describe returns what b declares, or, when it declares nothing, the least
-// that the contract demands: it excludes. Inspects and Wakes are then read off from the
+// Describe returns what b declares. If it declares nothing, that is the least that
+// the contract demands: it excludes. Inspects and Wakes are then read off from the
 // optional interfaces that it has, and its Name is "custom".
 func Describe(b Backend) Capabilities {
 	if d, ok := b.(Describer); ok {

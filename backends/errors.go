@@ -35,13 +35,14 @@ var (
 	ErrRefused = errors.New("turnstile: refused by the backend")
 )
 
-// ErrRevoked is what Renew says of a lease that was revoked: it was not renewed,
-// and is the caller's until it is released or over. The key actor tells the holder,
-// who stops and releases. For the holder the hold has ended: it matches ErrNotHeld.
+// ErrRevoked is Renew's error for a lease that was revoked. The lease was not
+// renewed, and is the caller's until it is released or over. The key actor tells
+// the holder, who stops and releases. For the holder the hold has ended, so it
+// matches ErrNotHeld.
 var ErrRevoked error = &wrapped{"turnstile: revoked", []error{ErrNotHeld}}
 
-// IsNotHeld reports whether a release or renewal found no lease of its token. A lease
-// that was revoked is there.
+// IsNotHeld reports whether a release or renewal found no lease of its token. It is
+// false for a lease that was revoked: that one is there.
 func IsNotHeld(err error) bool { return errors.Is(err, ErrNotHeld) && !IsRevoked(err) }
 
 // IsRevoked reports whether a renewal found its lease revoked.
@@ -73,10 +74,10 @@ func Interrupted(ctx context.Context, backend string) error {
 	return err
 }
 
-// Wrap is an error that matches err and cause, and reads `err: what: cause`, or
-// `err: cause` where there is nothing to add. fmt.Errorf would do the same, but what
-// a cause has in front would stand there twice: the module's name, the kind of error
-// that err is, and the backend's name that what is.
+// Wrap returns an error that matches err and cause, and reads `err: what: cause`,
+// or `err: cause` where there is nothing to add. fmt.Errorf would do the same, but
+// would repeat the beginning of cause: the module's name, the text of err, and the
+// backend's name in what.
 func Wrap(err error, what string, cause error) error {
 	text := err.Error()
 	if what != "" {

@@ -11,12 +11,13 @@ import (
 	"sync"
 )
 
-// OpenOptions are the parts of opening a backend that its URL does not say.
+// OpenOptions are the settings of a backend that its URL does not carry.
 type OpenOptions struct {
 	// Logger gets what an operator should know; never nil.
 	Logger *slog.Logger
-	// TLS is how the server is talked to, in place of the URL's own parameters; nil
-	// leaves it to them. Only schemes that begin with rediss take one.
+	// TLS configures the connections to the server, in place of the URL's own
+	// parameters; nil leaves it to them. Only schemes that begin with rediss take
+	// one.
 	TLS *tls.Config
 }
 

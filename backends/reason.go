@@ -2,12 +2,13 @@ package backends
 
 import "errors"
 
-// A Reason is why a server refused a request, as a type: a program that has to tell
-// one refusal from another need not match the server's words. It is an error itself,
-// so that errors.Is(err, ReadOnly) and errors.As find it in what a backend returns.
+// A Reason says why a server refused a request, as a type: a program can tell one
+// refusal from another without matching the server's words. It is an error itself,
+// so that errors.Is(err, ReadOnly) and errors.As find it in an error of a backend.
 //
-// Whether a refusal passes is the error's to say, not the reason's: a read-only
-// server stays one, but where servers fail over the next one takes writes. See
+// The error says whether a refusal passes, not the reason: a read-only server stays
+// one, but where servers fail over the next one takes writes. See IsRefused and
+// IsPassing.
 // IsRefused and IsPassing.
 type Reason uint8
 

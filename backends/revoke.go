@@ -76,8 +76,8 @@ func (r Revoked) String() string {
 	return "unknown"
 }
 
-// RevokedFor is ErrRevoked with the reason that the revoker gave, quoted, since it is
-// somebody else's text. An empty reason is ErrRevoked itself.
+// RevokedFor is ErrRevoked with the revoker's reason, which is quoted, since it is
+// somebody else's text. With an empty reason it is ErrRevoked itself.
 func RevokedFor(reason string) error {
 	if reason == "" {
 		return ErrRevoked

@@ -24,12 +24,12 @@ type Client struct {
 	closeLog    func()
 }
 
-// New returns a client over a backend of the caller's own, which is closed with
-// the client, and also if New fails. Config.Backend and Config.TLS are ignored. What a
-// backend has to do is at backends.Backend; what it may do beyond that, each by an
-// interface of its own, at backends.Describer (its name, its limits, what it promises),
-// Canceler, Waker, Inspector, Lister and Revoker; package backends/backendtest checks
-// it. ErrInvalid for a Config out of its limits.
+// New returns a client over a backend of the caller's own, which is closed with the
+// client, and also if New fails. Config.Backend and Config.TLS are ignored. The
+// duties of a backend are at backends.Backend. Its optional abilities are
+// interfaces of their own: backends.Describer (name, limits, promises), Canceler,
+// Waker, Inspector, Lister and Revoker. Package backends/backendtest checks a
+// backend. New returns ErrInvalid for a Config out of its limits.
 func New(backend backends.Backend, cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -40,8 +40,8 @@ func New(backend backends.Backend, cfg Config) (*Client, error) {
 	return newClient(backend, cfg, closeLog)
 }
 
-// newClient takes a configuration whose defaults are filled in, and whose logger
-// never blocks; closeLog is called when the client is closed, and if there is none.
+// newClient takes a configuration with its defaults filled in and a logger that
+// never blocks. closeLog is called when the client is closed, and if there is none.
 func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, error) {
 	if least := backends.Describe(backend).MinExpires; cfg.Expires < least {
 		err := errors.Join(&backends.ShortExpires{Where: "Config.Expires", Expires: cfg.Expires, Least: least}, backend.Close())
@@ -64,13 +64,19 @@ func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, 
 // The timeout is that of the option Timeout, else Config.Timeout, else 60 s if ctx has
 // no deadline, and none if it has one.
 //
-// Its errors: a *WaitError when time ran out, be it the timeout's or ctx's: ErrTimeout,
-// with ErrHeld if somebody has the key, or ErrUnavailable if no attempt got an answer;
-// when ctx was cancelled, one that matches ctx.Err() and its cause alone; ErrInvalid,
-// ErrOverloaded, ErrClosed; ErrRefused, an ErrUnavailable, at once when the backend
-// refuses in a way that waiting can't mend. With an error there is no hold, and
-// nothing is left in any queue: on embedded:// when Acquire returns, elsewhere one
-// round trip later (two, if a request was under way), while the backend answers.
+// Errors:
+//
+//   - A *WaitError if the timeout or ctx's deadline ended the wait. It matches
+//     ErrTimeout, and ErrHeld if somebody has the key, or ErrUnavailable if no
+//     attempt got an answer.
+//   - If ctx was cancelled, an error that matches ctx.Err() and its cause alone.
+//   - ErrRefused, an ErrUnavailable, at once if the backend refuses in a way that
+//     waiting can't mend.
+//   - ErrInvalid, ErrOverloaded, ErrClosed.
+//
+// With an error there is no hold, and nothing is left in any queue: on embedded://
+// when Acquire returns, elsewhere one round trip later (two, if a request was under
+// way), while the backend answers.
 func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
 	o, err := c.options(c.defaults(ctx), opts)
 	if err != nil {
@@ -79,10 +85,10 @@ func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock
 	return c.acquire(ctx, key, o)
 }
 
-// TryAcquire makes one try and never waits for another holder: if there is one, it
-// returns a *WaitError at once that matches ErrHeld (and ErrTimeout). If the try gets no
-// answer, that matches ErrUnavailable alone. The try is bounded by ctx and 2 s. The
-// other errors are those of Acquire.
+// TryAcquire makes one try and never waits for another holder. If there is one, it
+// returns at once a *WaitError that matches ErrHeld (and ErrTimeout). If the try
+// gets no answer, the error matches ErrUnavailable alone. The try is bounded by ctx
+// and 2 s. The other errors are those of Acquire.
 func (c *Client) TryAcquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
 	o, err := c.options(c.defaults(ctx), opts)
 	if err != nil {
@@ -175,10 +181,11 @@ func interrupted(ctx context.Context, why actors.WaitError) error {
 	return &why
 }
 
-// Close fails the waiters with ErrClosed, ends the contexts of holds, and gives
-// the leases back to the backend, for at most 2 s, what a Release has waited included; when it returns, the client's
-// goroutines are gone. A handler of Config.Logger that blocks is waited for 250 ms
-// more; the goroutine that it keeps then ends when it returns. Closing again is nil.
+// Close fails the waiters with ErrClosed, ends the contexts of holds, and gives the
+// leases back to the backend, for at most 2 s. The time that a Release has waited
+// counts, too. When Close returns, the client's goroutines are gone. It waits 250
+// ms more for a handler of Config.Logger that blocks; the goroutine of that handler
+// then ends when the handler returns. Closing again returns nil.
 func (c *Client) Close() error {
 	err := c.coordinator.Close()
 	c.closeLog()

@@ -9,13 +9,13 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// Do runs f under a hold of key, which is renewed until f returns, unless the option
-// NoRenew is given. The ctx that f gets is ctx, and also ends when the hold does, with
-// its cause: f should return then, since the key may be another's. The hold is
-// released when f returns or panics. The result is an error of Acquire, or joins f's
-// error with that of the release; a release that finds the hold ended already
-// reports ErrNotHeld and how it ended, so a nil result says that f ran under the lock
-// to its end.
+// Do runs f under a hold of key, which is renewed until f returns, unless the
+// option NoRenew is given. The ctx that f gets is ctx, and also ends when the hold
+// does, with the hold's cause. f should return then, since the key may be
+// another's. The hold is released when f returns or panics. Do returns the error of
+// Acquire, or joins the errors of f and of the release. A release that finds the
+// hold ended already reports ErrNotHeld and how it ended, so a nil result says that
+// f ran under the lock to its end.
 func (c *Client) Do(ctx context.Context, key string, f func(context.Context) error, opts ...Option) (err error) {
 	o := c.defaults(ctx)
 	o.renew = true

@@ -32,9 +32,9 @@ var (
 	ErrInvalid = backends.ErrInvalid
 )
 
-// A WaitError says why an acquire got nothing: how long it waited, at which place in
-// the queue, who holds the key and since when, and what the backend last complained
-// of. errors.Is matches:
+// A WaitError says why an acquire got nothing: the time that it waited, its place
+// in the queue, the holder and since when it has the key, and the backend's last
+// error. errors.Is matches:
 //
 //	somebody has the key; time is over, or it was one try   ErrTimeout, ErrHeld
 //	no attempt ever got an answer; time is over             ErrTimeout, ErrUnavailable

@@ -27,15 +27,15 @@ type Info struct {
 	Local     int            // callers waiting in this process
 	Place     *int           // this process's place among those that wait, from 1, where it waits
 	Processes *int           // processes waiting, where the backend keeps a queue
-	// Waiters are those processes, first in line first, where the backend can name them:
-	// file:// and embedded://. Elsewhere it is nil; empty says that nobody waits. All
-	// callers of one client are one of them.
+	// Waiters are those processes, first in line first. It is nil where the backend
+	// can't name them: only file:// and embedded:// can. Empty says that nobody
+	// waits. All callers of one client are one of them.
 	Waiters []Waiter
 
 	first uint64 // the first fence of the lease that is there; 0: unknown
 }
 
-// A Waiter is a process in a key's queue. A nil pointer is something that can't be known.
+// A Waiter is a process in a key's queue. A nil field is unknown.
 type Waiter struct {
 	Label *string        // Config.Owner of its client, or the Owner of the first who waits there
 	For   *time.Duration // how long it has waited
@@ -49,8 +49,8 @@ func (w Waiter) MarshalJSON() ([]byte, error) {
 	}{w.Label, seconds(w.For)})
 }
 
-// Current reports whether fence is of the lease that has the key: whether the hold
-// with this fence still stands, as far as is known. It is false where the backend
+// Current reports whether the hold with this fence still stands, as far as is
+// known: the fence is of the lease that has the key. It is false where the backend
 // can't tell.
 func (i Info) Current(fence uint64) bool {
 	return i.Held && !i.Foreign && i.first != 0 && i.Fence != nil &&
@@ -166,7 +166,8 @@ func (c *Client) Keys() iter.Seq[Info] {
 // Stats counts what a client did since it was opened: Holds granted; Handoffs,
 // those of them under a lease that was there already; Timeouts, acquires that ended
 // without a hold by timeout or cancellation; Losses, holds that ended by ErrLost;
-// Expired, holds that reached their deadline before their Release; BackendCalls; and, at this moment, Waiters and LiveKeys.
+// Expired, holds that reached their deadline before their Release; BackendCalls;
+// and, at this moment, Waiters and LiveKeys.
 type Stats = actors.Stats
 
 // Stats returns the counters of this client.

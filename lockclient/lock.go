@@ -57,12 +57,15 @@ func (l *Lock) Context() context.Context {
 	return l.hold.Context(l.parent)
 }
 
-// Extend makes the deadline now + d, but never earlier than it was; d is 10 ms
-// to 24 h, and within MaxHold. Where the process's lease is long enough already, it
-// returns nil without asking the backend: Check asks. Errors: ErrInvalid; ErrNotHeld
-// if the hold has ended, also meanwhile (and ErrRevoked, if it was revoked);
-// ErrUnavailable if the backend did not confirm the longer lease within 2 s or the
-// rest of the hold, which then goes on to its old deadline.
+// Extend makes the deadline now + d, but never earlier than it was; d is 10 ms to
+// 24 h, and within MaxHold. If the process's lease is long enough already, Extend
+// returns nil without asking the backend; Check asks. Errors:
+//
+//   - ErrInvalid for a d out of these limits.
+//   - ErrNotHeld if the hold has ended, also meanwhile. ErrRevoked as well, if it
+//     was revoked.
+//   - ErrUnavailable if the backend did not confirm the longer lease within 2 s
+//     or the rest of the hold. The hold then goes on to its old deadline.
 func (l *Lock) Extend(d time.Duration) error {
 	if l == nil {
 		return ErrNotHeld
@@ -79,8 +82,8 @@ func (l *Lock) Extend(d time.Duration) error {
 //
 //   - ErrNotHeld if the hold has ended, also if that is found now: Context ends then.
 //     ErrRevoked as well, if it was revoked.
-//   - ErrUnavailable if the backend did not answer within 2 s, the rest of the hold, or
-//     ctx, whose error it then matches, too. The hold goes on.
+//   - ErrUnavailable if the backend did not answer within 2 s, the rest of the
+//     hold, or ctx. The hold goes on. An error by ctx matches ctx's own, too.
 func (l *Lock) Check(ctx context.Context) error {
 	if l == nil {
 		return ErrNotHeld

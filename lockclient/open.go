@@ -16,17 +16,17 @@ import (
 const openTimeout = 2 * time.Second
 
 // Open opens the backend that cfg.Backend names and returns a client over it.
-// embedded:// and open:// are always there; another backend has to be linked by a
+// embedded:// and open:// are always there. Another backend has to be linked by a
 // blank import of its package, as in
 //
 //	import _ "github.com/turnstile-go/turnstile/backends/redis"
 //
-// and the error of a scheme that is not says so.
-// A bad URL or a value out of its limits is ErrInvalid; a server that does not
-// answer within 2 s, or still refuses then as one does that is loading its data, is
-// ErrUnavailable (redis://…?lazy=true and memcache://…?lazy=true wait for it in the
-// acquires instead). A refusal that waiting can't mend is ErrRefused at once. No error
-// prints the URL's password.
+// The error of a scheme that is not linked says so.
+// A bad URL or a value out of its limits is ErrInvalid. A server that does not
+// answer within 2 s is ErrUnavailable, and so is one that still refuses then, as
+// while it is loading its data (with redis://…?lazy=true and memcache://…?lazy=true
+// the acquires wait for it instead). A refusal that waiting can't mend is
+// ErrRefused at once. No error prints the URL's password.
 func Open(cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -39,19 +39,19 @@ func Renew() Option { return func(o *options) { o.renew = true } }
 // NoRenew ends the hold at its deadline, also in Do and where Config.Renew is set.
 func NoRenew() Option { return func(o *options) { o.renew = false } }
 
-// MaxHold ends a renewed hold d after its grant all the same, with ErrExpired. It is
-// ErrInvalid for a hold that is not renewed, and less than 0; 0, the default, is no
+// MaxHold ends a renewed hold d after its grant all the same, with ErrExpired. A d
+// below 0, or a hold that is not renewed, is ErrInvalid; 0, the default, is no
 // bound.
 func MaxHold(d time.Duration) Option { return func(o *options) { o.maxHold = d } }
 
-// Owner sets the label that others see as this hold's holder: at most 256 bytes, none
-// of them NUL, else ErrInvalid; default Config.Owner. This process's WaitError, Inspect
-// and Keys show it for this hold. Other processes see that of the hold whose acquire
-// got the lease from the backend: it stays while the process hands the key on, since a
-// handoff makes no backend call.
+// Owner sets the label that others see as this hold's holder: at most 256 bytes,
+// none of them NUL, else ErrInvalid; default Config.Owner. This process's
+// WaitError, Inspect and Keys show it for this hold. Other processes see the label
+// of the hold that got the lease from the backend. That one stays while the process
+// hands the key on, since a handoff makes no backend call.
 func Owner(label string) Option { return func(o *options) { o.owner = label } }
 
-// defaults are the options of an acquire that has none.
+// defaults returns the options of an acquire that sets none.
 func (c *Client) defaults(ctx context.Context) options {
 	o := options{expires: c.cfg.Expires, timeout: c.cfg.Timeout, renew: c.cfg.Renew}
 	if o.timeout == 0 {
@@ -63,7 +63,7 @@ func (c *Client) defaults(ctx context.Context) options {
 	return o
 }
 
-// options are o, which defaults has made, with what the caller sets.
+// options adds to o, which defaults has made, the options that the caller sets.
 func (c *Client) options(o options, opts []Option) (options, error) {
 	if len(opts) == 0 {
 		return o, nil // Open has checked these

@@ -28,9 +28,10 @@ type Revocation struct {
 	// the one that has the key. Holds that a process hands on locally share a lease.
 	Fence uint64
 	// Now deletes the key, if its holder has not released it 0.6 s after it was asked
-	// to stop: for one that does not answer any more. Another library's is deleted at
-	// once. A holder that still runs overlaps with the next one, but its process hands
-	// nothing on. This client's own holds end at once, and their key is released.
+	// to stop. It is for a holder that does not answer any more. Another library's
+	// key is deleted at once. A holder that still runs overlaps with the next one,
+	// but its process hands nothing on. This client's own holds end at once, and
+	// their key is released.
 	Now bool
 	// Reason is shown to the holder, in the text of the error that its Context ends
 	// with: 0 to MaxReason bytes of UTF-8 without control characters. It reaches holders

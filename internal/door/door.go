@@ -1,9 +1,10 @@
-// Package door keeps the callers of one server from dialling it each for himself
+// Package door keeps the callers of one server from dialling it each on their own
 // while it is away.
 //
 // A Door is open until a dial fails. Then it is shut: one prober dials, again and
-// again, and everybody else waits for the outcome of its next dial, and fails if that
-// does. When the server is found again the door opens, and whoever is concerned is
+// again. Everybody else waits for the outcome of its next dial, and fails if that
+// does. When the server is found again the door opens, and everybody concerned is
+// told at once, so that nobody need wait for the end of a pause of his own.
 // told at once, so that nobody need wait for the end of a pause of his own.
 package door
 
@@ -17,22 +18,23 @@ import (
 )
 
 const (
-	// pauseShare is how much of the time that the server has been away is waited
-	// before the next probe: a 64th hardly adds to an outage of any length. It is
-	// leastPause to mostPause.
+	// pauseShare sets the pause before the next probe: the time that the server has
+	// been away, divided by it. A 64th hardly adds to an outage of any length. The
+	// pause is leastPause to mostPause.
 	pauseShare = 64
 	leastPause = 5 * time.Millisecond
 	mostPause  = 250 * time.Millisecond
-	// hanging is how long a probe goes without an outcome before another is sent beside it:
-	// what was lost on the way is only sent again after a second. There are at most
+	// hanging is how long a probe goes without an outcome before another is sent
+	// beside it: a lost packet is only sent again after a second. There are at most
 	// mostProbes of them.
 	hanging    = 100 * time.Millisecond
 	mostProbes = 4
-	// unasked is how long a server is probed for nobody. The next dial then finds out.
+	// unasked is how long a server is probed for nobody. The next dial then finds
+	// out.
 	unasked = 3 * time.Second
 )
 
-// ErrClosed is what those get who wait at a door that is closed for good.
+// ErrClosed is the error of callers that wait at a door that is closed for good.
 var ErrClosed = errors.New("door: closed")
 
 // A Door is the way to one server. It is safe for concurrent use.
@@ -75,8 +77,9 @@ func (d *Door) Close() {
 // Wait waits, after Close, until nothing of the door runs.
 func (d *Door) Wait() { d.running.Wait() }
 
-// Await returns nil when the door is open. If it is shut, it waits for the next probe,
-// and returns the error of that one; or, at the end of ctx, of the last.
+// Await returns nil when the door is open. If it is shut, Await waits for the next
+// probe and returns its error. If ctx ends before that, it returns the error of the
+// last.
 func (d *Door) Await(ctx context.Context) error {
 	d.mu.Lock()
 	o := d.outage
@@ -116,7 +119,7 @@ func (d *Door) Shut(err error, probe func(ctx context.Context) error) {
 	d.running.Go(func() { d.prober(o) }) // ends with the outage, or by Close
 }
 
-// Open opens the door, where somebody knows that there is no more to wait for.
+// Open opens the door, for a caller that knows that the wait is over.
 func (d *Door) Open() {
 	d.mu.Lock()
 	o := d.outage
@@ -190,8 +193,8 @@ func (o *outage) pause() time.Duration {
 	return d/2 + rand.N(d)
 }
 
-// again notes that a probe has failed, for those that wait. It returns false if
-// nobody has asked for long: then it is not known any more whether the server is away.
+// again notes a probe's failure, for the waiters. It returns false if nobody has
+// asked for long: then it is not known any more whether the server is away.
 func (d *Door) again(o *outage, err error) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -3,8 +3,8 @@
 // logs; nothing that ends a hold may wait for it.
 //
 // Records go to a bounded queue, and one goroutine hands them to the handler in their
-// order. What doesn't fit is dropped and counted, and the count is logged when the
-// handler works again.
+// order. Records that don't fit are dropped and counted, and the count is logged
+// when the handler works again.
 package logqueue
 
 import (
@@ -45,10 +45,10 @@ type entry struct {
 // the record, on the goroutine of the queue.
 type derivation func(slog.Handler) slog.Handler
 
-// Wrap returns a logger that hands its records to l's handler in the background, and
-// what closes it: that waits at most 250 ms for the handler, to which nothing is
-// handed afterwards. A logger that Wrap has made is returned as it is, and stays
-// open. A nil logger discards.
+// Wrap returns a logger that hands its records to l's handler in the background,
+// and a function that closes it. Closing waits at most 250 ms for the handler,
+// which gets nothing afterwards. A logger that Wrap has made is returned as it is,
+// and stays open. A nil logger discards.
 func Wrap(l *slog.Logger) (logger *slog.Logger, closeQueue func()) {
 	nothing := func() {}
 	if l == nil || l.Handler() == slog.DiscardHandler {
@@ -183,8 +183,8 @@ func (q *queue) report() {
 	}
 }
 
-// close drops what comes later, waits for patience until the handler has what is
-// queued, and drops the rest.
+// close drops later records, waits for patience until the handler has taken the
+// queued ones, and drops the rest.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true

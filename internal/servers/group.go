@@ -19,8 +19,8 @@ const (
 	// groupPoll is how often a group is looked at while something is awaited.
 	// Each look costs a command a server, on two shared cores.
 	groupPoll = 20 * time.Millisecond
-	// groupLimit bounds a wait for what takes a group a second or three: no machine
-	// is so slow.
+	// groupLimit bounds waits that take a group a second or three: no machine is so
+	// slow.
 	groupLimit = time.Minute
 	// answerLimit bounds one command.
 	answerLimit = 2 * time.Second

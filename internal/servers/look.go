@@ -6,7 +6,7 @@ import (
 )
 
 // look finds a program of a Debian package. Nothing is installed here: that takes
-// root and a network, and whoever runs tests has asked for neither.
+// root and a network, and a developer who runs tests has asked for neither.
 func look(binary, pkg string) (path string, err error) {
 	path, err = exec.LookPath(binary)
 	if err != nil {
@@ -15,7 +15,7 @@ func look(binary, pkg string) (path string, err error) {
 	return path, nil
 }
 
-// missing says what to do about a program that is not there.
+// missing is the error for a program that is not there; it says what to do.
 func missing(what, pkg string, why error) error {
 	return fmt.Errorf("servers: %s is missing; run \"make setup\" (or install the package %s): %w", what, pkg, why)
 }

@@ -7,15 +7,16 @@ import (
 
 // A TLSConfig says how a Redis server speaks TLS. Files are in PEM.
 type TLSConfig struct {
-	// CertFile and KeyFile are what the server shows.
+	// CertFile and KeyFile are the server's own.
 	CertFile, KeyFile string
-	// CAFile is whom the server trusts for its clients.
+	// CAFile is the authority that the server trusts for its clients.
 	CAFile string
 	// AskClients makes the server refuse clients without a certificate of CAFile's
 	// (tls-auth-clients).
 	AskClients bool
-	// Probe is how the server is asked whether it is ready. It has to get through to a
-	// server whose certificate is bad on purpose; it knows the right process by its id.
+	// Probe is for asking the server whether it is ready. It has to get through to a
+	// server whose certificate is bad on purpose; it knows the right process by its
+	// id.
 	Probe *tls.Config
 }
 

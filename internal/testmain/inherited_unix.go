@@ -11,14 +11,14 @@ import (
 	"syscall"
 )
 
-// openFiles is how many files a test's process and its children may have open, where
-// they may.
+// openFiles is how many files a test's process and its children may have open,
+// where the limit can be raised so far.
 const openFiles = 4096
 
 func setInherited() {
 	for _, sig := range ignored() {
 		// A signal that is caught is at its default in a child. The channel is never
-		// read: what was sent to be ignored is ignored.
+		// read, so an ignored signal stays ignored here.
 		signal.Notify(make(chan os.Signal, 1), sig)
 	}
 	syscall.Umask(0o022)
@@ -29,8 +29,8 @@ func setInherited() {
 	}
 }
 
-// ignored are the signals that this process ignores. What Go catches in every
-// program is not among them.
+// ignored returns the signals that this process ignores. Signals that Go catches in
+// every program are not among them.
 func ignored() (list []os.Signal) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil { // no Linux: Go knows of two

@@ -1,7 +1,7 @@
 // Package testmain prepares the process of a package's tests, first thing in their
-// TestMain: what it inherits is set, so that a test passes under nohup, in cron, in
-// a container and on a desk alike, and more tests may run at once than there are
-// processors, since most of their time is waiting.
+// TestMain. It sets all that the process inherits, so that a test passes under
+// nohup, in cron, in a container and on a desk alike. It lets more tests run at
+// once than there are processors, since most of their time is waiting.
 package testmain
 
 import (
@@ -12,14 +12,14 @@ import (
 )
 
 // kept are the variables that a test's process keeps, by the beginnings of their
-// names: what programs are found by, and Go's own.
+// names: those by which programs are found, and Go's own.
 var kept = []string{"PATH=", "HOME=", "TMPDIR=", "GO", "CGO_", "SSL_CERT_"}
 
-// Prepare sets what this process and its children would inherit from whoever
-// started the tests: the environment, and on Unix signals that are ignored, the
-// umask, limits, and open descriptors. It lets as many tests as parallel says run at once,
-// unless -parallel was given. A process that a test has started as a worker of its
-// own must not call it.
+// Prepare sets all that this process and its children would inherit otherwise: the
+// environment, and on Unix signals that are ignored, the umask, limits, and open
+// descriptors. It lets as many tests as parallel says run at once, unless -parallel
+// was given. A process that a test has started as a worker of its own must not call
+// it.
 func Prepare(parallel int) {
 	setEnvironment()
 	setInherited()

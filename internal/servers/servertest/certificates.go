@@ -59,8 +59,8 @@ func (a *Authority) Server() Certificate {
 	return a.sign(a.serverTemplate(time.Now().Add(time.Hour), "127.0.0.1", "localhost"))
 }
 
-// ServerFor is a certificate of a server with other names or addresses: for
-// whoever connects to 127.0.0.1, the wrong server.
+// ServerFor is a certificate of a server with other names or addresses. For a
+// client that connects to 127.0.0.1 it is the wrong server.
 func (a *Authority) ServerFor(names ...string) Certificate {
 	a.t.Helper()
 	return a.sign(a.serverTemplate(time.Now().Add(time.Hour), names...))

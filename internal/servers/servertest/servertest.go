@@ -56,9 +56,9 @@ func RedisSentinelOf(t testing.TB, config servers.SentinelConfig) *servers.Senti
 
 // A TLSConfig says how a Redis server speaks TLS.
 type TLSConfig struct {
-	// Authority signs, and is whom the server trusts for its clients.
+	// Authority signs, and the server trusts it for its clients.
 	Authority *Authority
-	// Certificate is what the server shows; nil is one that is in order.
+	// Certificate is the server's own; nil is one that is in order.
 	Certificate *Certificate
 	// AskClients makes the server refuse clients without a certificate of the
 	// authority's (tls-auth-clients).
