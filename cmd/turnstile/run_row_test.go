@@ -70,9 +70,8 @@ func TestCommandsInARowRunOnceEachAndLeaveNothing(t *testing.T) {
 			t.Errorf("left running: %s", line)
 		}
 	}
-	if after := zombies(t); len(after) > len(before) {
-		t.Errorf("zombies are left: %v, before %v", after, before)
-	}
+	// An orphan is reaped by the machine's init, in its own time, and others' come and go.
+	eventually(t, "no zombie is left", func() bool { return len(zombies(t)) <= len(before) })
 }
 
 // zombies are the turnstiles and guards that nobody has reaped.
