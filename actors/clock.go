@@ -105,11 +105,26 @@ type base struct {
 // the same instant always reads the same: two readings of the clocks are some ns
 // apart. A new base is taken after a suspend, or when the wall clock was set.
 func (c *clock) time(i instant) time.Time {
-	b := c.base.Load()
-	if b == nil || b.ahead != c.ahead.Load() || b.seen != c.seen.Load() {
+	b := c.newest(func() (time.Time, instant) {
 		t := time.Now()
-		b = &base{t, c.read(t), c.ahead.Load(), c.seen.Load()}
-		c.base.Store(b)
-	}
+		return t, c.read(t)
+	})
 	return b.t.Add(i.sub(b.i))
+}
+
+// newest returns the base to count from, and takes one by reading if there is none
+// yet of the clock as it is. What a base is of is loaded before it is read: a suspend
+// or a step that is noticed after that, by anybody, makes the base an old one. The
+// other way round, a reading from before a suspend would pass for one from after it
+// for as long as there is no other, and each deadline would be late by it.
+func (c *clock) newest(reading func() (time.Time, instant)) *base {
+	for {
+		ahead, seen := c.ahead.Load(), c.seen.Load()
+		b := c.base.Load()
+		if b != nil && b.ahead == ahead && b.seen == seen {
+			return b
+		}
+		t, i := reading()
+		c.base.CompareAndSwap(b, &base{t, i, ahead, seen}) // or another was quicker: all use the same
+	}
 }

@@ -59,6 +59,46 @@ func TestTheSystemIsAskedOnceAStep(t *testing.T) {
 	}
 }
 
+// Regression: a base that was read before a suspend passed for one from after it, if
+// another goroutine noticed the suspend meanwhile. Every deadline that was counted
+// from it was late by the suspend.
+func TestABaseFromBeforeASuspendIsTakenAgain(t *testing.T) {
+	const hour = time.Hour
+	start := time.Now()
+	var slept time.Duration
+	c := clock{start: start, slept: func() (time.Duration, bool) { return slept, true }}
+	read := 0
+	b := c.newest(func() (time.Time, instant) {
+		read++
+		if read > 1 {
+			return start.Add(2 * time.Second), c.at(2*time.Second, 2*time.Second+hour)
+		}
+		i := c.at(time.Second, time.Second)
+		slept = hour
+		c.at(2*time.Second, 2*time.Second+hour) // by another goroutine
+		return start.Add(time.Second), i
+	})
+	// The hold ends 10 s after the second reading, which is 12 s after start by timers.
+	deadline := c.at(2*time.Second, 2*time.Second+hour).add(10 * time.Second)
+	if left := b.t.Add(deadline.sub(b.i)).Sub(start); left != 12*time.Second {
+		t.Errorf("the deadline is %v after start, want 12 s", left)
+	}
+}
+
+// All who ask at the same time count from one base, so that an instant always reads
+// the same.
+func TestGoroutinesThatNeedABaseTakeTheSame(t *testing.T) {
+	c := newClock()
+	var quicker *base
+	b := c.newest(func() (time.Time, instant) {
+		quicker = c.newest(func() (time.Time, instant) { return c.start, 1 }) // by another goroutine
+		return c.start.Add(time.Second), 2
+	})
+	if b != quicker {
+		t.Error("there are two")
+	}
+}
+
 func BenchmarkNow(b *testing.B) {
 	c := newClock()
 	for b.Loop() {
