@@ -64,6 +64,10 @@ type Coordinator struct {
 	counters counters
 	seldom   seldom // lines about renewals that fail
 
+	lookers  sync.Mutex // protects what follows, up to the Wait
+	lookless bool       // nobody is left to look
+	looking  sync.WaitGroup
+
 	closing   sync.Once
 	closed    chan struct{} // closed when Close is done
 	drained   chan struct{} // a slot: an actor retired while closing
@@ -168,11 +172,24 @@ func (c *Coordinator) wake(w backends.Wake) {
 }
 
 // look has every key look at the clock, which has jumped: their timers will fire
-// too late.
+// too late. The clock of a coordinator that is closed can still be read.
 func (c *Coordinator) look() {
-	go func() { // ends when each key has been told
+	c.lookers.Lock()
+	defer c.lookers.Unlock()
+	if c.lookless {
+		return
+	}
+	c.looking.Go(func() { // ends when each key has been told; Close waits for it
 		c.directory.each(func(e *entry) bool { e.post(tick{}); return true })
-	}()
+	})
+}
+
+// stopLooking returns when each look has ended, and begins no other.
+func (c *Coordinator) stopLooking() {
+	c.lookers.Lock()
+	c.lookless = true
+	c.lookers.Unlock()
+	c.looking.Wait()
 }
 
 // attempt names this session's attempt number n on a full key.
@@ -205,6 +222,7 @@ func (c *Coordinator) Close() error {
 		c.directory.close()
 		c.drain()
 		c.sweeper.stop()
+		c.stopLooking()
 		c.cancel()
 		c.dispatcher.Close()
 		err = c.backend.Close()

@@ -207,6 +207,8 @@ type sweeper struct {
 	after time.Duration
 	clock *clock
 
+	armed sync.WaitGroup // 1 from when the timer is set until its sweep has ended
+
 	mu      sync.Mutex // protects what follows
 	idle    []idler    // oldest first
 	timer   *time.Timer
@@ -232,6 +234,7 @@ func (s *sweeper) add(e *entry, now instant) {
 }
 
 func (s *sweeper) armLocked(d time.Duration) {
+	s.armed.Add(1)
 	if s.timer == nil {
 		s.timer = time.AfterFunc(d, s.sweep)
 		return
@@ -240,6 +243,7 @@ func (s *sweeper) armLocked(d time.Duration) {
 }
 
 func (s *sweeper) sweep() {
+	defer s.armed.Done()
 	now := s.clock.now()
 	s.mu.Lock()
 	due := 0
@@ -261,11 +265,13 @@ func (s *sweeper) sweep() {
 	}
 }
 
+// stop returns when no sweep is under way, and begins no other.
 func (s *sweeper) stop() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.stopped = true
-	if s.timer != nil {
-		s.timer.Stop()
+	if s.timer != nil && s.timer.Stop() {
+		s.armed.Done()
 	}
+	s.mu.Unlock()
+	s.armed.Wait()
 }
