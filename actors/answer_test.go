@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,6 +121,44 @@ func TestAnExpiredHoldIsNotRevivedInPlace(t *testing.T) {
 		}
 		if err := h.Release(); !errors.Is(err, backends.ErrNotHeld) {
 			t.Errorf("release: %v, want ErrNotHeld", err)
+		}
+	})
+}
+
+// An alwaysSlowInPlace is one whose renewals all take long.
+type alwaysSlowInPlace struct {
+	slowInPlace
+	takes atomic.Int64 // ns
+}
+
+func (b *alwaysSlowInPlace) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
+	time.Sleep(time.Duration(b.takes.Load())) // virtual
+	return b.grantAll.Renew(ctx, a, ttl, known)
+}
+
+// Regression: where a renewal in place took longer than a third of the hold, the next
+// was due when it returned. The actor made one after the other and handled no message.
+func TestRenewalsInPlaceThatAreSlowKeepNoMessageWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ms = time.Millisecond
+		b := &alwaysSlowInPlace{}
+		b.takes.Store(int64(120 * ms)) // more than a third, less than half
+		c := newCoordinator(t, b, Config{})
+		h := hold(t, c, Spec{Expires: 300 * ms, Renew: true})
+		time.Sleep(time.Second) // virtual: renewals follow each other
+		if err := h.Context(t.Context()).Err(); err != nil {
+			t.Errorf("the hold, which is renewed in time: %v", err)
+		}
+		released := make(chan error, 1)
+		go func() { released <- h.Release() }()
+		select {
+		case err := <-released:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute): // virtual
+			t.Error("the release was not handled")
+			b.takes.Store(0) // else the test never ends
 		}
 	})
 }
