@@ -15,7 +15,7 @@
 // # Items
 //
 //	KEY                    the lock; turnstile:lock:HASH if memcached can't carry the key
-//	turnstile:fence:HASH   a counter, for 10 minutes from its seed
+//	turnstile:fence:HASH   a counter, for 10 minutes from its seed; 2^62 and more: not seeded yet, for 3 s
 //	turnstile:wait:HASH    one session that waits, for 2 s
 //	turnstile:revoke:HASH  the lease that somebody wants to end, for 25 hours
 //
@@ -77,8 +77,7 @@
 // A counter that is lost is seeded anew with the time in µs. Fences grow over
 // that unless the clock of the process which seeds is behind the one's that did
 // before by more than the time since. A counter that ends by itself is ten minutes old.
-// After a flush the same holds, and the time since may be short. A seed that was
-// delayed beyond a flush brings back its own time.
+// After a flush the same holds, and the time since may be short.
 //
 // memcached's clock ticks once a second, a little late each time: measured, 1
 // to 2 ms on Debian's 1.6.18, so that every ten minutes or so one second is skipped. A

@@ -17,6 +17,10 @@ const (
 	fenceLife = 10 * 60
 
 	maxBase = 1<<53 - 1
+
+	// unseeded is the value of a counter that has no time yet. It is a number, so that
+	// whoever counts it up does no harm, and none that a base can have.
+	unseeded = 1 << 62
 )
 
 // mint draws the key's next base, above what is given, from the counter.
@@ -34,12 +38,12 @@ func (t *talk) mint(above uint64) (uint64, error) {
 	by := uint64(1)
 	for range rounds {
 		base, err := t.count(by)
+		if missing(err) || err == nil && base >= unseeded && base < unseeded<<1 {
+			base, err = t.seed(above)
+		}
 		switch {
-		case missing(err):
-			if err := t.seed(above); err != nil {
-				return 0, err
-			}
-			by = 1 // the seed itself is nobody's: two may have made it
+		case err != nil && answered(err):
+			by = 1 // another was quicker, or it was lost again
 		case err != nil:
 			return 0, err
 		case base > maxBase:
@@ -62,18 +66,44 @@ func (t *talk) count(by uint64) (base uint64, err error) {
 	return base, err
 }
 
-// seed makes the counter, if it is not there. Nothing is carried over from other
-// keys: one counter that is ahead of its time would make all those ahead that this
-// process seeds, and the next process's seed of each would be lower.
-func (t *talk) seed(above uint64) error {
-	from := max(uint64(time.Now().UnixMicro()), above)
-	err := t.do(func(w wire) error {
-		return w.add(&gomemcache.Item{Key: t.items.fence, Value: strconv.AppendUint(nil, from, 10), Expiration: fenceLife})
+// seed makes the counter, if it is not there, and returns its first base. An answer
+// that is an error means that the counter is another's by now, or was lost again.
+//
+// An add of the time would not do: if it arrived late, after the counter of others
+// was made, used and lost, it would bring back a time from before their bases. So
+// what is added says nothing, and the time is swapped in for it. The time was read
+// after the item was seen, and the swap proves that there was no counter since then:
+// each base that was ever drawn is from before. A late swap changes nothing.
+//
+// Nothing is carried over from other keys: one counter that is ahead of its time
+// would make all those ahead that this process seeds, and the next process's seed of
+// each would be lower.
+func (t *talk) seed(above uint64) (base uint64, err error) {
+	err = t.do(func(w wire) error {
+		return w.add(&gomemcache.Item{Key: t.items.fence, Value: strconv.AppendUint(nil, unseeded, 10), Expiration: unconfirmed})
 	})
-	if errors.Is(err, gomemcache.ErrNotStored) {
-		return nil // another was quicker
+	if err != nil && !errors.Is(err, gomemcache.ErrNotStored) {
+		return 0, err
 	}
-	return err
+	var found map[string]*gomemcache.Item
+	err = t.do(func(w wire) (err error) {
+		found, err = w.get(t.items.fence)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	item := found[t.items.fence]
+	if item == nil {
+		return 0, gomemcache.ErrCacheMiss
+	}
+	if _, err := parseBase(item); err == nil {
+		return 0, gomemcache.ErrNotStored
+	}
+	base = max(uint64(time.Now().UnixMicro()), above+1)
+	return base, t.do(func(w wire) error {
+		return w.cas(&gomemcache.Item{Key: t.items.fence, Value: strconv.AppendUint(nil, base, 10), Expiration: fenceLife, CasID: item.CasID})
+	})
 }
 
 // parseBase reads a counter.

@@ -56,6 +56,65 @@ func TestBasesGrowOverALostCounter(t *testing.T) {
 	}
 }
 
+// TestADelayedSeedBringsBackNoOlderTime holds each write of a seed up while another
+// makes the counter, is granted the key, and the server forgets both; and then sends
+// it once more, after that has happened again.
+func TestADelayedSeedBringsBackNoOlderTime(t *testing.T) {
+	t.Parallel()
+	slow, other, inside := open(t, shared.URL()), open(t, shared.URL()), driver(t, shared.Addr)
+	key := newKey(t)
+	forget := func() {
+		_ = inside.Delete(itemsOf(key).lock) // if it is there
+		_ = inside.Delete(itemsOf(key).fence)
+	}
+	highest := uint64(0)
+	higher := func(what string, base uint64) {
+		t.Helper()
+		if base <= highest {
+			t.Errorf("%s: base %d after %d", what, base, highest)
+		}
+		highest = max(highest, base)
+	}
+	meanwhile := func() {
+		forget()
+		higher("beside the seed", mustGrant(t, other, newRequest(key)).Base)
+		forget()
+	}
+	delayed := map[string]command{}
+	slow.hook(func(c command) error {
+		_, before := delayed[c.verb]
+		if c.name == itemsOf(key).fence && c.item != nil && !before {
+			delayed[c.verb] = c
+			meanwhile()
+		}
+		return c.do()
+	})
+	r := newRequest(key)
+	higher("with a delayed seed", mustGrant(t, slow, r).Base)
+	if len(delayed) == 0 {
+		t.Error("nothing was delayed: the test proves nothing")
+	}
+	for verb, c := range delayed {
+		meanwhile()
+		slow.copyOf(c)
+		higher("after a late copy of "+verb, mustGrant(t, other, newRequest(key)).Base)
+	}
+}
+
+// TestASeedThatWasBegunIsBroughtToAnEnd by another, if its process is gone.
+func TestASeedThatWasBegunIsBroughtToAnEnd(t *testing.T) {
+	t.Parallel()
+	b, inside := open(t, shared.URL()), driver(t, shared.Addr)
+	for _, value := range []uint64{unseeded, unseeded + 7} { // 7 that met it have counted it up
+		r := newRequest(newKey(t))
+		setCounter(t, inside, r.Key, strconv.FormatUint(value, 10))
+		before := uint64(time.Now().UnixMicro())
+		if base := mustGrant(t, b, r).Base; base <= before || base > uint64(time.Now().UnixMicro()) {
+			t.Errorf("base %d, and it is %d", base, before)
+		}
+	}
+}
+
 // TestACounterThatIsBehindIsCaughtUp: another process seeded it by a clock that is
 // slow. Whoever has the lease knows its own last base, and so does its item.
 func TestACounterThatIsBehindIsCaughtUp(t *testing.T) {
@@ -131,15 +190,14 @@ func TestOneKeysCounterIsNoOthers(t *testing.T) {
 // keys would leave as many behind, if it had no end.
 func TestACounterIsSeededWithTheTimeAndCountedByOne(t *testing.T) {
 	t.Parallel()
-	b := open(t, shared.URL())
+	b, key := open(t, shared.URL()), newKey(t)
 	var seeds []int32
 	b.hook(func(c command) error {
-		if c.verb == "add" && c.name != "" && c.item.Expiration != unconfirmed {
+		if c.verb == "cas" && c.name == itemsOf(key).fence {
 			seeds = append(seeds, c.item.Expiration)
 		}
 		return c.do()
 	})
-	key := newKey(t)
 	before := uint64(time.Now().UnixMicro())
 	first := uint64(0)
 	for n := range uint64(10) {
