@@ -24,7 +24,15 @@ import (
 // shared is the server of all tests that do it no harm.
 var shared *servers.Server
 
+// TestMain is useTheDriver as well, in a process that a test has started.
 func TestMain(m *testing.M) {
+	if url, ok := os.LookupEnv(driverLogEnv); ok {
+		if err := useTheDriver(url, os.Stdout); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	testmain.Prepare(16)
 	var err error
 	if shared, err = servers.StartRedis(); err != nil {
