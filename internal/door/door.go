@@ -5,7 +5,6 @@
 // again. Everybody else waits for the outcome of its next dial, and fails if that
 // does. When the server is found again the door opens, and everybody concerned is
 // told at once, so that nobody need wait for the end of a pause of his own.
-// told at once, so that nobody need wait for the end of a pause of his own.
 package door
 
 import (

@@ -3,6 +3,8 @@ package door
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,14 +40,56 @@ func TestAServerIsFoundAgainSoon(t *testing.T) {
 			late := time.Since(back)
 			synctest.Wait()
 			most := min(max(outage*3/128+outage/64, 10*time.Millisecond), 375*time.Millisecond)
-			if late > most || told.IsZero() {
+			if late < 0 || late > most || told.IsZero() {
 				t.Errorf("after %v: found %v later, want at most %v; told: %v", outage, late, most, !told.IsZero())
 			}
-			if most := int(outage/(2*time.Millisecond)) + 2; probes > most {
-				t.Errorf("after %v: %d probes", outage, probes)
+			// Twice the probes that there are on the average, since a pause is half as
+			// long at least.
+			if most := min(int(outage/(leastPause/2)), 640+int(outage/(mostPause/2))) + 2; probes > most {
+				t.Errorf("after %v: %d probes, want at most %d", outage, probes, most)
 			}
 		})
 	}
+}
+
+// TestOneProberServesAllCallers: each caller's dial has failed, and each shuts the door.
+func TestOneProberServesAllCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const callers = 500
+		told := 0
+		d := New(func() { told++ })
+		defer d.Wait()
+		defer d.Close()
+		var probes, onTheirWay, most atomic.Int64
+		back := time.Now().Add(time.Second)
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				for {
+					d.Shut(errAway, func(context.Context) error {
+						probes.Add(1)
+						if n := onTheirWay.Add(1); n > most.Load() {
+							most.Store(n)
+						}
+						time.Sleep(time.Millisecond) // virtual
+						onTheirWay.Add(-1)
+						if time.Now().Before(back) {
+							return errAway
+						}
+						return nil
+					})
+					if d.Await(t.Context()) == nil {
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		synctest.Wait()
+		if most.Load() != 1 || probes.Load() > int64(time.Second/(leastPause/2)) || told != 1 {
+			t.Errorf("%d probes, %d at once; told %d times", probes.Load(), most.Load(), told)
+		}
+	})
 }
 
 // TestNobodyIsProbedFor: a server that nobody asks for is left alone.
@@ -108,6 +152,25 @@ func TestWhatIsReplacedIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// TestAnOutageThatIsOverEndsNoOther: its prober may learn late that it is over.
+func TestAnOutageThatIsOverEndsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		d := New(func() { told++ })
+		defer d.Wait()
+		defer d.Close()
+		away := func(context.Context) error { return errAway }
+		d.Shut(errAway, away)
+		first := d.outage
+		d.Open()
+		d.Shut(errAway, away)
+		d.end(first)
+		if err := d.Await(t.Context()); !errors.Is(err, errAway) || told != 1 {
+			t.Errorf("the server is still away: %v; told %d times", err, told)
+		}
+	})
+}
+
 // TestAProbeThatHangsHoldsUpNobody: what it sent may have been lost on the way.
 func TestAProbeThatHangsHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -126,8 +189,28 @@ func TestAProbeThatHangsHoldsUpNobody(t *testing.T) {
 		if err := d.Await(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if late := time.Since(back); late > hanging {
-			t.Errorf("found %v later, want at most %v", late, hanging)
+		if late := time.Since(back); late < 0 || late > 100*time.Millisecond {
+			t.Errorf("found %v later, want at most 100ms", late)
+		}
+	})
+}
+
+// TestFewProbesHangAtOnce: a server that never answers is not asked ever more often.
+func TestFewProbesHangAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := New(func() {})
+		defer d.Wait()
+		defer d.Close()
+		var hang atomic.Int64
+		d.Shut(errAway, func(ctx context.Context) error {
+			hang.Add(1)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		time.Sleep(time.Minute) // virtual
+		synctest.Wait()
+		if n := hang.Load(); n != mostProbes {
+			t.Errorf("%d probes hang, want %d", n, mostProbes)
 		}
 	})
 }
