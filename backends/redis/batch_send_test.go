@@ -251,7 +251,7 @@ func latestOfBatches(t *testing.T) {
 }
 
 // TestRenewalsGoFirst: a renewal, on which a lease depends, does not stand behind
-// commands that only wait.
+// commands that only wait, nor behind later renewals.
 func TestRenewalsGoFirst(t *testing.T) {
 	synctest.Test(t, renewalsFirst) // or those that wait for long would be sent
 }
@@ -262,21 +262,23 @@ func renewalsFirst(t *testing.T) {
 	q.alone = 0 // nobody sends; all of them wait
 	verbs := []*scripts.Script{scripts.Acquire, scripts.Renew, scripts.Acquire, scripts.Release, scripts.Renew}
 	var order []string
+	names := make(map[*command]string)
 	for range 2 { // the second time after some were taken
 		for i, s := range verbs {
 			c := newCommand(t.Context(), s, scripts.Keys("k"), []string{strconv.Itoa(i)})
+			names[c] = s.Name + strconv.Itoa(i)
 			if q.join(c) {
 				t.Fatal("it went alone")
 			}
 		}
 		q.mu.Lock()
 		for _, c := range q.takeLocked(nil) {
-			order = append(order, c.script.Name)
+			order = append(order, names[c])
 			c.refuse()
 		}
 		q.mu.Unlock()
 	}
-	want := "renew renew acquire acquire release renew renew acquire acquire release"
+	want := strings.Repeat(" renew1 renew4 acquire0 acquire2 release3", 2)[1:]
 	if got := strings.Join(order, " "); got != want {
 		t.Errorf("they travel as %s; want %s", got, want)
 	}
