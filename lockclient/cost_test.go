@@ -100,7 +100,7 @@ func TestAClosedClientIsCollected(t *testing.T) {
 
 // Sixteen goroutines that open a client for each piece of work leave nothing behind.
 func TestManyClientsLeaveTheHeapFlat(t *testing.T) {
-	const goroutines, each = 16, 40
+	const goroutines, each = 16, 250
 	live := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats

@@ -33,7 +33,7 @@ func (*countingBackend) Capabilities() backends.Capabilities {
 // than a third of its time.
 func TestRenewalsOfManyKeysAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const keys, expires, slices = 600, 10 * time.Second, 10
+		const keys, expires, slices = 10_000, 10 * time.Second, 10
 		b := &countingBackend{fakeBackend: newFake(newStore(), 1, faults{})}
 		c := newOver(t, b, Config{})
 		for i := range keys {
