@@ -5,7 +5,6 @@ package faults
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -15,54 +14,29 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// clusterLoad is two clients that fight for one key, and for a few on each
-// node.
-type clusterLoad struct {
-	*crowd
-	place   *place
-	clients []*lockclient.Client
-	others  map[*servers.Server][]string
-	begun   int64
-	rate    float64 // the hot key's
-}
-
-func loadCluster(t *testing.T, p *place, hot string, expires time.Duration) *clusterLoad {
-	t.Helper()
-	l := &clusterLoad{crowd: gather(t, hot, expires), place: p, others: make(map[*servers.Server][]string)}
-	for _, node := range p.masters() {
-		for range 3 {
-			l.others[node] = append(l.others[node], p.keyAt(node, "other"))
-		}
+// Regression: claims that overlapped were excused by a replacement only if the node had
+// not come back.
+func TestANodeThatCameBackWasReplaced(t *testing.T) {
+	beside(t)
+	p, cluster := onThisCluster(t)
+	l := newClusterLoad(t, p, p.key("hot"), time.Second)
+	node := p.server(l.hot)
+	if !l.kept(l.hot, node) {
+		t.Error("it was not replaced")
 	}
-	for process := range 2 {
-		client := open(t, p.URL(""), fmt.Sprint("client ", process))
-		l.clients = append(l.clients, client)
-		for range 4 {
-			l.join(process, client, task{key: l.hot, section: time.Millisecond})
-		}
-		for _, keys := range l.others {
-			for _, key := range keys {
-				l.join(process, client, task{key: key, section: time.Millisecond, pause: 5 * time.Millisecond})
-			}
-		}
+	replica, err := cluster.Replica(node)
+	if err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the load runs", func() bool { return l.granted.Load() > 100 })
-	l.begun = stamp()
-	l.rate = l.pulse(500 * time.Millisecond)
-	return l
-}
-
-// claimed returns the claims of a key that a node had when the load began. The node
-// may have been replaced, perhaps only because it waited too long for a processor.
-// Then the new one may have missed some holds, and the old one may have granted
-// others until it learned of its end: these may overlap the next.
-func (l *clusterLoad) claimed(key string, node *servers.Server) []entry {
-	l.t.Helper()
-	if l.place.server(key) == node {
-		return l.of(key, nil)
+	if err := errors.Join(cluster.Failover(replica), cluster.Failover(node)); err != nil {
+		t.Fatal(err)
 	}
-	l.t.Logf("the node of %s was replaced", key)
-	return l.of(key, func(_, _ entry) bool { return true })
+	if now, err := p.settled(l.hot); now != node || err != nil {
+		t.Fatalf("it has not come back: %v", err)
+	}
+	if l.kept(l.hot, node) {
+		t.Error("it was replaced, and came back")
+	}
 }
 
 // A slot moves away and back while its keys are in demand. On its way nothing
