@@ -9,7 +9,6 @@ import "errors"
 // The error says whether a refusal passes, not the reason: a read-only server stays
 // one, but where servers fail over the next one takes writes. See IsRefused and
 // IsPassing.
-// IsRefused and IsPassing.
 type Reason uint8
 
 // The reasons. The first group passes by itself, as a rule; the second stays until
