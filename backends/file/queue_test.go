@@ -140,10 +140,16 @@ func TestTheFirstInLineAsksOften(t *testing.T) {
 	}{{0, 25 * time.Millisecond}, {1, 25 * time.Millisecond}, {2, 100 * time.Millisecond}, {3, 400 * time.Millisecond}, {4, 800 * time.Millisecond}, {maxQueue, 800 * time.Millisecond}} {
 		for probe := range 40 {
 			longest := min(time.Millisecond<<min(probe, 10), tt.longest)
+			first, differ := pace(probe, tt.place), false
 			for range 50 {
-				if d := pace(probe, tt.place); d > longest || d < longest*3/4-1 {
+				d := pace(probe, tt.place)
+				differ = differ || d != first
+				if d > longest || d < longest*3/4-1 {
 					t.Fatalf("probe %d at place %d waits %v of %v", probe, tt.place, d, longest)
 				}
+			}
+			if !differ { // those that began together would go on together
+				t.Fatalf("probe %d at place %d always waits %v", probe, tt.place, first)
 			}
 		}
 	}
