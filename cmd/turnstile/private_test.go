@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,10 @@ const ofAService = `22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 
 func TestWhatIsPrivateToAService(t *testing.T) {
 	t.Parallel()
+	// A mount that was moved into another may be listed before it.
+	lines := slices.Collect(strings.Lines(ofAService))
+	slices.Reverse(lines)
+	reversed := strings.Join(lines, "")
 	for dir, want := range map[string]string{
 		"/var/tmp/turnstile-0":      "/var/tmp",
 		"/var/tmp":                  "/var/tmp",
@@ -32,6 +37,9 @@ func TestWhatIsPrivateToAService(t *testing.T) {
 	} {
 		if got := privateMount(ofAService, dir); got != want {
 			t.Errorf("%s: %q, want %q", dir, got, want)
+		}
+		if got := privateMount(reversed, dir); got != want {
+			t.Errorf("%s, in reverse order: %q, want %q", dir, got, want)
 		}
 	}
 	// The private mount is covered by a public one; and a shell's view.
