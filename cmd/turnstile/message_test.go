@@ -33,7 +33,7 @@ func TestAnOutputThatCannotBeWrittenIsNoUsageError(t *testing.T) {
 		}
 	}
 	defer full.Close()
-	for _, command := range []string{"ls", "show k", "version", "--version", "completion bash", "release k --force --yes"} {
+	for _, command := range []string{"ls", "show k", "version", "--version", "version -o json", "--help", "help", "run --help", "help bench", "completion bash", "completion zsh", "completion fish", "completion powershell", "release k --force --yes"} {
 		var said strings.Builder
 		args := append(strings.Fields("turnstile --backend file:///nothing.there"), strings.Fields(command)...)
 		if code := start(args, full, &said); code != exitOutput || strings.Count(said.String(), "\n") != 1 {

@@ -118,6 +118,7 @@ func TestAValueIsNamedByItsFlagOrVariable(t *testing.T) {
 		{"TURNSTILE_KEY_PREFIX=" + long, "ls", "turnstile: TURNSTILE_KEY_PREFIX: at most 256 bytes, none of them NUL\n"},
 		{"TURNSTILE_BACKEND=redis//h", "ls", "turnstile: TURNSTILE_BACKEND is not a URL"},
 		{"", "--backend redis//h ls", "turnstile: --backend is not a URL"},
+		{"TURNSTILE_TIMEOUT=soon", "run k -- true", "turnstile: TURNSTILE_TIMEOUT: \"soon\" is no duration"},
 	} {
 		words := strings.Fields(row.args)
 		r := launchEnv(t, row.env, words...)
@@ -126,6 +127,13 @@ func TestAValueIsNamedByItsFlagOrVariable(t *testing.T) {
 			t.Errorf("%s %s: %s", row.env, row.args, said)
 		}
 	}
+}
+
+// A flag wins over the environment, so -n doesn't even read it.
+func TestAWaitThatIsNotUsedIsNotRead(t *testing.T) {
+	t.Parallel()
+	launchEnv(t, "TURNSTILE_TIMEOUT=soon", "run", "-n", "k", "--", "true").exit(t, 0)
+	launchEnv(t, "TURNSTILE_TIMEOUT=soon", "run", "-w", "60", "k", "--", "true").exit(t, 0)
 }
 
 // Hints depend on the type of the error, not on its words.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +52,20 @@ func start(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args[1:])
 	root.SetOut(stdout)
 	root.SetErr(said)
+	// Cobra prints the error of a help that can't be written, and then reports success.
+	var unwritten error
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		var page bytes.Buffer
+		cmd.SetOut(&page)
+		help(cmd, args)
+		cmd.SetOut(stdout)
+		_, unwritten = stdout.Write(page.Bytes())
+	})
 	err := unknownCommand(root, args[1:], root.Execute())
+	if err == nil {
+		err = unwritten
+	}
 	var e *exitError
 	switch {
 	case err == nil:

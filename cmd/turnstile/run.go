@@ -122,11 +122,14 @@ func newRun(o *options) *cobra.Command {
 func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, error) {
 	p := &plan{settings: s, try: r.try}
 	var err error
-	// TURNSTILE_TIMEOUT beside -n is no contradiction: it is the default of many calls.
-	if r.try && cmd.Flags().Changed("timeout") {
-		return nil, usage("-n does not wait and --timeout does: choose one")
+	variable := "TURNSTILE_TIMEOUT"
+	if r.try {
+		if cmd.Flags().Changed("timeout") {
+			return nil, usage("-n does not wait and --timeout does: choose one")
+		}
+		variable = "" // the flag wins over it, whatever it says
 	}
-	if p.timeout, err = duration(cmd, parseWait, "timeout", r.timeout, "TURNSTILE_TIMEOUT", defaultTimeout); err != nil {
+	if p.timeout, err = duration(cmd, parseWait, "timeout", r.timeout, variable, defaultTimeout); err != nil {
 		return nil, err
 	}
 	if p.expires, err = duration(cmd, parseDuration, "expires", r.expires, "TURNSTILE_EXPIRES", defaultExpires); err != nil {
