@@ -29,11 +29,12 @@ const (
 )
 
 // crowds lists for each crowd, which has a client of its own, the number of keys it
-// waits for and the pool options of its user: these must not matter.
+// waits for and the pool options of its user, on Redis and on memcached: these must
+// not matter.
 var crowds = []struct {
-	keys int
-	pool string
-}{{1, "pool_size=1"}, {10, "pool_size=40"}, {500, "pool_size=4"}}
+	keys            int
+	redis, memcache string
+}{{1, "pool_size=1", "max_idle=1"}, {10, "pool_size=40", "max_idle=40"}, {500, "pool_size=4", "max_idle=4"}}
 
 // An absence is how a key's server is away: leave and back begin and end it.
 type absence struct {
@@ -57,11 +58,14 @@ func TestOutagesLoseNoRenewedHold(t *testing.T) {
 		server, _ := redisServer(t)
 		proxy := servertest.NewProxy(t, server.Addr)
 		p := &place{t: t, form: oneServer, url: "redis://" + proxy.Addr}
-		p.endure(t, absence{
-			name: "away", lasts: lasts,
-			leave: func(*testing.T) { proxy.Cut() },
-			back:  func(*testing.T) { proxy.Heal() },
-		}, p.key)
+		p.endure(t, cutting(proxy, lasts), p.key)
+	})
+	t.Run(string(aMemcached), func(t *testing.T) {
+		server, _ := memcachedServer(t)
+		proxy := servertest.NewProxy(t, server.Addr)
+		p := &place{t: t, form: aMemcached, url: "memcache://" + proxy.Addr}
+		p.endure(t, cutting(proxy, lasts), p.key)
+		p.endure(t, pausing(server, lasts), p.key)
 	})
 	t.Run(string(aCluster), func(t *testing.T) {
 		p := onACluster(t)
@@ -81,6 +85,15 @@ func TestOutagesLoseNoRenewedHold(t *testing.T) {
 	if *long {
 		t.Run("a Cluster's node is replaced", clusterReplaces)
 		t.Run("the Sentinels' master is replaced", sentinelsReplace)
+	}
+}
+
+// cutting is a server that nobody reaches, and then all do.
+func cutting(proxy *servertest.Proxy, lasts []time.Duration) absence {
+	return absence{
+		name: "away", lasts: lasts,
+		leave: func(*testing.T) { proxy.Cut() },
+		back:  func(*testing.T) { proxy.Heal() },
 	}
 }
 
@@ -150,7 +163,11 @@ func (p *place) endure(t *testing.T, a absence, newKey func(string) string) {
 	}
 	clients := make([]*lockclient.Client, len(crowds))
 	for i, crowd := range crowds {
-		clients[i] = open(t, p.URL(crowd.pool), fmt.Sprint(crowd.keys, " keys"))
+		pool := crowd.redis
+		if p.form == aMemcached {
+			pool = crowd.memcache
+		}
+		clients[i] = open(t, p.URL(pool), fmt.Sprint(crowd.keys, " keys"))
 	}
 	for _, d := range a.lasts {
 		later := make([][]time.Duration, len(crowds))

@@ -51,6 +51,8 @@ const (
 	oneServer form = "one server"
 	aCluster  form = "a Cluster"
 	sentinels form = "Sentinels"
+	// aMemcached is one server too. Of the tables it has that of outages alone.
+	aMemcached form = "memcached"
 )
 
 // everywhere tries a row in each kind of place.
