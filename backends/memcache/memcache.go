@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/door"
 )
 
 const name = "memcache"
@@ -55,36 +56,10 @@ func Open(ctx context.Context, u *url.URL) (*Backend, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if err := b.ping(ctx); err != nil {
+	if err := door.Knock(ctx, b.pingOnce, backends.IsRefused, backends.IsPassing); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
-}
-
-// pingPause is the pause before the servers are asked again.
-const pingPause = 100 * time.Millisecond
-
-// ping asks the servers until one has answered, or has refused for a reason that
-// waiting can't mend.
-func (b *Backend) ping(ctx context.Context) error {
-	var last error
-	for {
-		err := b.pingOnce(ctx)
-		if err == nil || backends.IsRefused(err) {
-			return err
-		}
-		// A server's answer says more than our timeout does.
-		if last == nil || backends.IsPassing(err) || ctx.Err() == nil && !backends.IsPassing(last) {
-			last = err
-		}
-		pause := time.NewTimer(pingPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return last
-		}
-	}
 }
 
 // pingOnce asks all servers, and returns nil when the first has answered.

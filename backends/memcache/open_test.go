@@ -1,11 +1,9 @@
 package memcache
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/door"
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
@@ -113,23 +112,7 @@ func TestOpenLooksForItsServers(t *testing.T) {
 func TestAServerWithTooManyConnectionsIsQuotedAndWaitedFor(t *testing.T) {
 	t.Parallel()
 	server := servertest.Memcached(t, "-c", "20", "-t", "1")
-	var crowd []net.Conn
-	leave := func() {
-		for _, c := range crowd {
-			_ = c.Close()
-		}
-	}
-	defer leave()
-	for full := false; !full; {
-		c, err := net.Dial("tcp", server.Addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		crowd = append(crowd, c)
-		_, _ = io.WriteString(c, "get x\r\n")
-		answer, _ := bufio.NewReader(c).ReadString('\n')
-		full = answer != "END\r\n"
-	}
+	leave := servertest.Crowd(t, server.Addr, "get x\r\n", "END\r\n")
 	u, err := url.Parse(server.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -149,12 +132,22 @@ func TestAServerWithTooManyConnectionsIsQuotedAndWaitedFor(t *testing.T) {
 	if err := b.pingOnce(ctx); !errors.Is(err, backends.TooManyClients) {
 		t.Errorf("%v: the server is not full", err)
 	}
-	opened := make(chan error, 1)
-	go func() { opened <- b.ping(ctx) }()
-	select {
-	case err := <-opened:
-		t.Fatalf("not waited for: %v", err)
-	case <-time.After(2 * pingPause): // more than the one ping that it was
+	asked, opened := make(chan struct{}, 2), make(chan error, 1)
+	go func() {
+		opened <- door.Knock(ctx, func(ctx context.Context) error {
+			select {
+			case asked <- struct{}{}:
+			default: // twice is enough
+			}
+			return b.pingOnce(ctx)
+		}, backends.IsRefused, backends.IsPassing)
+	}()
+	for range 2 {
+		select {
+		case err := <-opened:
+			t.Fatalf("not waited for: %v", err)
+		case <-asked:
+		}
 	}
 	leave()
 	if err := <-opened; err != nil {

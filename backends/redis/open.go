@@ -10,17 +10,15 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/door"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
 const (
 	// openTimeout bounds the look at the server at open.
 	openTimeout = 2 * time.Second
-	// pingTimeout is how long one of several nodes is listened to at open. The pause
-	// to the next try grows from leastPause to mostPause.
+	// pingTimeout is how long one of several nodes is listened to at open.
 	pingTimeout = 600 * time.Millisecond
-	leastPause  = 50 * time.Millisecond
-	mostPause   = 250 * time.Millisecond
 	// Timeouts of the driver unless the URL says otherwise. Calls have a ctx
 	// that ends before most of them; these bound what a dead network can cost.
 	dialTimeout = time.Second
@@ -88,7 +86,8 @@ func Open(ctx context.Context, u *url.URL, o Options) (*Backend, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if err := b.ping(ctx, t.speaksPlain); err != nil {
+	ask := func(ctx context.Context) error { return b.ping(ctx, t.speaksPlain) }
+	if err := door.Knock(ctx, ask, backends.IsRefused, backends.IsPassing); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	b.warnOfServers(ctx)
@@ -139,30 +138,14 @@ func tuneTimeouts(dial, read, write, idle *time.Duration) {
 	}
 }
 
-// ping finds out whether the servers answer and let us in. A server may not be up
-// yet, or refuse for now; some of several may be dead. So ping tries again while
-// there is time, unless waiting can't mend the failure. plain reports whether a
-// server that should speak TLS was seen to speak without.
+// ping asks the servers once whether they answer and let us in; some of several may be
+// dead. plain reports whether a server that should speak TLS was seen to speak without.
 func (b *Backend) ping(ctx context.Context, plain func(context.Context) bool) error {
-	var last error
-	for pause := leastPause; ; pause = min(2*pause, mostPause) {
-		err := b.pingOnce(ctx)
-		switch {
-		case err == nil || backends.IsRefused(err):
-			return err
-		case plain(ctx):
-			return backends.Refused(name, notTLSAdvice, &serverError{"it answers a plain PING", backends.WrongServer})
-		case last == nil, backends.IsPassing(err), ctx.Err() == nil && !backends.IsPassing(last):
-			last = err // a server's answer says more than our timeout does
-		}
-		again := time.NewTimer(pause)
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			again.Stop()
-			return last
-		}
+	err := b.pingOnce(ctx)
+	if err != nil && !backends.IsRefused(err) && plain(ctx) {
+		return backends.Refused(name, notTLSAdvice, &serverError{"it answers a plain PING", backends.WrongServer})
 	}
+	return err
 }
 
 func (b *Backend) pingOnce(ctx context.Context) error {

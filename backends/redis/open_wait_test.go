@@ -141,21 +141,8 @@ func TestAServerAtMaxclientsIsQuotedAndWaitedFor(t *testing.T) {
 		t.Fatal("the server counts no rejected connections")
 		return ""
 	}
-	before := rejected()
-	var crowd []net.Conn
-	leave := func() {
-		for _, c := range crowd {
-			_ = c.Close()
-		}
-	}
-	defer leave()
-	for rejected() == before {
-		c, err := net.Dial("tcp", server.Addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		crowd = append(crowd, c)
-	}
+	_ = rejected() // it connects before the crowd does
+	leave := servertest.Crowd(t, server.Addr, "PING\r\n", "+PONG\r\n")
 	_, err := redis.Open(bounded(t), parse(t, server.URL()), redis.Options{})
 	if !errors.Is(err, backends.TooManyClients) || !backends.IsPassing(err) || !strings.Contains(err.Error(), "max number of clients") {
 		t.Errorf("%v: want the server's words, and that it passes", err)
@@ -163,7 +150,7 @@ func TestAServerAtMaxclientsIsQuotedAndWaitedFor(t *testing.T) {
 
 	b := openedAt(t, server.Addr, nil)
 	opened := make(chan error, 1)
-	before = rejected()
+	before := rejected()
 	go func() { opened <- b.Ping(within(t, time.Minute)) }()
 	for rejected() == before { // it was turned away once, and others leave
 		select {

@@ -21,24 +21,7 @@ import (
 func TestRunWaitsForAServerThatRefusesForNow(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t, "--maxclients", "8")
-	var crowd []net.Conn
-	leave := func() {
-		for _, c := range crowd {
-			_ = c.Close()
-		}
-	}
-	defer leave()
-	for full := false; !full; {
-		c, err := net.Dial("tcp", server.Addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		crowd = append(crowd, c)
-		_, _ = c.Write([]byte("PING\r\n"))
-		answer := make([]byte, 1)
-		_, _ = c.Read(answer)
-		full = answer[0] == '-'
-	}
+	leave := servertest.Crowd(t, server.Addr, "PING\r\n", "+PONG\r\n")
 	code, _, said := on(t, server.URL(), "run", "-w", "2", "k", "--", "true")
 	if code != exitUnavailable || !strings.Contains(said, "max number of clients reached; this passes") {
 		t.Errorf("exit code %d: %s", code, said)
