@@ -7,7 +7,8 @@ import (
 
 // display is the part of a backend's URL that a message may name: the scheme, and the
 // host and path behind the last @. Everything before that may be a password that was
-// not escaped, and so may the query.
+// not escaped, and so may the query, and a path that is no database number (a / was
+// written for a : or an @). The path of unix:// is a file's name.
 func display(backend string) string {
 	scheme, rest, ok := strings.Cut(backend, "://")
 	if !ok || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
@@ -22,6 +23,10 @@ func display(backend string) string {
 	}
 	if end := strings.IndexAny(rest, "?#"); end >= 0 {
 		rest = rest[:end]
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	if scheme != "unix" && strings.Trim(path, "0123456789") != "" {
+		rest = host + "/…"
 	}
 	return scheme + "://" + hidden + rest
 }

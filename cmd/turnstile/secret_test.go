@@ -18,7 +18,7 @@ var slips = []string{
 	"u:%s@redis://h", "rdis://u:%s@h", "re dis://u:%s@h", "://u:%s@h", ":u:%s@h", "memcache:u:%s@h", "memcache://u:%s@h",
 	"file://u:%s@h/d", "file:u:%s@h", "rediss:/u:%s@h", "redis+sentinel:u:%s@h", "redis+sentinel://u:%s@127.0.0.1:1?master_name=m",
 	"redis+cluster://u:%s@127.0.0.1:1", "redis://127.0.0.1:1,u:%s@127.0.0.1:2", "redis://h/u:%s@h2", "redis://h?u:%s@h2", "redis://h#u:%s@h2",
-	"redis://u%%3A%s@h:x", "redis://h?addr=u%%3A%s%%40h2:1", "redis://u:%s%%40h", "unix:u:%s@/s", "unix://u:%s@/none/s", "embedded://u:%s@h", "postgres://u:%s@h",
+	"redis://u%%3A%s@h:x", "redis://h?addr=u%%3A%s%%40h2:1", "redis://u:%s%%40h", "unix:u:%s@/s", "unix://u:%s@/none/s", "redis://u/%s", "redis://127.0.0.1:1/%s/0", "memcache://h/%s", "file://u/%s", "redis+cluster://h/%s", "embedded://u:%s@h", "postgres://u:%s@h",
 }
 
 // printers are the commands that print something.
@@ -55,6 +55,19 @@ func TestNoSlipInABackendShowsThePassword(t *testing.T) {
 			if s := said("bench " + flag + " " + addr); strings.Contains(s, secret) {
 				t.Errorf("bench %s %s: %s", flag, addr, s)
 			}
+		}
+	}
+}
+
+// A message still names what tells one place from another.
+func TestAPlaceIsShown(t *testing.T) {
+	for backend, want := range map[string]string{
+		"redis://u:x@h:1/12?lazy=1": "redis://xxxxx@h:1/12", "redis://h": "redis://h", "redis://h/": "redis://h/",
+		"redis://h/x": "redis://h/…", "unix:///run/redis.sock": "unix:///run/redis.sock", "file:///d/e": "file:///d/e",
+		"redis+sentinel://a:1,b:2/0": "redis+sentinel://a:1,b:2/0", "memcache://a:1,b:2": "memcache://a:1,b:2",
+	} {
+		if got := display(backend); got != want {
+			t.Errorf("%s is shown as %s, want %s", backend, got, want)
 		}
 	}
 }
