@@ -167,19 +167,27 @@ func TestALoggerThatPanicsCostsNoCall(t *testing.T) {
 	}
 }
 
+// holdUnnamable holds key k under a lease whose next call panics in the actor. To close
+// the coordinator says that the lease was not given back.
+func holdUnnamable(t *testing.T) (*Coordinator, *Hold) {
+	t.Helper()
+	c, err := New(&grantAll{}, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a *keyActor
+	spoil(c, func(spawned *keyActor) { a = spawned })
+	h := hold(t, c, Spec{Expires: time.Minute})
+	synctest.Wait() // the actor is idle: its state may be touched
+	a.lease.attempt = unnamable
+	return c, h
+}
+
 // Regression: a release that panicked was answered twice, and
 // the second answer was found in the pooled channel by an acquire of another key.
 func TestAReleaseThatPanicsIsAnsweredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, err := New(&grantAll{}, Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var a *keyActor
-		spoil(c, func(spawned *keyActor) { a = spawned })
-		h := hold(t, c, Spec{Expires: time.Minute})
-		synctest.Wait() // the actor is idle: its state may be touched
-		a.lease.attempt = unnamable
+		c, h := holdUnnamable(t)
 		// As Release does it, with a channel that can be looked at afterwards.
 		reply := make(chan error, 1)
 		h.released.Store(true)
@@ -194,7 +202,7 @@ func TestAReleaseThatPanicsIsAnsweredOnce(t *testing.T) {
 			t.Errorf("a second answer: %v", err)
 		default:
 		}
-		_ = c.Close() // says that the lease was not given back
+		_ = c.Close()
 	})
 }
 
@@ -202,15 +210,7 @@ func TestAReleaseThatPanicsIsAnsweredOnce(t *testing.T) {
 // by then, the second answer blocked the actor for good.
 func TestACheckThatPanicsAfterItsCallerLeftBlocksNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, err := New(&grantAll{}, Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var a *keyActor
-		spoil(c, func(spawned *keyActor) { a = spawned })
-		h := hold(t, c, Spec{Expires: time.Minute})
-		synctest.Wait() // the actor is idle: its state may be touched
-		a.lease.attempt = unnamable
+		c, h := holdUnnamable(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		busy := make(chan Info)
 		h.entry.post(snapshot{busy}) // keeps the actor until somebody receives
@@ -223,6 +223,6 @@ func TestACheckThatPanicsAfterItsCallerLeftBlocksNobody(t *testing.T) {
 		if err := h.Release(); !errors.Is(err, backends.ErrNotHeld) {
 			t.Errorf("release: %v, want ErrNotHeld: the hold was lost", err)
 		}
-		_ = c.Close() // says that the lease was not given back
+		_ = c.Close()
 	})
 }

@@ -122,22 +122,6 @@ func mustRelease(t testing.TB, b backends.Backend, r backends.Request) {
 	}
 }
 
-// quickest holds a limit of the product's against the quickest of some tries:
-// what else the machine does can only add to it.
-func quickest(t testing.TB, limit time.Duration, try func()) {
-	t.Helper()
-	const tries = 5
-	var took time.Duration
-	for range tries {
-		start := time.Now()
-		try()
-		if took = time.Since(start); took <= limit || t.Failed() {
-			return
-		}
-	}
-	t.Errorf("it took %v, and more than %v each time", took, limit)
-}
-
 // driver is a client of the test's own, to look inside a server.
 func driver(t testing.TB, addr string) *gomemcache.Client {
 	t.Helper()

@@ -191,22 +191,6 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// quickest holds a limit of the product's against the quickest of some tries:
-// what else the machine does can only add to it.
-func quickest(t testing.TB, limit time.Duration, try func()) {
-	t.Helper()
-	const tries = 5
-	var took time.Duration
-	for range tries {
-		start := time.Now()
-		try()
-		if took = time.Since(start); took <= limit || t.Failed() {
-			return
-		}
-	}
-	t.Errorf("it took %v, and more than %v each time", took, limit)
-}
-
 // exists tells whether the server has anything under the key.
 func exists(t testing.TB, client *goredis.Client, key string) bool {
 	t.Helper()

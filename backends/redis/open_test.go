@@ -14,6 +14,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/quickest"
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
@@ -50,8 +51,8 @@ func TestASilentSentinelKeepsNobodyWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()                // it has done its work
-	quickest(t, 3*time.Second, func() { // Open has 2 s
+	defer silent.Close()                      // it has done its work
+	quickest.Whole(t, 3*time.Second, func() { // Open has 2 s
 		_, err = redis.Open(bounded(t), parse(t, "redis+sentinel://"+silent.Addr().String()+"?master_name=m&dial_timeout=2s&read_timeout=2s"), redis.Options{})
 		if !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("open: %v, want ErrUnavailable", err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/quickest"
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
@@ -81,7 +82,7 @@ func TestTLSThatIsNotAccepted(t *testing.T) {
 	// and its reverse end by their timeouts.
 	secure := servertest.RedisTLS(t, servertest.TLSConfig{Authority: ca})
 	for _, raw := range []string{"rediss://:" + url.QueryEscape(hunter2) + "@" + plain.Addr, "redis://:" + url.QueryEscape(hunter2) + "@" + secure.Addr} {
-		quickest(t, 3*time.Second, func() {
+		quickest.Whole(t, 3*time.Second, func() {
 			_, err := redis.Open(bounded(t), parse(t, raw), redis.Options{})
 			if !errors.Is(err, backends.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
 				t.Error(err)

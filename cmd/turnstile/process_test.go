@@ -135,20 +135,6 @@ func (r *running) exit(t *testing.T, want int) {
 	}
 }
 
-// quickest holds a limit against the quickest of some tries: the machine's other
-// work can only add to the time.
-func quickest(t *testing.T, limit time.Duration, try func() time.Duration) {
-	t.Helper()
-	const tries = 5
-	var took time.Duration
-	for range tries {
-		if took = try(); took <= limit {
-			return
-		}
-	}
-	t.Errorf("it took %v, and more than %v each time", took, limit)
-}
-
 // eventually polls a condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()

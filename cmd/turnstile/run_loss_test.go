@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/turnstile-go/turnstile/internal/quickest"
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
@@ -49,7 +50,7 @@ func TestAKeyThatIsDeletedByHandEndsTheCommand(t *testing.T) {
 func TestACommandIsGoneBeforeTheDeadlineOfItsHold(t *testing.T) {
 	t.Parallel()
 	const expires = 3 * time.Second
-	quickest(t, expires-time.Millisecond, func() time.Duration {
+	quickest.Of(t, expires-time.Millisecond, func() time.Duration {
 		server := servertest.Redis(t)
 		r := launch(t, server.URL(), "run", "--expires", expires.String(), "k", "--", "sh", "-c", stubborn)
 		grandchild, child := r.number(t), r.number(t)
