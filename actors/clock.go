@@ -1,23 +1,14 @@
 package actors
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/turnstile-go/turnstile/actors/machine"
 )
 
-// An instant is a point in time on a coordinator's clock, in ns; 0 is never.
-type instant int64
-
-// add is i + d; what would be too late to count is the latest instant instead.
-func (i instant) add(d time.Duration) instant {
-	if sum := i + instant(d); d <= 0 || sum > i {
-		return sum
-	}
-	return math.MaxInt64
-}
-
-func (i instant) sub(j instant) time.Duration { return time.Duration(i - j) }
+// An instant is a point in time on a coordinator's clock.
+type instant = machine.Instant
 
 // A clock is the monotonic one, plus the time of suspends: they stop the monotonic
 // clock while a lease at its backend goes on to end. A suspend shows as a gain of
@@ -109,7 +100,7 @@ func (c *clock) time(i instant) time.Time {
 		t := time.Now()
 		return t, c.read(t)
 	})
-	return b.t.Add(i.sub(b.i))
+	return b.t.Add(i.Sub(b.i))
 }
 
 // newest returns the base to count from, and takes one by reading if there is none

@@ -79,8 +79,8 @@ func TestABaseFromBeforeASuspendIsTakenAgain(t *testing.T) {
 		return start.Add(time.Second), i
 	})
 	// The hold ends 10 s after the second reading, which is 12 s after start by timers.
-	deadline := c.at(2*time.Second, 2*time.Second+hour).add(10 * time.Second)
-	if left := b.t.Add(deadline.sub(b.i)).Sub(start); left != 12*time.Second {
+	deadline := c.at(2*time.Second, 2*time.Second+hour).Add(10 * time.Second)
+	if left := b.t.Add(deadline.Sub(b.i)).Sub(start); left != 12*time.Second {
 		t.Errorf("the deadline is %v after start, want 12 s", left)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/turnstile-go/turnstile/actors/machine"
 	"github.com/turnstile-go/turnstile/backends"
 )
 
@@ -31,6 +32,27 @@ func (l slowLog) Handle(context.Context, slog.Record) error {
 // for it panics in the actor: the fault of ours that these tests need.
 const unnamable = backends.MaxAttempt + 1
 
+// misnumber has the key's attempts panic that begin from now on.
+func misnumber(a *keyActor) {
+	cfg := a.c.machineConfig()
+	cfg.NextAttempt = func() uint64 { return unnamable }
+	a.machine.Init(&cfg, a.entry.key)
+}
+
+// misleased is a key whose lease can be neither renewed nor given back, held by h.
+func misleased(a *keyActor, h *Hold) {
+	misnumber(a)
+	now := a.c.clock.now()
+	h.entry, h.state.Tag, h.state.Spec = a.entry, h, Spec{Expires: time.Minute}
+	effects, _ := a.machine.Step(machine.Arrive{Hold: &h.state}, now, nil)
+	call := effects[len(effects)-1].Call
+	call.Sent, call.Reply = now, backends.Reply{Outcome: backends.Granted, Base: 1, TTL: call.TTL}
+	a.machine.Step(machine.Answered{Call: call}, now, nil)
+	a.machine.Step(machine.Taken{}, now, nil)
+	h.stage.Store(settled)
+	h.deadline = h.state.Deadline
+}
+
 // spoil lets every key actor that c spawns from now on begin in a state of the
 // test's choice.
 func spoil(c *Coordinator, state func(*keyActor)) {
@@ -50,7 +72,7 @@ func TestWhatPanicsIsNotTriedAgainAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spoil(c, func(a *keyActor) { a.settle(unnamable, cancelling, a.c.clock.now().add(time.Hour)) })
+		spoil(c, misnumber)
 		h := begin(t, c, Spec{Expires: time.Second})
 		if _, err := h.Wait(nil); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("the waiter got %v, want ErrUnavailable", err)
@@ -66,11 +88,18 @@ func TestWhatPanicsIsNotTriedAgainAtOnce(t *testing.T) {
 // Regression: an actor that panicked at whatever it was asked never retired, and
 // Close waited for it.
 func TestCloseReturnsAlsoWhenAKeyDoesNothingButPanic(t *testing.T) {
-	for name, state := range map[string]func(*keyActor){
-		"on its way to settle an attempt": func(a *keyActor) { a.settle(unnamable, cancelling, a.c.clock.now().add(time.Hour)) },
-		"on its way to give a lease back": func(a *keyActor) {
-			now := a.c.clock.now()
-			a.lease = lease{own: true, attempt: unnamable, holds: 1, deadline: now.add(time.Hour), ends: now.add(time.Hour)}
+	for name, spoiled := range map[string]struct {
+		state   func(*keyActor)
+		message func(*entry) any
+	}{
+		"on its way to settle an attempt": {misnumber, func(e *entry) any {
+			h := &Hold{entry: e, reply: make(chan error, 1)}
+			h.state.Tag = h
+			return acquire{h}
+		}},
+		"on its way to give a lease back": {
+			func(a *keyActor) { misleased(a, &Hold{}) },
+			func(*entry) any { return tick{} },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,8 +108,8 @@ func TestCloseReturnsAlsoWhenAKeyDoesNothingButPanic(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				spoil(c, state)
-				if !c.directory.post("k", func(*entry) any { return tick{} }) {
+				spoil(c, spoiled.state)
+				if !c.directory.post("k", spoiled.message) {
 					t.Fatal("the coordinator is closed")
 				}
 				synctest.Wait()
@@ -175,11 +204,10 @@ func holdUnnamable(t *testing.T) (*Coordinator, *Hold) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a *keyActor
-	spoil(c, func(spawned *keyActor) { a = spawned })
-	h := hold(t, c, Spec{Expires: time.Minute})
-	synctest.Wait() // the actor is idle: its state may be touched
-	a.lease.attempt = unnamable
+	h := &Hold{}
+	spoil(c, func(a *keyActor) { misleased(a, h) })
+	c.directory.post("k", func(*entry) any { return tick{} })
+	synctest.Wait()
 	return c, h
 }
 

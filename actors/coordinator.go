@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/turnstile-go/turnstile/actors/machine"
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/internal/logqueue"
 )
@@ -41,7 +42,7 @@ const (
 const (
 	// callTimeout bounds one backend call, a release that somebody waits for,
 	// and the one try of an acquire that won't wait.
-	callTimeout = 2 * time.Second
+	callTimeout = machine.Patience
 )
 
 // A Coordinator is the directory of the key actors of one process, over one
@@ -52,6 +53,8 @@ type Coordinator struct {
 	backend    backends.Backend
 	can        backends.Capabilities
 	session    backends.Session
+	machines   machine.Config
+	effects    *sync.Pool // of *[]machine.Effect; by pointer like directory.replies
 	dispatcher *dispatcher
 	directory  *directory
 	sweeper    *sweeper
@@ -112,6 +115,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 		backend:    b,
 		can:        backends.Describe(b),
 		session:    backends.NewSession(),
+		effects:    &sync.Pool{New: func() any { return new([]machine.Effect) }},
 		dispatcher: newDispatcher(),
 		closed:     make(chan struct{}),
 		drained:    make(chan struct{}, 1),
@@ -123,6 +127,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	c.directory.late = c.noteLate
 	c.clock = c.directory.clock
 	c.clock.jumped = c.look
+	c.machines = c.machineConfig()
 	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock}
 	if w, ok := b.(backends.Waker); ok {
 		if err := w.Subscribe(c.session, c.wake); err != nil {
@@ -133,10 +138,27 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	return c, nil
 }
 
+// machineConfig is what the machines of all keys have in common.
+func (c *Coordinator) machineConfig() machine.Config {
+	can := c.can
+	_, can.Inspects = c.backend.(backends.Inspector) // whatever it declares
+	return machine.Config{
+		Can: can, Owner: c.cfg.Owner, Tenure: c.cfg.Tenure, Linger: c.cfg.Linger, PollerGap: c.cfg.PollerGap,
+		NoHandoff: c.cfg.NoHandoff, MaxWaiters: c.cfg.MaxWaiters,
+		Epoch: c.clock.start.UnixNano() - 1, // the first instant is 1
+		NextAttempt: func() uint64 {
+			if n := c.attempts.Add(1); n <= backends.MaxAttempt {
+				return n
+			}
+			return 0
+		},
+	}
+}
+
 // Begin posts an acquire of key. The outcome comes by h.Wait. It returns
 // ErrClosed if the coordinator is closed.
 func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
-	h.spec = spec
+	h.state.Spec, h.state.Tag = spec, h
 	h.reply = c.directory.replies.Get().(chan error)
 	if !c.directory.post(key, func(e *entry) any {
 		h.entry = e
@@ -217,7 +239,7 @@ func (c *Coordinator) Stats() Stats {
 func (c *Coordinator) Close() error {
 	var err error
 	c.closing.Do(func() {
-		c.closeBy.Store(int64(c.clock.now().add(callTimeout)))
+		c.closeBy.Store(int64(c.clock.now().Add(callTimeout)))
 		c.shut.Store(true)
 		c.directory.close()
 		c.drain()

@@ -247,7 +247,7 @@ func (s *sweeper) sweep() {
 	now := s.clock.now()
 	s.mu.Lock()
 	due := 0
-	for due < len(s.idle) && now.sub(s.idle[due].since) >= s.after {
+	for due < len(s.idle) && now.Sub(s.idle[due].since) >= s.after {
 		due++
 	}
 	batch := s.idle[:due:due]
@@ -255,7 +255,7 @@ func (s *sweeper) sweep() {
 	switch {
 	case s.stopped:
 	case len(s.idle) > 0:
-		s.armLocked(s.after - now.sub(s.idle[0].since))
+		s.armLocked(s.after - now.Sub(s.idle[0].since))
 	default:
 		s.idle = nil // lets go of the array of a large batch
 	}

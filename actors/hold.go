@@ -7,18 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/turnstile-go/turnstile/actors/machine"
 	"github.com/turnstile-go/turnstile/backends"
 )
 
 // A Spec is what a caller asks of an acquire.
-type Spec struct {
-	Expires time.Duration // how long the hold is valid unless renewed
-	Renew   bool          // renew the hold until it is released
-	MaxHold time.Duration // with Renew: no longer than this (0: no bound)
-	Timeout time.Duration // how long to wait at most (0: no bound)
-	Try     bool          // one try, never queued; Timeout bounds the try
-	Owner   string        // the label shown to others; empty: Config.Owner
-}
+type Spec = machine.Spec
 
 // The stages of a hold, up to its grant. Whoever swaps waiting for another
 // stage decides the race between a grant and the caller's giving up:
@@ -39,26 +33,15 @@ const (
 // allocation beside its messages.
 type Hold struct {
 	// Set by Begin, then immutable.
-	spec  Spec
 	entry *entry
 	reply chan error // one slot; see directory.replies. nil while the hold is held
 
+	// Owned by the actor, but for Spec, and for Fence and Granted, which are immutable
+	// once the acquire is answered. Over is read by a release that was answered.
+	state machine.Hold
+
 	stage    atomic.Uint32
 	released atomic.Bool // the first Release won
-
-	// Written by the actor before it answers the acquire, then immutable.
-	fence   uint64
-	granted instant
-
-	// Owned by the actor.
-	arrived    instant
-	until      instant // when it has waited long enough
-	prev, next *Hold   // in the queue, or among the holders
-	listed     list    // which of the two
-	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
-	bound      instant // what deadline may not pass (MaxHold); 0: none
-	patience   instant // once released: when its caller stops waiting
-	over       instant // when it ended without a release; read by its release once that is answered
 
 	mu       sync.Mutex // protects what follows
 	deadline instant    // written by the actor
@@ -118,7 +101,7 @@ func (h *Hold) AbandonWhy() (WaitError, bool) {
 // handled all earlier messages. Elsewhere it takes a round trip, and nobody waits
 // for it.
 func (h *Hold) Leave() {
-	if h.spec.Try || !h.entry.dir.immediate {
+	if h.state.Spec.Try || !h.entry.dir.immediate {
 		return // one try leaves nothing
 	}
 	done := make(chan struct{})
@@ -128,7 +111,7 @@ func (h *Hold) Leave() {
 }
 
 // Fence is the hold's fence.
-func (h *Hold) Fence() uint64 { return h.fence }
+func (h *Hold) Fence() uint64 { return h.state.Fence }
 
 // Deadline is when the hold ends unless it is renewed or extended.
 func (h *Hold) Deadline() time.Time {
@@ -173,24 +156,21 @@ func (h *Hold) end(cause error) {
 	}
 }
 
-// renewAt returns when a renewed hold wants its next renewal: pace times a third of
-// its length after the last. It is never, once the hold has reached its caller's
-// bound.
-func (h *Hold) renewAt(pace float64) instant {
-	if h.deadline == h.bound {
-		return h.deadline.add(time.Hour)
-	}
-	return h.deadline.add(share(h.spec.Expires/3, pace) - h.spec.Expires)
+// publish shows a deadline that has moved. The actor calls it.
+func (h *Hold) publish() {
+	h.mu.Lock()
+	h.deadline = h.state.Deadline
+	h.mu.Unlock()
 }
 
-// extendTo moves the deadline, never to an earlier time. The actor calls it.
-func (h *Hold) extendTo(t instant) {
-	if h.bound != 0 {
-		t = min(t, h.bound)
+// settle answers the acquire with an error, and returns false if its caller gave up
+// first. The actor calls it.
+func (h *Hold) settle(err error) bool {
+	if !h.stage.CompareAndSwap(waiting, settled) {
+		return false
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.deadline = max(t, h.deadline)
+	h.reply <- err
+	return true
 }
 
 // Release ends the hold. It returns nil once the key is free in the backend, has
@@ -206,7 +186,7 @@ func (h *Hold) Release() error {
 	if !h.entry.post(release{h}) {
 		h.recycle()
 		h.entry.dir.late(h)
-		return ended(h, backends.ErrNotHeld) // the actor has retired, so the hold is over
+		return h.state.Outcome(backends.ErrNotHeld) // the actor has retired, so the hold is over
 	}
 	err := <-h.reply
 	h.recycle()
@@ -231,14 +211,14 @@ func (h *Hold) Extend(d time.Duration) error {
 	if d <= 0 {
 		return fmt.Errorf("%w: extend by %v: must be positive", backends.ErrInvalid, d)
 	}
-	x := &extension{hold: h, d: d, done: make(chan error, 1)}
+	done := make(chan error, 1)
 	if h.released.Load() {
 		return backends.ErrNotHeld
 	}
-	if !h.entry.post(extend{x}) {
-		return ended(h, backends.ErrNotHeld)
+	if !h.entry.post(extend{&machine.Extension{Hold: &h.state, By: d, Tag: done}}) {
+		return h.state.Outcome(backends.ErrNotHeld)
 	}
-	return <-x.done
+	return <-done
 }
 
 // Check asks the backend whether the hold is still ours, by a renewal that makes no
@@ -249,12 +229,12 @@ func (h *Hold) Check(ctx context.Context) error {
 	if h.released.Load() {
 		return backends.ErrNotHeld
 	}
-	x := &extension{hold: h, check: true, done: make(chan error, 1)}
-	if !h.entry.post(extend{x}) {
-		return ended(h, backends.ErrNotHeld)
+	done := make(chan error, 1)
+	if !h.entry.post(extend{&machine.Extension{Hold: &h.state, Check: true, Tag: done}}) {
+		return h.state.Outcome(backends.ErrNotHeld)
 	}
 	select {
-	case err := <-x.done:
+	case err := <-done:
 		return err
 	case <-ctx.Done():
 		return backends.Interrupted(ctx, "check")

@@ -13,7 +13,7 @@ import (
 // hold went on, and claimed a key that another had by then.
 func TestAnEndedHoldIsNeverShownToGoOn(t *testing.T) {
 	h := &Hold{entry: &entry{dir: &directory{clock: newClock()}}}
-	h.deadline = h.entry.dir.clock.now().add(DefaultTenure * 1e6)
+	h.deadline = h.entry.dir.clock.now().Add(DefaultTenure * 1e6)
 	if err := h.Context(t.Context()).Err(); err != nil {
 		t.Fatalf("it has only begun: %v", err)
 	}

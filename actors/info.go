@@ -1,79 +1,24 @@
 package actors
 
-import (
-	"time"
-)
+import "github.com/turnstile-go/turnstile/actors/machine"
 
 // Info is what a key actor knows of its key.
 type Info struct {
-	Key       string
-	Held      bool   // by a caller in this process
-	Leased    bool   // by this process, held or lingering
-	Revoked   bool   // what is leased was revoked
-	Holder    string // the label of the hold that is held
-	Fence     uint64
-	HeldFor   time.Duration
-	ExpiresIn time.Duration
-	Waiters   int
-	Place     int // of this process among those that wait at the backend; 0: it doesn't, or unknown
+	Key string
+	machine.Info
 }
 
 func (a *keyActor) info(now instant) Info {
-	i := Info{Key: a.entry.key, Waiters: a.queue.len, Leased: a.lease.own, Revoked: a.lease.revoked}
-	if !a.lease.own && a.queue.len > 0 {
-		i.Place = a.heldBy.place
-	}
-	if h := a.holders.first; h != nil {
-		i.Held, i.Fence, i.Holder = true, h.fence, a.c.label(h)
-		i.HeldFor, i.ExpiresIn = now.sub(h.granted), max(h.deadline.sub(now), 0)
-	}
-	return i
+	return Info{Key: a.entry.key, Info: a.machine.Info(now)}
 }
 
-// waitError says what an acquire waits for. It is asked before the acquire
-// leaves the queue, or instead of queueing it.
-func (a *keyActor) waitError(h *Hold, now instant) WaitError {
-	e := WaitError{
-		Key:    a.entry.key,
-		Waited: now.sub(h.arrived),
-		Try:    h.spec.Try,
-		Err:    a.lastErr,
-		Silent: a.silent(h, now),
+func (a *keyActor) waitError(h *Hold, w machine.Why) WaitError {
+	return WaitError{
+		Key: a.entry.key, Waited: w.Waited, Try: h.state.Spec.Try,
+		Place: w.Place, Queue: w.Queue, Process: w.Process,
+		Held: w.Held, Holder: w.Holder, Local: w.Local, HeldFor: w.HeldFor,
+		Silent: w.Silent, Err: w.Err,
 	}
-	if h.listed == inQueue && !h.spec.Try {
-		e.Place, e.Queue = a.queue.place(h), a.queue.len
-		if !a.lease.own {
-			e.Process = a.heldBy.place
-		}
-	}
-	if e.Silent {
-		return e
-	}
-	e.Held = true
-	switch held := a.holders.first; {
-	case held != nil:
-		e.Holder, e.Local, e.HeldFor = a.c.label(held), true, now.sub(held.granted)
-	case !a.lease.own && a.heldBy.label != "":
-		e.Holder = a.heldBy.label
-		if a.heldBy.known {
-			e.HeldFor = now.sub(a.heldBy.since)
-		}
-	}
-	return e
-}
-
-// silent reports whether the backend was asked for the key since h came, and has
-// not answered. A backend that was not asked is not silent: no poll was due, or
-// somebody here has the key.
-func (a *keyActor) silent(h *Hold, now instant) bool {
-	const hung = 100 * time.Millisecond
-	switch {
-	case a.busy(), a.answered >= h.arrived:
-		return false
-	case a.failures > 0:
-		return true
-	}
-	return a.call != nil && (!a.heldBy.held || now.sub(a.call.began) > hung)
 }
 
 // Lookup asks the key's actor what it knows; ok is false if the key has none.

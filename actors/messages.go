@@ -1,8 +1,7 @@
 package actors
 
 import (
-	"time"
-
+	"github.com/turnstile-go/turnstile/actors/machine"
 	"github.com/turnstile-go/turnstile/backends"
 )
 
@@ -33,13 +32,13 @@ type (
 	release struct{ hold *Hold }
 
 	// extend is sent by Hold.Extend and Hold.Check; its answer comes on done.
-	extend struct{ *extension }
+	extend struct{ *machine.Extension }
 
 	// disown is sent by Coordinator.Revoke; its answer comes on done.
-	disown struct{ *disowning }
+	disown struct{ *machine.Disowning }
 
 	// result is sent by the goroutine that made a backend call.
-	result struct{ *call }
+	result struct{ *machine.Call }
 
 	// wake is sent when the backend pushed something about the key.
 	wake struct{ kind backends.WakeKind }
@@ -56,13 +55,3 @@ type (
 	// shutdown is sent by Coordinator.Close: waiters fail, leases are released.
 	shutdown struct{}
 )
-
-// An extension is a request to move a hold's deadline, or to ask the backend for it.
-type extension struct {
-	hold  *Hold
-	d     time.Duration
-	check bool       // it moves nothing, and is answered by a renewal sent after it came
-	asked instant    // when it came
-	until instant    // when to give up
-	done  chan error // one slot
-}

@@ -1,0 +1,185 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+
+	"github.com/turnstile-go/turnstile/actors/machine"
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// carryOut does what a step wants done. If the outcome of the last of it is there at
+// once, it returns the event that says so; otherwise nil.
+func (r *turn) carryOut() (next machine.Event) {
+	for len(r.todo) > 0 {
+		next = r.carryOutFirst()
+	}
+	return next
+}
+
+// carryOnOut does one thing after a panic, whose own panic would help nobody.
+func (r *turn) carryOnOut() {
+	defer func() { _ = recover() }()
+	r.carryOutFirst()
+}
+
+func (r *turn) carryOutFirst() (next machine.Event) {
+	e := &r.todo[0]
+	r.todo = r.todo[1:]
+	switch e.Kind {
+	case machine.Offer:
+		return r.offer(holdOf(e))
+	case machine.Refuse:
+		holdOf(e).settle(e.Err)
+	case machine.TimeOut:
+		r.timeOut(holdOf(e), *e.Why)
+	case machine.Let:
+		holdOf(e).end(cmp.Or(e.Err, context.Canceled))
+	case machine.End:
+		r.end(holdOf(e), e.Err)
+	case machine.Revoke:
+		holdOf(e).end(e.Err)
+		r.c.counters.losses.Add(1)
+		r.c.noteOf(holdOf(e), "hold revoked")
+	case machine.Move:
+		holdOf(e).publish()
+	case machine.Released:
+		answer(holdOf(e).reply, e.Err)
+	case machine.Extended:
+		answer(e.Extension.Tag.(chan error), e.Err)
+	case machine.Disowned:
+		answer(e.Disowning.Tag.(chan error), e.Err)
+	case machine.Ask:
+		return r.ask(e.Call)
+	case machine.Drop:
+		if r.cancel != nil {
+			r.cancel()
+		}
+	case machine.Undo:
+		r.undo(e.Call)
+	case machine.Warn:
+		r.noteFailing(holdOf(e), e)
+	case machine.Leak:
+		r.c.failed(e.Err)
+	}
+	return nil
+}
+
+func holdOf(e *machine.Effect) *Hold { return e.Hold.Tag.(*Hold) }
+
+// answer fills a slot, unless it was filled before: after a panic a caller may be
+// answered twice.
+func answer(slot chan error, err error) {
+	select {
+	case slot <- err:
+	default:
+	}
+}
+
+// offer gives the key to a waiter, if it has not given up by now: see waiting. What
+// the grant says must be there before the swap lets the caller read it.
+func (r *turn) offer(h *Hold) machine.Event {
+	h.deadline = h.state.Deadline
+	if !h.stage.CompareAndSwap(waiting, settled) {
+		return machine.Withdrawn{}
+	}
+	r.c.counters.holds.Add(1)
+	if h.state.Handoff {
+		r.c.counters.handoffs.Add(1)
+	}
+	h.reply <- nil
+	return machine.Taken{}
+}
+
+func (r *turn) timeOut(h *Hold, why machine.Why) {
+	e := r.waitError(h, why)
+	if h.settle(&e) {
+		r.c.counters.timeouts.Add(1)
+	}
+}
+
+func (r *turn) end(h *Hold, cause error) {
+	h.end(cause)
+	switch {
+	case h.state.Revoked(): // that was told
+	case errors.Is(cause, backends.ErrExpired):
+		r.c.counters.expired.Add(1)
+		r.c.noteOf(h, "hold expired before its release", "held", h.state.Over.Sub(h.state.Granted))
+	default:
+		r.c.counters.losses.Add(1)
+		r.c.noteOf(h, "hold lost", "cause", cause)
+	}
+}
+
+// mostInPlace bounds the calls that are made in place for one message. A message
+// needs fewer. But if a renewal takes longer than a third of the hold, the next is due
+// when it returns, and the messages that wait would wait for ever.
+const mostInPlace = 4
+
+// ask makes a backend call beside the mailbox; its result comes as a message. A
+// backend that only computes is called in place instead.
+func (r *turn) ask(c *machine.Call) machine.Event {
+	r.c.counters.calls.Add(1)
+	attempt := backends.Attempt{Key: r.full}
+	if c.Verb != machine.Looking {
+		attempt = r.c.attempt(r.full, c.Attempt)
+	}
+	if r.c.can.Immediate && r.inPlace < mostInPlace {
+		r.inPlace++
+		r.c.call(r.c.ctx, c, attempt)
+		r.now = r.c.clock.now()
+		return machine.Answered{Call: c}
+	}
+	entry, coordinator := r.entry, r.c
+	ctx, cancel := context.WithTimeout(coordinator.ctx, c.Budget)
+	r.cancel = cancel
+	coordinator.dispatcher.Schedule(func() { // ends by the call's own timeout
+		coordinator.call(ctx, c, attempt)
+		cancel()
+		entry.post(result{c})
+	})
+	return nil
+}
+
+// undo cancels what a forgotten call may have got.
+func (r *turn) undo(c *machine.Call) {
+	coordinator, attempt := r.c, r.c.attempt(r.full, c.Attempt)
+	coordinator.dispatcher.Schedule(func() { // ends by its timeout
+		ctx, cancel := context.WithTimeout(coordinator.ctx, callTimeout)
+		defer cancel()
+		coordinator.call(ctx, &machine.Call{Verb: machine.Cancelling}, attempt)
+	})
+}
+
+// call makes a backend call. A panic of the backend becomes an error: one key's
+// trouble must not take the process down, nor the key's waiters with it.
+func (c *Coordinator) call(ctx context.Context, m *machine.Call, a backends.Attempt) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.Reply = backends.Reply{}
+			m.Err = fmt.Errorf("%w: %v panicked: %v", backends.ErrUnavailable, m.Verb, r)
+			c.warn("backend panicked", "verb", m.Verb, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	m.Chance = rand.Float64()
+	m.Sent = c.clock.now()
+	switch m.Verb {
+	case machine.Acquiring:
+		m.Reply, m.Err = c.backend.Acquire(ctx, backends.Request{
+			Attempt: a, TTL: m.TTL, Label: m.Owner, Queue: m.Queue, Probe: m.Probe,
+		})
+	case machine.Renewing:
+		m.Reply, m.Err = c.backend.Renew(ctx, a, m.TTL, m.Known)
+	case machine.Releasing:
+		m.Err = c.backend.Release(ctx, a)
+	case machine.Cancelling:
+		m.Err = backends.Cancel(ctx, c.backend, a)
+	case machine.Looking:
+		info, err := c.backend.(backends.Inspector).Inspect(ctx, a.Key)
+		m.Info, m.Err = &info, err
+	}
+}

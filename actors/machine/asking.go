@@ -1,0 +1,113 @@
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// asking is the phase in which this process has an attempt at the backend, which was
+// answered "held", or never answered. Repeated, it keeps its number.
+type asking struct {
+	attempt uint64        // 0: the last one left nothing behind, and the next has yet to begin
+	ttl     time.Duration // the longest that it asked for
+	probe   int           // how often it was answered Held
+	woken   bool          // ask at once
+	doubted Instant       // a lease that was asked for before has to be proved
+	retry   retry
+}
+
+func (s *asking) pause() *retry { return &s.retry }
+
+func (s *asking) plan(m *Machine, p *plan) *Call {
+	if m.queue.len == 0 || m.closing {
+		return s.giveUp(m, p)
+	}
+	if in, c := m.inGap(p); in {
+		return c
+	}
+	if !s.woken && !p.from(s.retry.at) {
+		return nil
+	}
+	return s.ask(m)
+}
+
+// giveUp ends the attempt: nobody here waits for it any more.
+func (s *asking) giveUp(m *Machine, p *plan) *Call {
+	if s.attempt == 0 {
+		m.enter(&m.free)
+		return m.free.plan(m, p)
+	}
+	m.settle(s.attempt, Cancelling, m.now.Add(s.ttl))
+	return m.settling.plan(m, p)
+}
+
+// errUsedUp ends a client that has made 10¹² attempts, which takes 77 days at
+// 150 000 a second: the wire format has no number for the next.
+var errUsedUp = fmt.Errorf("%w: this client's attempts are used up, open another", backends.ErrUnavailable)
+
+// ask repeats the attempt, or begins one.
+func (s *asking) ask(m *Machine) *Call {
+	s.woken = false
+	if s.attempt == 0 {
+		n := m.cfg.NextAttempt()
+		if n == 0 {
+			m.failQueue(errUsedUp)
+			m.enter(&m.free)
+			return nil
+		}
+		s.attempt, s.ttl, s.probe = n, 0, 0
+		m.news.holder = holder{}
+	}
+	head := m.queue.first.Spec
+	ttl := ttlFor(head.Expires + m.spare(head.Expires))
+	s.ttl = max(s.ttl, ttl)
+	return &Call{
+		Verb: Acquiring, Attempt: s.attempt, TTL: ttl,
+		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: s.probe,
+	}
+}
+
+func (s *asking) answered(m *Machine, c *Call) {
+	switch {
+	case c.Err == nil && c.Reply.Outcome == backends.Granted:
+		m.news.answered, m.news.err, m.news.holder = m.now, nil, holder{}
+		doubted := s.doubted
+		m.enter(&m.leased)
+		m.leased.attempt, m.leased.doubted = c.Attempt, doubted
+		m.leased.set(c, m.now)
+	case c.Err == nil && c.Reply.Outcome == backends.Held:
+		s.held(m, c)
+	default:
+		if c.Err == nil {
+			c.Err = fmt.Errorf("%w: outcome %v without an error", backends.ErrUnavailable, c.Reply.Outcome)
+		}
+		s.failed(m, c)
+	}
+}
+
+func (s *asking) held(m *Machine, c *Call) {
+	r := &c.Reply
+	m.news.answered, m.news.err = m.now, nil
+	m.news.holder = holder{held: true, label: r.Holder, place: r.Place, since: m.now.Add(-r.HeldFor), known: r.HeldFor > 0}
+	s.probe++
+	s.retry = retry{at: m.now.Add(max(r.Retry, time.Millisecond))}
+	if !c.Queue {
+		s.attempt, s.retry.at = 0, 0 // it left no trace: the next asks for itself
+	}
+	m.failTries(c)
+}
+
+func (s *asking) failed(m *Machine, c *Call) {
+	s.retry.failed(c, m.now)
+	if errors.Is(c.Err, backends.ErrSettled) {
+		s.attempt = 0
+	}
+	if backends.IsRefused(c.Err) {
+		m.failQueue(c.Err)
+		return
+	}
+	m.failTries(c)
+}

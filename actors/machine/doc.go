@@ -1,0 +1,2 @@
+// Package machine is one key of one process as a pure state machine.
+package machine

@@ -1,0 +1,131 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// An Event is what happened to a key. The set is closed.
+type Event interface{ event() }
+
+type (
+	// Arrive: somebody wants the key. The answer is an Offer, a Refuse or a TimeOut.
+	Arrive struct{ *Hold }
+
+	// Leave: a waiter has given up, after an answer was no longer possible.
+	Leave struct{ *Hold }
+
+	// Taken: the caller that was offered the key takes it. It follows the Offer.
+	Taken struct{}
+
+	// Withdrawn: the caller that was offered the key had given up before. It follows
+	// the Offer, in the place of Taken; the Leave of that hold comes later.
+	Withdrawn struct{}
+
+	// Release: a holder lets go. The answer is a Released, in time or at once.
+	Release struct{ *Hold }
+
+	// Extend: a holder asks for time, or whether the hold is still its own. The answer
+	// is an Extended.
+	Extend struct{ *Extension }
+
+	// Disown: the lease is to end at once, whoever holds it here. The answer is a
+	// Disowned.
+	Disown struct{ *Disowning }
+
+	// Answered: the backend call of an earlier Ask is over.
+	Answered struct{ *Call }
+
+	// Woken: the backend pushed something about the key.
+	Woken struct{ Kind backends.WakeKind }
+
+	// Tick: it is time to look, or somebody wants the machine to.
+	Tick struct{}
+
+	// Close: nobody gets the key any more, and what is leased goes back.
+	Close struct {
+		By Instant // when to give up what the backend doesn't answer
+	}
+
+	// Panicked: the step or the effects of Event panicked. Everything is forgotten but
+	// what others rely on: each waiter and holder is told, and the attempt is settled
+	// in the background.
+	Panicked struct {
+		Event Event
+		Err   error
+	}
+)
+
+func (Arrive) event()    {}
+func (Leave) event()     {}
+func (Taken) event()     {}
+func (Withdrawn) event() {}
+func (Release) event()   {}
+func (Extend) event()    {}
+func (Disown) event()    {}
+func (Answered) event()  {}
+func (Woken) event()     {}
+func (Tick) event()      {}
+func (Close) event()     {}
+func (Panicked) event()  {}
+
+// An Extension is a request to move a hold's deadline, or to ask the backend for it.
+type Extension struct {
+	Hold  *Hold
+	By    time.Duration
+	Check bool // it moves nothing, and is answered by a renewal that was sent after it came
+	Tag   any  // the caller's own
+
+	asked Instant // when it came
+	until Instant // when to give up
+}
+
+// A Disowning is a request to end this process's lease.
+type Disowning struct {
+	Base uint64 // which the lease must have minted; 0: any
+	Tag  any    // the caller's own
+	Ours bool   // there is such a lease; set before the Disowned
+
+	until Instant // when to give up
+}
+
+// Verb is what a backend call does.
+type Verb uint8
+
+// The verbs.
+const (
+	Acquiring Verb = iota
+	Renewing
+	Releasing
+	Cancelling
+	Looking
+)
+
+func (v Verb) String() string {
+	return [...]string{"acquire", "renew", "release", "cancel", "look"}[v]
+}
+
+// A Call is one backend call: what is asked and, when it comes back as an Answered,
+// what was answered. At most one of a key is in flight.
+type Call struct {
+	Verb    Verb
+	Attempt uint64        // its number
+	TTL     time.Duration // of an acquire or a renewal
+	Known   uint64        // of a renewal: the newest base
+	Owner   string        // of an acquire: the holder's label
+	Queue   bool          // of an acquire: the caller will wait
+	Probe   int           // of an acquire: how often the attempt was answered Held
+	Budget  time.Duration // how long the call may take
+	Began   Instant
+
+	wanted bool // while it was in flight, a push said that others wait
+	again  bool // while it was in flight, a push said that the backend answers again
+
+	// Set before the call is Answered.
+	Sent   Instant // before the request was sent
+	Reply  backends.Reply
+	Info   *backends.Info // of a look
+	Err    error
+	Chance float64 // random, from 0 to below 1: it spreads pauses and renewals
+}

@@ -1,0 +1,26 @@
+package machine
+
+// free is the phase in which the backend knows nothing of this process: nobody here
+// wants the key, or nobody may ask for it yet.
+type free struct {
+	retry retry
+}
+
+func (f *free) pause() *retry { return &f.retry }
+
+func (f *free) plan(m *Machine, p *plan) *Call {
+	if m.queue.len == 0 || m.closing {
+		return nil
+	}
+	if in, c := m.inGap(p); in {
+		return c
+	}
+	if !p.from(f.retry.at) {
+		return nil
+	}
+	m.enter(&m.asking)
+	return m.asking.ask(m)
+}
+
+// answered takes the result of a look at the key, the only call of the phase.
+func (f *free) answered(m *Machine, c *Call) { m.looked(c) }

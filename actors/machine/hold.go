@@ -1,0 +1,97 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// A Spec is what a caller asks of an acquire.
+type Spec struct {
+	Expires time.Duration // how long the hold is valid unless renewed
+	Renew   bool          // renew the hold until it is released
+	MaxHold time.Duration // with Renew: no longer than this (0: no bound)
+	Timeout time.Duration // how long to wait at most (0: no bound)
+	Try     bool          // one try, never queued; Timeout bounds the try
+	Owner   string        // the label shown to others; empty: Config.Owner
+}
+
+// A Hold is one caller's acquire and, once granted, its possession of a key. The
+// caller sets Spec and Tag before the first event; the rest is the machine's.
+type Hold struct {
+	Spec Spec
+	Tag  any // the caller's own: it comes back with each effect
+
+	// Set by an Offer, then immutable.
+	Fence   uint64
+	Granted Instant
+	Handoff bool // the offer is under a lease that was there already
+
+	Deadline Instant // when the hold ends unless it is renewed; an Offer or a Move says that it has changed
+	Over     Instant // when it ended without a release; 0 before that
+
+	arrived    Instant
+	until      Instant // when it has waited long enough
+	bound      Instant // what Deadline may not pass (MaxHold); 0: none
+	patience   Instant // once released: when its caller stops waiting
+	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
+	listed     list    // in which list it is
+	prev, next *Hold   // its neighbours there
+}
+
+// Revoked reports whether the hold's lease was revoked before its release.
+func (h *Hold) Revoked() bool { return h.revoked }
+
+// Outcome is the answer to a release or a request of the hold: a hold that was
+// revoked had ended before, whatever became of its lease.
+func (h *Hold) Outcome(err error) error {
+	switch {
+	case !h.revoked:
+		return err
+	case err == nil || backends.IsNotHeld(err):
+		return backends.ErrRevoked
+	}
+	return backends.Wrap(backends.ErrRevoked, "", err)
+}
+
+// renewAt returns when a renewed hold wants its next renewal: pace times a third of
+// its length after the last. It is never, once the hold has reached its caller's
+// bound.
+func (h *Hold) renewAt(pace float64) Instant {
+	if h.Deadline == h.bound {
+		return h.Deadline.Add(time.Hour)
+	}
+	return h.Deadline.Add(share(h.Spec.Expires/3, pace) - h.Spec.Expires)
+}
+
+// endsAt returns when a hold that nobody releases ends, and whether it is lost then
+// rather than expired. It is lost a little before its deadline, so that it learns of
+// that in time, if a renewal was due and none came (unproved: the lease's last one
+// failed). A hold at its caller's bound expires; one that was revoked has been told,
+// and its time is its own to the end.
+func (h *Hold) endsAt(unproved bool) (at Instant, lost bool) {
+	if h.revoked || h.Deadline == h.bound || !h.Spec.Renew && !unproved {
+		return h.Deadline, false
+	}
+	return h.Deadline.Add(-min(25*time.Millisecond, h.Spec.Expires/20)), true
+}
+
+// extendTo moves the deadline, never to an earlier time, and reports whether it moved.
+func (h *Hold) extendTo(t Instant) bool {
+	if h.bound != 0 {
+		t = min(t, h.bound)
+	}
+	moved := t > h.Deadline
+	h.Deadline = max(t, h.Deadline)
+	return moved
+}
+
+// grantedAt sets what an offer says.
+func (h *Hold) grantedAt(now Instant, fence uint64) {
+	h.Granted, h.Fence = now, fence
+	h.Deadline = now.Add(h.Spec.Expires)
+	if h.Spec.Renew && h.Spec.MaxHold > 0 {
+		h.bound = now.Add(h.Spec.MaxHold)
+		h.Deadline = min(h.Deadline, h.bound)
+	}
+}

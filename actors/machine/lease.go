@@ -1,0 +1,165 @@
+package machine
+
+import (
+	"time"
+)
+
+const (
+	// maxSlack is how much longer than its longest hold a lease is, so that the
+	// next hold fits under it without a renewal.
+	maxSlack = 500 * time.Millisecond
+	// Margin and marginShare are what a lease's own deadline stays clear of the
+	// backend's, for the difference between two clocks: 50 ms and 1 % of the ttl,
+	// but at most a tenth of it.
+	Margin      = 50 * time.Millisecond
+	marginShare = 100
+	marginMost  = 10
+	// spareN is where a hot key asks for its next base, ahead of need.
+	spareN = MaxN / 2
+	// ProofLasts is how old the proof of a lease may be at a grant, where the lease may
+	// have gone without a push that says so. Either another server took the place of
+	// the one that gave it, or somebody revoked it and the backend has no pushes. A
+	// lost server is noticed at once only by clients that talk to it. Before it is
+	// replaced, others have to miss it for longer than ProofLasts (Sentinel's
+	// down-after-milliseconds, a Cluster's node timeout). A hot key is renewed about
+	// every 250 ms in any case.
+	ProofLasts = 500 * time.Millisecond
+)
+
+// slackOf returns the slack of a lease that carries a hold of that length.
+func slackOf(expires time.Duration) time.Duration { return min(expires, maxSlack) }
+
+// marginOf returns how much earlier than the backend this process takes a lease to
+// be over.
+func marginOf(ttl time.Duration) time.Duration {
+	return min(ttl/marginShare+Margin, ttl/marginMost)
+}
+
+// ttlFor returns the lease to ask for so that marginOf leaves need of it.
+func ttlFor(need time.Duration) time.Duration {
+	ttl := (need + Margin) * marginShare / (marginShare - 1)
+	if ttl/marginMost < ttl/marginShare+Margin {
+		ttl = need * marginMost / (marginMost - 1)
+	}
+	const ms = time.Millisecond
+	return (ttl + 2*ms - 1) / ms * ms // whole ms, and one more for the divisions
+}
+
+// A lease is this process's possession of the key.
+type lease struct {
+	attempt  uint64  // its number
+	deadline Instant // no hold goes beyond it
+	ends     Instant // when the backend's ttl is over at the latest
+	renewAt  Instant // pace of a third of the ttl after it was set
+	pace     float64 // which share of its third a renewal waits for; drawn anew by set
+	renewed  Instant // when that was
+	first    uint64  // the base it began with
+	base     uint64  // the newest
+	n        uint64  // the next hold's number under base
+
+	revoked  bool // it is not renewed, and goes back as soon as its holders have stopped
+	unproved bool // the last renewal failed: the deadline may be final
+
+	holds     int     // granted under this lease
+	contended bool    // another process waits
+	since     Instant // when that became known
+	passed    int     // handoffs since then
+}
+
+// set takes over what a grant or a renewal says. It counts from before the request
+// was sent, so the backend's own end is never before ours.
+func (l *lease) set(c *Call, now Instant) {
+	r := &c.Reply
+	l.deadline = c.Sent.Add(r.TTL - marginOf(r.TTL))
+	l.ends = now.Add(r.TTL)
+	l.pace = paceOf(l.first == 0, c.Chance)
+	l.renewAt, l.renewed = c.Sent.Add(share(r.TTL/3, l.pace)), c.Sent
+	l.base, l.n = r.Base, 0
+	if l.first == 0 {
+		l.first = r.Base
+	}
+	l.unproved = false
+	l.note(r.Contended, now)
+}
+
+// Renewals come before a third of the hold is over, each a little earlier by
+// chance. Otherwise keys that were taken at the same time, or have all waited for a
+// server to come back, would be renewed at the same time for ever. A first renewal
+// comes after half of that third at the earliest, so that a short hold seldom pays
+// for one; later ones cost an eighth more than without.
+const (
+	firstPace = 0.5
+	laterPace = 0.75
+)
+
+func paceOf(first bool, chance float64) float64 {
+	least := laterPace
+	if first {
+		least = firstPace
+	}
+	return least + (1-least)*chance
+}
+
+// note records whether others wait. The budget of handoffs starts when that is
+// first known, and ends when nobody waits any more.
+func (l *lease) note(contended bool, now Instant) {
+	if contended && !l.contended {
+		l.since, l.passed = now, 0
+	}
+	l.contended = contended
+}
+
+// fence returns the next hold's fence.
+func (l *lease) fence() uint64 { return l.base<<10 | l.n }
+
+// handedTo counts a hold that was granted under the lease.
+func (l *lease) handedTo(h *Hold) {
+	if h.Handoff && l.contended {
+		l.passed++
+	}
+	l.n++
+	l.holds++
+}
+
+// minted reports whether base is one of the lease's own.
+func (l *lease) minted(base uint64) bool { return base >= l.first && base <= l.base }
+
+// fits reports whether a hold of that length ends before the lease does.
+func (l *lease) fits(now Instant, expires time.Duration) bool {
+	return l.n <= MaxN && now.Add(expires) <= l.deadline
+}
+
+// spare returns what a lease gets beyond its longest hold: slack for the next hold,
+// and the time it may linger with none.
+func (m *Machine) spare(expires time.Duration) time.Duration {
+	return slackOf(expires) + m.lingers()
+}
+
+// lingers returns how long a lease stays that nobody here needs. Where no push tells
+// that another process waits, that is no longer than it may wait for a busy key.
+func (m *Machine) lingers() time.Duration {
+	if !m.cfg.Can.Wakes {
+		return min(m.cfg.Linger, m.cfg.Tenure)
+	}
+	return m.cfg.Linger
+}
+
+// renewalBudget returns how long a renewal may take: a third of what is left, so that
+// one connection that hangs leaves time for two more tries.
+func (m *Machine) renewalBudget() time.Duration {
+	const least = 50 * time.Millisecond // a slow server still has to be able to answer
+	end := m.leased.deadline
+	for h := m.holders.first; h != nil; h = h.next {
+		end = min(end, h.Deadline)
+	}
+	left := end.Sub(m.now)
+	return min(Patience, max(left/3, least), max(left, time.Millisecond))
+}
+
+// label returns the holder's name that others see.
+func (m *Machine) label(h *Hold) string {
+	if h.Spec.Owner != "" {
+		return h.Spec.Owner
+	}
+	return m.cfg.Owner
+}

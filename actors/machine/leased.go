@@ -1,0 +1,283 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// probeEvery is how often the backend is asked for a revoked lease while callers
+// wait behind a hold that has not stopped: somebody may have deleted the lease.
+const probeEvery = time.Second
+
+// leased is the phase in which the lease is ours: somebody here holds the key, or is
+// about to, or it lingers.
+type leased struct {
+	lease
+	doubted Instant // a lease that was last proved before may be gone: see doubts
+	linger  Instant // nobody needs the lease, and it may stay until then
+	failing Instant // when the first of the renewals that failed in a row began
+	retry   retry
+}
+
+func (l *leased) pause() *retry { return &l.retry }
+
+func (l *leased) plan(m *Machine, p *plan) *Call {
+	switch {
+	case p.from(l.deadline):
+		// No hold is left: none goes beyond the lease.
+		m.dropLease()
+		return m.phase.plan(m, p)
+	case m.holders.len == 0 && l.goesBack(m, p):
+		m.gap.release(m.now, m.queue.len == 0)
+		m.settle(l.attempt, Releasing, l.ends)
+		return m.phase.plan(m, p)
+	case l.revoked:
+		return l.planProbe(m, p)
+	}
+	return l.planRenewal(m, p)
+}
+
+// goesBack reports whether the lease, which nobody holds, goes back now: nobody here
+// needs it, or another's turn has come.
+func (l *leased) goesBack(m *Machine, p *plan) bool {
+	switch {
+	case m.closing:
+		return true
+	case m.queue.len > 0:
+		return l.yields(m)
+	case !l.lingers(m):
+		return true
+	}
+	p.look.of(l.linger)
+	p.look.of(m.gap.at)
+	return false
+}
+
+// grants reports whether h may have the key now: nothing is granted on a lease that
+// is past its deadline, that would end before the hold does, or that may be gone.
+func (l *leased) grants(m *Machine, h *Hold) bool {
+	return l.fits(m.now, h.Spec.Expires) && !l.doubts(m) && !l.stale(m) && !l.yields(m)
+}
+
+// yields reports whether the lease has to go back before the next local grant:
+// because another process waits and the budget of handoffs or time is used up,
+// or because handoff is turned off, or because pollers get their gap; or because
+// it was revoked.
+func (l *leased) yields(m *Machine) bool {
+	switch {
+	case l.revoked:
+		return true
+	case l.holds == 0 || !m.cfg.Can.Exclusive:
+		return false // what was just acquired is used at least once
+	case m.cfg.NoHandoff:
+		return true
+	case l.contended && (l.passed >= MaxN || m.now.Sub(l.since) >= m.cfg.Tenure):
+		return true
+	}
+	return m.gap.due(m.now)
+}
+
+// lingers reports whether a lease that nobody here needs stays for a while.
+func (l *leased) lingers(m *Machine) bool {
+	return m.cfg.Linger > 0 && !m.closing && !l.contended && m.now < l.linger && !l.yields(m)
+}
+
+// doubts reports whether the lease may be gone although its time is not over:
+// since the backend said so, or since no renewal got through to a backend
+// whose place another can take. What is held goes on, but for the renewal that
+// is due now; nothing is granted until that has proved the lease.
+func (l *leased) doubts(m *Machine) bool {
+	return l.renewed < l.doubted || l.unproved && m.cfg.Can.FailsOver
+}
+
+// ages reports whether the lease can go without a push that says so: see ProofLasts.
+func (m *Machine) ages() bool {
+	return m.cfg.Can.Exclusive && (m.cfg.Can.FailsOver || !m.cfg.Can.Wakes)
+}
+
+// stale reports whether the lease has to be proved before it can be handed on.
+func (l *leased) stale(m *Machine) bool { return m.ages() && m.now >= l.staleAt() }
+
+func (l *leased) staleAt() Instant { return l.renewed.Add(ProofLasts + 1) }
+
+// planRenewal renews the lease when it gets too short for those who hold or wait.
+func (l *leased) planRenewal(m *Machine, p *plan) *Call {
+	need := l.need(m)
+	p.after = l.retry.at
+	if need == 0 || !l.renewalDue(m, p, need) {
+		return nil
+	}
+	ttl := ttlFor(need)
+	// If the reply is lost, the backend may already have shortened the lease.
+	l.deadline = min(l.deadline, m.now.Add(ttl-marginOf(ttl)))
+	return &Call{Verb: Renewing, Attempt: l.attempt, TTL: ttl, Known: l.base}
+}
+
+// need returns how long the lease should last from now, spare included; 0: it
+// lingers.
+func (l *leased) need(m *Machine) time.Duration {
+	var need, expires time.Duration
+	for h := m.holders.first; h != nil; h = h.next {
+		expires = max(expires, h.Spec.Expires)
+		need = max(need, h.Deadline.Sub(m.now))
+		if h.Spec.Renew {
+			need = max(need, h.Spec.Expires)
+		}
+	}
+	if head := m.queue.first; head != nil && !l.yields(m) {
+		expires = max(expires, head.Spec.Expires)
+		need = max(need, head.Spec.Expires)
+	}
+	checked := false
+	for _, x := range m.extensions {
+		need = max(need, x.By)
+		checked = checked || x.Check
+	}
+	if need == 0 {
+		return 0
+	}
+	need += m.spare(expires)
+	if checked {
+		need = max(need, l.deadline.Sub(m.now)) // to look must not shorten what is looked at
+	}
+	return need
+}
+
+// renewalDue reports whether a renewal is due: after a third of its time, or before
+// that because a hold needs it, can't be granted or soon won't be.
+func (l *leased) renewalDue(m *Machine, p *plan, need time.Duration) bool {
+	due := p.from(l.renewAt) || p.seen(len(m.extensions) > 0) || p.seen(l.doubts(m))
+	for h := m.holders.first; h != nil; h = h.next {
+		due = due || h.Spec.Renew && p.from(h.renewAt(l.pace))
+	}
+	if head := m.queue.first; head != nil {
+		due = due || m.ages() && p.from(l.staleAt()) || p.seen(!l.yields(m) && l.soonTooShort(m, head))
+	}
+	// The long hold that the lease was made for is over: a crash would leave the lease
+	// to its end. A backend may decline, so it is not asked all the time.
+	tooLong := l.deadline.Sub(m.now) > 2*need+time.Second
+	return due || tooLong && p.from(l.renewed.Add(maxSlack/2))
+}
+
+// soonTooShort reports whether the next hold won't be grantable soon, so that a
+// renewal beside the running hold saves it the wait; or whether it is time to ask the
+// backend, by a renewal, for others who wait: twice a Tenure while holds are handed
+// on, where the backend has no push that would tell (L4).
+func (l *leased) soonTooShort(m *Machine, head *Hold) bool {
+	expires := head.Spec.Expires
+	return l.deadline.Sub(m.now) < expires+slackOf(expires)/2 || l.n > spareN ||
+		!m.cfg.Can.Wakes && m.cfg.Can.Exclusive && !l.contended && l.holds > 0 &&
+			m.now.Sub(l.renewed) >= m.cfg.Tenure/2
+}
+
+// planProbe asks for a revoked lease, without giving it more time, while callers wait
+// behind a hold that has not stopped. While the lease is there, its holders have
+// their time to stop. If it was deleted, others may have the key, and the waiters
+// here have to ask for it.
+func (l *leased) planProbe(m *Machine, p *plan) *Call {
+	if m.holders.len == 0 || m.queue.len == 0 {
+		return nil
+	}
+	p.after = l.retry.at
+	at := l.renewed.Add(probeEvery)
+	if l.doubts(m) {
+		at = m.now
+	}
+	if !p.from(at) {
+		return nil
+	}
+	ttl := max(l.deadline.Sub(m.now).Truncate(time.Millisecond), time.Millisecond)
+	return &Call{Verb: Renewing, Attempt: l.attempt, TTL: ttl, Known: l.base}
+}
+
+func (l *leased) answered(m *Machine, c *Call) {
+	switch {
+	case c.Err == nil:
+		m.news.answered, m.news.err = m.now, nil
+		l.retry = retry{}
+		l.set(c, m.now)
+		if !l.revoked {
+			m.prolong(c.Sent)
+		}
+	case backends.IsNotHeld(c.Err):
+		m.lose(c.Err)
+	case backends.IsRevoked(c.Err):
+		m.news.answered = m.now
+		l.retry = retry{}
+		l.renewed = c.Sent // it is there
+		m.revoke(c.Err)
+	default:
+		l.failed(m, c)
+	}
+}
+
+func (l *leased) failed(m *Machine, c *Call) {
+	l.retry.failed(c, m.now)
+	l.retry.at = min(l.retry.at, m.now.Add(c.TTL/10))
+	l.unproved = true
+	m.warn(c)
+	l.ends = max(l.ends, m.now.Add(c.TTL)) // it may have run
+	m.failTries(c)
+	if backends.IsRefused(c.Err) {
+		m.failExtensions(c.Err)
+		m.failQueue(c.Err)
+	}
+}
+
+// prolong lets holds have what a renewal brought that was sent then.
+func (m *Machine) prolong(sent Instant) {
+	l := &m.leased
+	for h := m.holders.first; h != nil; h = h.next {
+		if h.Spec.Renew {
+			m.move(h, min(sent.Add(h.Spec.Expires), l.deadline))
+		}
+	}
+	m.answerExtensions(func(x *Extension) (done bool, err error) {
+		want := x.asked.Add(x.By)
+		if want > l.deadline || x.Check && sent < x.asked {
+			return false, nil
+		}
+		if !x.Check {
+			m.move(x.Hold, want)
+		}
+		return true, nil
+	})
+}
+
+func (m *Machine) move(h *Hold, to Instant) {
+	if h.extendTo(to) {
+		m.emit(Effect{Kind: Move, Hold: h})
+	}
+}
+
+// revoke tells the holders of a revoked lease to stop. Their holds are lost to
+// them, but they stay holders until they release: nobody else gets the key while
+// they may still be at work, up to their deadlines. No renewal moves these any
+// more. Waiters here then ask for a lease of their own.
+func (m *Machine) revoke(why error) {
+	m.leased.revoked, m.news.err = true, nil
+	for h := m.holders.first; h != nil; h = h.next {
+		if h.revoked {
+			continue
+		}
+		h.revoked = true
+		m.cancelExtensions(h)
+		m.emit(Effect{Kind: Revoke, Hold: h, Err: backends.Wrap(backends.ErrLost, "", why)})
+	}
+}
+
+// lose ends everything that stood on a lease that is gone.
+func (m *Machine) lose(why error) {
+	m.news.err = why
+	for h := m.holders.first; h != nil; h = m.holders.first {
+		m.endHold(h, backends.Wrap(backends.ErrLost, "", why))
+	}
+	m.dropLease()
+}
+
+// dropLease gives up a lease that is over or lost. Its attempt is settled all
+// the same: a copy of its request that is still on its way must grant nothing.
+func (m *Machine) dropLease() {
+	m.settle(m.leased.attempt, Releasing, max(m.leased.ends, m.now))
+}

@@ -1,0 +1,288 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+const (
+	// Patience bounds one backend call, a release that somebody waits for, and the one
+	// try of an acquire that won't wait.
+	Patience = 2 * time.Second
+	// MaxN is the highest number a fence counts up to under one base.
+	MaxN = 1<<10 - 1
+)
+
+// A Config is what the machines of a coordinator have in common.
+type Config struct {
+	Can        backends.Capabilities
+	Owner      string // the label shown to others, unless a Spec has its own
+	Tenure     time.Duration
+	Linger     time.Duration
+	PollerGap  time.Duration
+	NoHandoff  bool
+	MaxWaiters int
+	Epoch      int64 // the wall clock at Instant 0, in ns since 1970
+
+	// NextAttempt numbers the attempts, upwards over all keys. 0: they are used up.
+	NextAttempt func() uint64
+}
+
+// A Machine is the state of one key in one process.
+type Machine struct {
+	cfg *Config // immutable
+	key string  // immutable, for words
+
+	now     Instant  // of the step under way
+	effects []Effect // of the step under way
+
+	queue   queue
+	holders holds // at most one where the backend excludes
+	offered *Hold // Taken or Withdrawn is awaited
+
+	phase    phase // one of the next four; the others are zero
+	free     free
+	asking   asking
+	leased   leased
+	settling settling
+	call     *Call // the phase's, in flight; a phase ends only when there is none
+
+	released   *Hold        // its caller waits for what becomes of the key
+	extensions []*Extension // unanswered
+	disownings []*Disowning // unanswered
+
+	news    news
+	gap     gap // for pollers
+	closing bool
+	closeBy Instant // closing: when to give up what the backend doesn't answer
+}
+
+// news is what the backend last said, for those who ask why they wait.
+type news struct {
+	err      error   // its newest complaint; nil after a success
+	answered Instant // when it last said whose the key is
+	unheard  Instant // when the first of the calls began that it has not answered since; 0: none
+	holder   holder  // the key's, when the newest attempt last asked
+}
+
+// holder is what the backend said of the process that has the key.
+type holder struct {
+	held  bool // there is one
+	label string
+	since Instant
+	known bool // since is
+	place int  // ours in the backend's queue; 0 if not queued
+}
+
+// New returns the machine of a key that nobody wants.
+func New(cfg *Config, key string) *Machine {
+	m := new(Machine)
+	m.Init(cfg, key)
+	return m
+}
+
+// Init makes m the machine of a key that nobody wants. m must not be copied.
+func (m *Machine) Init(cfg *Config, key string) {
+	m.cfg, m.key = cfg, key
+	m.queue.name, m.holders.name = inQueue, inHolders
+	m.phase = &m.free
+}
+
+// Step takes one event at an instant that is never before the last step's. It returns
+// what to do about it, in that order, and when to look again (by a Tick) if no event
+// comes before; 0 is never. into is where the effects go; it may be used again for
+// the next step.
+func (m *Machine) Step(e Event, now Instant, into []Effect) (effects []Effect, look Instant) {
+	m.now = now
+	if p, ok := e.(Panicked); ok {
+		if m.effects == nil {
+			m.effects = into[:0]
+		} // else the panic was in a step, and these are of its first half
+		look = m.panicked(p)
+	} else {
+		m.effects = into[:0]
+		m.take(e)
+		look = m.advance()
+	}
+	effects, m.effects = m.effects, nil
+	return effects, look
+}
+
+// take changes the state as the event says. What follows from that is advance's.
+func (m *Machine) take(e Event) {
+	if m.offered != nil {
+		m.takeReply(e)
+		return
+	}
+	switch e := e.(type) {
+	case Arrive:
+		m.arrive(e.Hold)
+	case Leave:
+		if e.listed == inQueue {
+			m.queue.drop(e.Hold)
+		}
+	case Release:
+		m.release(e.Hold)
+	case Extend:
+		m.extend(e.Extension)
+	case Disown:
+		m.disown(e.Disowning)
+	case Answered:
+		m.answered(e.Call)
+	case Woken:
+		m.woken(e.Kind)
+	case Tick:
+	case Close:
+		m.close(e.By)
+	default:
+		panic("machine: no such event, or not now")
+	}
+}
+
+// takeReply takes the answer to an offer. A hold that its caller has given up by
+// then was never granted.
+func (m *Machine) takeReply(e Event) {
+	h := m.offered
+	m.offered = nil
+	switch e.(type) {
+	case Taken:
+		m.leased.handedTo(h)
+		m.holders.push(h)
+		m.answerRelease(nil)
+	case Withdrawn:
+	default:
+		panic("machine: an offer is open")
+	}
+}
+
+// advance brings the key from where an event left it to where it can be, and returns
+// when to look again.
+func (m *Machine) advance() Instant {
+	m.expire()
+	if m.offer() {
+		return 0
+	}
+	if m.phase == &m.leased && m.holders.len == 0 && m.queue.len == 0 && m.leased.lingers(m) {
+		m.answerRelease(nil)
+	}
+	look := m.plan()
+	if m.rejectTries() {
+		look = m.plan()
+	}
+	return look
+}
+
+// offer offers the key to the waiter whose turn it is: to one where the backend
+// excludes, to all, one after the other, where it does not.
+func (m *Machine) offer() bool {
+	h := m.queue.first
+	if h == nil || m.phase != &m.leased || m.closing || m.busy() || !m.leased.grants(m, h) {
+		return false
+	}
+	m.queue.drop(h)
+	h.grantedAt(m.now, m.leased.fence())
+	h.Handoff = m.leased.holds > 0
+	m.offered = h
+	m.emit(Effect{Kind: Offer, Hold: h})
+	return true
+}
+
+// busy reports whether somebody here holds the key, and nobody else can.
+func (m *Machine) busy() bool { return m.cfg.Can.Exclusive && m.holders.len > 0 }
+
+// enter makes p, one of m's own four, the phase. The one that ends leaves nothing.
+func (m *Machine) enter(p phase) {
+	m.free, m.asking, m.leased, m.settling = free{}, asking{}, leased{}, settling{}
+	m.phase = p
+}
+
+func (m *Machine) emit(e Effect) { m.effects = append(m.effects, e) }
+
+// answered takes the result of a call.
+func (m *Machine) answered(c *Call) {
+	if c != m.call {
+		if c.Verb == Acquiring { // forgotten by a panic
+			m.emit(Effect{Kind: Undo, Call: c})
+		}
+		return
+	}
+	// A hold that is over stays over, even if a renewal succeeded: its holder may
+	// have seen the end already. Callers who wait for the result get it although it
+	// was late: to a process that had no CPU for a while, everything is late.
+	m.expireHolds()
+	m.call = nil
+	c.Reply.Contended = c.Reply.Contended || c.wanted
+	if c.Err != nil {
+		m.news.err = c.Err
+	}
+	switch {
+	case c.Err == nil, backends.IsNotHeld(c.Err), backends.IsRevoked(c.Err):
+		m.news.unheard = 0
+	case m.news.unheard == 0:
+		m.news.unheard = c.Began
+	}
+	m.phase.answered(m, c)
+}
+
+// woken takes a push: a hint that something changed at the backend.
+func (m *Machine) woken(kind backends.WakeKind) {
+	l := &m.leased
+	switch kind {
+	case backends.Given:
+		// Ask now; or again, if we are asking and the answer is from before.
+		if m.phase == &m.asking {
+			m.asking.woken = m.queue.len > 0
+		}
+	case backends.Wanted:
+		// A push is faster than an answer: what is in flight may be answered by what was
+		// true before somebody came, and then nobody would say it again for a heartbeat.
+		if m.call != nil {
+			m.call.wanted = true
+		}
+		if m.phase == &m.leased {
+			l.note(true, m.now)
+		}
+	case backends.Doubted:
+		m.doubt()
+	case backends.Revoking:
+		// The word may be of an earlier lease, or anybody's who may publish: it takes a
+		// renewal to know. Nothing is granted before that; what lingers just goes.
+		m.doubt()
+		l.linger = 0
+	case backends.Answering:
+		// A call in flight may still fail for the earlier reason; then the next follows
+		// at once.
+		if m.call != nil {
+			m.call.again = true
+		}
+		m.phase.pause().end()
+	}
+}
+
+// doubt has the lease proved before the next grant. That goes for a lease that is
+// being asked for, too: its grant may be by the server from before.
+func (m *Machine) doubt() {
+	switch m.phase {
+	case &m.asking:
+		m.asking.doubted = m.now
+	case &m.leased:
+		m.leased.doubted, m.leased.retry.at = m.now, 0
+	}
+}
+
+// Idle reports whether nothing is held, wanted or under way: the machine may be
+// forgotten.
+func (m *Machine) Idle() bool {
+	return m.phase == &m.free && m.queue.len == 0 && m.call == nil && m.released == nil &&
+		len(m.disownings) == 0 && m.offered == nil
+}
+
+// Awaits reports whether c is the call in flight.
+func (m *Machine) Awaits(c *Call) bool { return m.call == c }
+
+// Closing reports whether Close has come.
+func (m *Machine) Closing() bool { return m.closing }
+
+// Waiters returns how many wait.
+func (m *Machine) Waiters() int { return m.queue.len }

@@ -1,0 +1,178 @@
+package machine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// release ends a hold for its caller, who is answered when the key has gone to
+// the next holder, back to the backend, or lingers.
+func (m *Machine) release(h *Hold) {
+	m.expire()
+	if h.listed != inHolders {
+		m.emit(Effect{Kind: Released, Hold: h, Err: h.Outcome(backends.ErrNotHeld)})
+		return
+	}
+	// A revoked hold has already ended for its caller, who still waits here until the
+	// key is free: see Outcome. Its lease never lingers: see yields.
+	m.holders.remove(h)
+	m.cancelExtensions(h)
+	m.emit(Effect{Kind: Let, Hold: h})
+	m.leased.linger = m.now.Add(m.lingers())
+	if m.holders.len > 0 {
+		m.emit(Effect{Kind: Released, Hold: h, Err: h.Outcome(nil)})
+		return
+	}
+	// The caller waits until then at the most; the release itself goes on. No second
+	// caller ever waits: this one is answered when the next holder is granted the
+	// key, or when the lease lingers (see advance).
+	h.patience = m.now.Add(min(Patience, m.leased.deadline.Sub(m.now)))
+	m.released = h
+}
+
+// answerRelease tells the caller who released what became of the key.
+func (m *Machine) answerRelease(err error) {
+	if h := m.released; h != nil {
+		m.released = nil
+		m.emit(Effect{Kind: Released, Hold: h, Err: h.Outcome(err)})
+	}
+}
+
+// answerSettled tells the callers who wait for the end of a lease how it went.
+func (m *Machine) answerSettled(err error) {
+	m.answerRelease(err)
+	m.answerDisownings(err)
+}
+
+// answerDisownings tells the revokers of our lease how its end went.
+func (m *Machine) answerDisownings(err error) {
+	if backends.IsNotHeld(err) {
+		err = nil // it had gone before
+	}
+	for _, d := range m.disownings {
+		m.emit(Effect{Kind: Disowned, Disowning: d, Err: err})
+	}
+	m.disownings = nil
+}
+
+func (m *Machine) releaseGoesOn() error {
+	return backends.Wrap(backends.ErrUnavailable,
+		fmt.Sprintf("release of %q goes on in the background", m.key), m.complaint())
+}
+
+var errNoAnswer = errors.New("no answer in time")
+
+// complaint is what the backend last complained of.
+func (m *Machine) complaint() error {
+	if m.news.err == nil {
+		return errNoAnswer
+	}
+	return m.news.err
+}
+
+// extend moves a hold's deadline, at once if the lease is long enough, else
+// when a renewal has made it so.
+func (m *Machine) extend(x *Extension) {
+	h := x.Hold
+	m.expire()
+	if h.listed != inHolders || h.revoked {
+		m.extended(x, h.Outcome(backends.ErrNotHeld))
+		return
+	}
+	x.asked = m.now
+	want := m.now.Add(x.By)
+	switch {
+	case x.Check:
+		m.phase.pause().end()
+	case h.bound != 0 && want > h.bound:
+		m.extended(x, fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.By))
+		return
+	case want <= m.leased.deadline && !m.leased.doubts(m):
+		m.move(h, want)
+		m.extended(x, nil)
+		return
+	}
+	x.until = min(h.Deadline, m.now.Add(Patience))
+	m.extensions = append(m.extensions, x)
+}
+
+func (m *Machine) extended(x *Extension, err error) {
+	m.emit(Effect{Kind: Extended, Extension: x, Err: err})
+}
+
+// answerExtensions answers those for which f says so.
+func (m *Machine) answerExtensions(f func(*Extension) (done bool, err error)) {
+	kept := m.extensions[:0]
+	for _, x := range m.extensions {
+		if done, err := f(x); done {
+			m.extended(x, err)
+		} else {
+			kept = append(kept, x)
+		}
+	}
+	clear(m.extensions[len(kept):])
+	m.extensions = kept
+}
+
+func (m *Machine) expireExtensions() {
+	if len(m.extensions) == 0 {
+		return
+	}
+	m.answerExtensions(func(x *Extension) (bool, error) {
+		if m.now < x.until {
+			return false, nil
+		}
+		words := "%q was not extended"
+		if x.Check {
+			words = "%q could not be checked"
+		}
+		return true, backends.Wrap(backends.ErrUnavailable, fmt.Sprintf(words, m.key), m.complaint())
+	})
+}
+
+func (m *Machine) failExtensions(err error) {
+	m.answerExtensions(func(*Extension) (bool, error) { return true, err })
+}
+
+// cancelExtensions answers the extensions of a hold that has ended.
+func (m *Machine) cancelExtensions(h *Hold) {
+	if len(m.extensions) == 0 {
+		return
+	}
+	m.answerExtensions(func(x *Extension) (bool, error) {
+		return x.Hold == h, h.Outcome(backends.ErrNotHeld)
+	})
+}
+
+// disown tells the holders that their lease is revoked, and takes them off it. The
+// lease goes back by its own token, so that no other lease can end instead. Nothing
+// is handed on under it meanwhile (see yields). Waiters here ask anew, behind those
+// that wait elsewhere.
+func (m *Machine) disown(d *Disowning) {
+	m.expire()
+	l := &m.leased
+	if m.phase != l || d.Base != 0 && !l.minted(d.Base) {
+		m.emit(Effect{Kind: Disowned, Disowning: d})
+		return
+	}
+	d.Ours, d.until = true, m.now.Add(min(Patience, l.deadline.Sub(m.now)))
+	m.revoke(backends.ErrRevoked)
+	for h := m.holders.first; h != nil; h = m.holders.first {
+		m.holders.remove(h)
+		h.Over = m.now
+	}
+	l.linger = 0
+	m.disownings = append(m.disownings, d)
+}
+
+// expireDisownings answers the revokers that have waited long enough for a lease.
+func (m *Machine) expireDisownings() {
+	for _, d := range m.disownings {
+		if m.now >= d.until {
+			m.answerDisownings(m.releaseGoesOn())
+			return
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package machine
+
+import (
+	"fmt"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// arrive queues an acquire, or answers it at once.
+func (m *Machine) arrive(h *Hold) {
+	h.arrived = m.now
+	switch {
+	case m.closing:
+		m.refuse(h, backends.ErrClosed)
+	case h.Spec.Try && (m.busy() || m.news.holder.held && m.queue.len > 0 && m.phase.pause().failures == 0):
+		// One try waits neither behind a holder nor behind other waiters.
+		m.timeOut(h)
+	case m.queue.len >= m.cfg.MaxWaiters:
+		m.refuse(h, fmt.Errorf("%w: key %q has %d", backends.ErrOverloaded, m.key, m.queue.len))
+	default:
+		if h.Spec.Try {
+			m.phase.pause().end() // a caller with one try has a right to it
+		}
+		m.queue.add(h, m.now)
+	}
+}
+
+func (m *Machine) refuse(h *Hold, err error) { m.emit(Effect{Kind: Refuse, Hold: h, Err: err}) }
+
+// timeOut answers an acquire whose time is over, which may still be in the queue.
+func (m *Machine) timeOut(h *Hold) { m.timeOutBy(h, m.Why(h, m.now)) }
+
+func (m *Machine) timeOutBy(h *Hold, why Why) {
+	if h.listed == inQueue {
+		m.queue.drop(h)
+	}
+	m.emit(Effect{Kind: TimeOut, Hold: h, Why: &why})
+}
+
+// failQueue fails all that wait.
+func (m *Machine) failQueue(err error) {
+	for h := m.queue.first; h != nil; h = m.queue.first {
+		m.queue.drop(h)
+		m.refuse(h, err)
+	}
+}
+
+// failTries answers the callers with one try after their call, c, has not brought
+// the key. If c began before they came, its failure is not theirs: another call
+// follows at once.
+func (m *Machine) failTries(c *Call) {
+	m.queue.eachTry(func(h *Hold) {
+		if c.Err != nil && c.Began < h.arrived {
+			m.phase.pause().end()
+			return
+		}
+		why := m.Why(h, m.now)
+		if c.Err != nil {
+			why.Err, why.Silent, why.Held = c.Err, true, false
+		}
+		m.timeOutBy(h, why)
+	})
+}
+
+// rejectTries answers the callers with one try to whom no call under way can grant
+// the key: somebody got ahead of them, or the key is not to be asked for. It reports
+// whether there were any.
+func (m *Machine) rejectTries() bool {
+	if m.queue.tries == 0 || m.call != nil && !m.busy() {
+		return false
+	}
+	m.queue.eachTry(m.timeOut)
+	return true
+}
+
+// expire ends the holds whose time is over, and answers the callers that have
+// waited long enough. That is decided here, by the one who grants, so a timeout never
+// crosses a grant; and a waiter needs no timer of its own.
+func (m *Machine) expire() {
+	m.expireHolds()
+	if at := m.queue.nextWalk(); at != 0 && m.now >= at {
+		m.queue.walk(m.now, m.timeOut)
+	}
+	if m.released != nil && m.now >= m.released.patience {
+		m.answerRelease(m.releaseGoesOn())
+	}
+	m.expireDisownings()
+	m.stopTrying()
+	m.expireExtensions()
+}
+
+// expireHolds ends the holds whose time is over. A hold whose lease no renewal
+// could prove is lost, and learns so a little before its deadline rather than
+// after.
+func (m *Machine) expireHolds() {
+	for h := m.holders.first; h != nil; {
+		next := h.next
+		if at, lost := h.endsAt(m.leased.unproved); m.now >= at {
+			cause := error(backends.ErrExpired)
+			if lost {
+				cause = backends.Wrap(backends.ErrLost, "no renewal got through", m.complaint())
+			}
+			m.endHold(h, cause)
+		}
+		h = next
+	}
+}
+
+// endHold ends a hold that was not released.
+func (m *Machine) endHold(h *Hold, cause error) {
+	m.holders.remove(h)
+	m.leased.linger = 0 // what ended badly does not linger
+	m.cancelExtensions(h)
+	h.Over = min(m.now, h.Deadline) // a process that was stopped comes late
+	m.emit(Effect{Kind: End, Hold: h, Err: cause})
+}

@@ -1,0 +1,109 @@
+package machine
+
+import "time"
+
+// Why says what an acquire that got nothing had been waiting for.
+type Why struct {
+	Waited  time.Duration
+	Place   int           // in this process's queue, from 1; 0 when never queued, or deep in a long one
+	Queue   int           // how many waited in this process, this one included
+	Process int           // this process's place among those that wait, from 1; 0 when unknown
+	Held    bool          // somebody has the key, or this process while it is between two holds
+	Holder  string        // the holder's label; empty when unknown
+	Local   bool          // the holder is in this process
+	HeldFor time.Duration // how long the holder has had the key; 0 when unknown
+	Silent  bool          // the backend gave no answer during the whole wait; then nobody is known to hold
+	Err     error         // the last error of the backend, or nil
+}
+
+// Why says what an acquire waits for. It is asked before the acquire leaves the
+// queue, or instead of queueing it.
+func (m *Machine) Why(h *Hold, now Instant) Why {
+	w := Why{Waited: now.Sub(h.arrived), Err: m.news.err, Silent: m.silent(h, now)}
+	leased := m.phase == &m.leased
+	if h.listed == inQueue && !h.Spec.Try {
+		w.Place, w.Queue = m.queue.place(h), m.queue.len
+		if !leased {
+			w.Process = m.news.holder.place
+		}
+	}
+	if w.Silent {
+		return w
+	}
+	w.Held = true
+	switch held := m.holders.first; {
+	case held != nil:
+		w.Holder, w.Local, w.HeldFor = m.label(held), true, now.Sub(held.Granted)
+	case !leased && m.news.holder.label != "":
+		w.Holder = m.news.holder.label
+		if m.news.holder.known {
+			w.HeldFor = now.Sub(m.news.holder.since)
+		}
+	}
+	return w
+}
+
+// silent reports whether the backend was asked for the key since h came, and has
+// not answered. A backend that was not asked is not silent: no poll was due, or
+// somebody here has the key.
+func (m *Machine) silent(h *Hold, now Instant) bool {
+	const hung = 100 * time.Millisecond
+	switch {
+	case m.busy(), m.news.answered >= h.arrived:
+		return false
+	case m.phase.pause().failures > 0:
+		return true
+	}
+	return m.call != nil && (!m.news.holder.held || now.Sub(m.call.Began) > hung)
+}
+
+// Info is what is known of a key.
+type Info struct {
+	Held      bool   // by a caller in this process
+	Leased    bool   // by this process, held or lingering
+	Revoked   bool   // what is leased was revoked
+	Holder    string // the label of the hold that is held
+	Fence     uint64
+	HeldFor   time.Duration
+	ExpiresIn time.Duration
+	Waiters   int
+	Place     int // of this process among those that wait at the backend; 0: it doesn't, or unknown
+}
+
+// Info returns what is known of the key.
+func (m *Machine) Info(now Instant) Info {
+	i := Info{Waiters: m.queue.len, Leased: m.phase == &m.leased, Revoked: m.leased.revoked}
+	if !i.Leased && m.queue.len > 0 {
+		i.Place = m.news.holder.place
+	}
+	if h := m.holders.first; h != nil {
+		i.Held, i.Fence, i.Holder = true, h.Fence, m.label(h)
+		i.HeldFor, i.ExpiresIn = now.Sub(h.Granted), max(h.Deadline.Sub(now), 0)
+	}
+	return i
+}
+
+// warn says, early, that a hold will end unless a renewal gets through. c is a
+// renewal that failed.
+func (m *Machine) warn(c *Call) {
+	l := &m.leased
+	if l.retry.failures == 1 {
+		l.failing = c.Began
+	}
+	var first *Hold
+	for h := m.holders.first; h != nil; h = h.next {
+		if h.Spec.Renew && !h.revoked && (first == nil || h.Deadline < first.Deadline) {
+			first = h
+		}
+	}
+	if first == nil {
+		return
+	}
+	if since := m.now.Sub(l.failing); since >= min(warnAfter, first.Spec.Expires/8) {
+		m.emit(Effect{Kind: Warn, Hold: first, Err: c.Err, Since: since})
+	}
+}
+
+// warnAfter is how long renewals fail before it is worth a warning; for short holds
+// an eighth of their length. A blip that the next try mends is no news.
+const warnAfter = 250 * time.Millisecond
