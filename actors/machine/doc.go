@@ -1,2 +1,79 @@
-// Package machine is one key of one process as a pure state machine.
+// Package machine decides what becomes of one key in one process: who holds it, who
+// waits, what the backend is asked, and when to look again.
+//
+// It is pure. A [Machine] has no goroutine, channel, clock, randomness or I/O. It takes
+// one [Event] at an [Instant], and returns the [Effect]s of that step in the order in
+// which they are to be carried out. Package actors is the shell around it: an actor
+// turns messages into events, and carries the effects out.
+//
+// # Phases
+//
+// A key is in one phase at a time, between this process and its backend:
+//
+//	free      the backend knows nothing of us
+//	asking    we have an attempt there, which was answered "held", or never answered
+//	leased    the lease is ours: a hold is under way, or about to be, or the lease lingers
+//	settling  an attempt ends at the backend: released if it was granted, else cancelled
+//
+// Each phase is a type in the file of its name, with what only that phase needs: its
+// retries too. Nothing of a phase is left when it ends, and it ends only while no call
+// is in flight. Closing is no phase: it can come in each of them. Nor is a gap for
+// pollers (gap.go), which is counted over many leases.
+//
+// One step takes the key from phase to phase like this:
+//
+//	free      -- Arrive -->                      asking    the first to want the key
+//	free      -- Tick -->                        asking    a pause or a gap is over
+//	asking    -- Answered, granted -->           leased
+//	asking    -- Answered, nothing is left -->   free      a try was refused, and nobody else waits
+//	asking    -- Leave, by the last -->          settling
+//	leased    -- Release, nobody waits -->       settling  unless the lease lingers
+//	settling  -- Answered -->                    free
+//
+// # One step
+//
+// [Machine.Step] does three things, always the same:
+//
+//  1. take: change the state as the event says.
+//  2. expire and offer: end what is over, then offer the key to the first that waits,
+//     if the lease allows it. An offer ends the step. One compare-and-swap decides
+//     between the offer and the caller's giving up, and the next event says which of
+//     the two it was: Taken or Withdrawn.
+//  3. plan: begin the one call that the phase needs now, if any, and collect the
+//     instants at which one may be needed. A condition stands once, as an instant from
+//     which it holds: plan.from says "now", or adds the instant to what Step returns.
+//
+// # Where to find what
+//
+//	machine.go   the machine, its step, pushes
+//	phase.go     what a phase is, the plan, pauses after failures
+//	free.go, asking.go, leased.go, settling.go   the phases
+//	lease.go     a lease's numbers: margins, fences, the budget of handoffs
+//	queue.go     the lists of holds; timeouts and places of those who wait
+//	waiting.go   arrivals, and the ends of waits and holds
+//	requests.go  releases, extensions, the end of our own lease by Revoke
+//	gap.go       gaps for pollers
+//	close.go     Close, and what is left after a panic
+//	why.go       what is told to those who ask
+//
+// # What is kept
+//
+// The names are those of the invariants in docs/design.md.
+//
+//   - S1: there is one lease and, where the backend excludes, one holder; a hold ends at
+//     its deadline, which is never later than the lease's, which is earlier than the
+//     backend's (lease.go).
+//   - S1 again, where servers take each other's place: a lease that may be gone is
+//     proved by a renewal before the next hold is granted under it (leased.go, doubts).
+//   - S2: fence = base << 10 | n. The backend mints base, greater than all before it;
+//     n counts handoffs from 0 to 1023; a renewal brings a new base.
+//   - S4: every release and renewal carries the attempt of its own lease.
+//   - S5: an attempt that nobody awaits any more is cancelled before anything else is
+//     asked for that key.
+//   - S6: each Arrive is answered once: by a Taken offer, a Refuse or a TimeOut.
+//   - S7: grants checks the lease's deadline before each offer.
+//   - L3: the queue is in the order of the Arrives.
+//   - L4: while another process waits, a lease goes back after 1023 handoffs or
+//     Tenure, whichever is first.
+//   - L5: a hold that no renewal could prove is lost shortly before its deadline.
 package machine
