@@ -7,26 +7,15 @@
 // on a one-slot channel. While callers wait, a hold is handed from one to the
 // next under the same lease, with no backend call: that is a handoff.
 //
-// # What is kept
+// What becomes of a key is decided in package machine, which is pure; read its
+// documentation first. A keyActor is the shell around one machine: it turns a
+// message into an event, lets the machine take a step, and carries out what the step
+// wants done (effects.go). The invariants that the machine keeps are listed there.
+// Two more are kept here:
 //
-// The names are those of the invariants in docs/design.md.
-//
-//   - S1: a key actor has one lease and, where the backend excludes, one holder;
-//     a hold ends at its deadline, which is never later than the lease's, which
-//     is earlier than the backend's (lease.go).
-//   - S1 again, where servers take each other's place: a lease that may be gone is
-//     proved by a renewal before the next hold is granted under it (keyactor.go, doubts).
-//   - S2: fence = base << 10 | n. The backend mints base, greater than all before
-//     it; n counts handoffs from 0 to 1023; a renewal brings a new base.
-//   - S4: every release and renewal carries the token of its own lease.
 //   - S5, S6: one compare-and-swap decides between a grant and the caller's
-//     giving up (hold.go). A backend attempt that nobody awaits any more is
-//     cancelled before anything else is asked for that key.
-//   - S7: grant checks the deadline, on two clocks, before every grant.
-//   - L3: the queue is in the order in which the acquires reached the mailbox.
-//   - L4: while another process waits, a lease goes back after 1023 handoffs or
-//     Tenure, whichever is first.
-//   - L5: a hold that no renewal could prove is lost shortly before its deadline.
+//     giving up (hold.go).
+//   - S7: instants count the time of suspends too, on every system (clock.go).
 //
 // # Why no message is lost
 //
