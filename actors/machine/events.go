@@ -10,47 +10,47 @@ import (
 type Event interface{ event() }
 
 type (
-	// Arrive: somebody wants the key. The answer is an Offer, a Refuse or a TimeOut.
+	// Arrive says that somebody wants the key. The answer is an Offer, a Refuse or a TimeOut.
 	Arrive struct{ *Hold }
 
-	// Leave: a waiter has given up, after an answer was no longer possible.
+	// Leave says that a waiter has given up; no answer reaches it any more.
 	Leave struct{ *Hold }
 
-	// Taken: the caller that was offered the key takes it. It follows the Offer.
+	// Taken says that the caller that was offered the key takes it. It follows the Offer.
 	Taken struct{}
 
-	// Withdrawn: the caller that was offered the key had given up before. It follows
+	// Withdrawn says that the caller that was offered the key had given up before. It follows
 	// the Offer, in the place of Taken; the Leave of that hold comes later.
 	Withdrawn struct{}
 
-	// Release: a holder lets go. The answer is a Released, in time or at once.
+	// Release says that a holder lets go. The answer is a Released, in time or at once.
 	Release struct{ *Hold }
 
-	// Extend: a holder asks for time, or whether the hold is still its own. The answer
+	// Extend says that a holder asks for time, or whether the hold is still its own. The answer
 	// is an Extended.
 	Extend struct{ *Extension }
 
-	// Disown: the lease is to end at once, whoever holds it here. The answer is a
+	// Disown says that the lease is to end at once, whoever holds it here. The answer is a
 	// Disowned.
 	Disown struct{ *Disowning }
 
-	// Answered: the backend call of an earlier Ask is over.
+	// Answered says that the backend call of an earlier Ask is over.
 	Answered struct{ *Call }
 
-	// Woken: the backend pushed something about the key.
+	// Woken says that the backend pushed something about the key.
 	Woken struct{ Kind backends.WakeKind }
 
-	// Tick: it is time to look, or somebody wants the machine to.
+	// Tick says that it is time to look, or that somebody wants the machine to.
 	Tick struct{}
 
-	// Close: nobody gets the key any more, and what is leased goes back.
+	// Close says that nobody gets the key any more, and that a lease goes back.
 	Close struct {
 		By Instant // when to give up what the backend doesn't answer
 	}
 
-	// Panicked: the step or the effects of Event panicked. Everything is forgotten but
-	// what others rely on: each waiter and holder is told, and the attempt is settled
-	// in the background.
+	// Panicked says that the step or the effects of Event panicked. Everything is
+	// forgotten except for those who rely on it: each waiter and holder is told, and the
+	// attempt is settled in the background.
 	Panicked struct {
 		Event Event
 		Err   error

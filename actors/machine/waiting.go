@@ -96,7 +96,7 @@ func (m *Machine) expireHolds() {
 	for h := m.holders.first; h != nil; {
 		next := h.next
 		if at, lost := h.endsAt(m.leased.unproved); m.now >= at {
-			cause := error(backends.ErrExpired)
+			cause := backends.ErrExpired
 			if lost {
 				cause = backends.Wrap(backends.ErrLost, "no renewal got through", m.complaint())
 			}
