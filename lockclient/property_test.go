@@ -225,8 +225,10 @@ func runOp(c *Client, s *store, o op) run {
 		r.end = deadline
 	}
 	err = lock.Release()
-	if at := s.deletedAfter(o.key, r.start); errors.Is(err, ErrNotHeld) && at.Before(r.end) {
-		r.end = at // it could not know; but nothing was to be granted under its lease from then on
+	// It could not know, and where the lease lingers its release does not ask either; but
+	// nothing was to be granted under its lease from then on.
+	if at := s.deletedAfter(o.key, r.start); at.Before(r.end) && (errors.Is(err, ErrNotHeld) || err == nil && c.cfg.Linger > 0) {
+		r.end = at
 	}
 	if ended && !errors.Is(err, ErrNotHeld) {
 		r.short = fmt.Errorf("release after %v: %v", context.Cause(held), err)
