@@ -22,13 +22,46 @@
 //
 // One step takes the key from phase to phase like this:
 //
-//	free      -- Arrive -->                      asking    the first to want the key
-//	free      -- Tick -->                        asking    a pause or a gap is over
-//	asking    -- Answered, granted -->           leased
-//	asking    -- Answered, nothing is left -->   free      a try was refused, and nobody else waits
-//	asking    -- Leave, by the last -->          settling
-//	leased    -- Release, nobody waits -->       settling  unless the lease lingers
-//	settling  -- Answered -->                    free
+//	free      -- Arrive -->                         asking    the first to want the key
+//	free      -- Tick -->                           asking    a pause or a gap is over
+//	free      -- Answered, the gap was used -->     asking    a look saw a poller, or nobody who makes gaps
+//
+//	asking    -- Answered, granted -->              leased
+//	asking    -- Answered, granted too late -->     settling  no time of the lease is left
+//	asking    -- Answered, nobody waits -->         settling  they left or were refused, or we close
+//	asking    -- Answered, nothing is left -->      free      one try was answered, and nobody else waits
+//	asking    -- Leave, by the last -->             settling
+//	asking    -- Leave, nothing is left -->         free      the last attempt had been settled
+//	asking    -- Tick, the last times out -->       settling
+//	asking    -- Tick, nothing is left -->          free      the same, and the last attempt had been settled
+//	asking    -- Tick, a gap is due -->             settling  the key is watched from outside its queue
+//	asking    -- Close -->                          settling
+//	asking    -- Close, nothing is left -->         free
+//	asking    -- Panicked -->                       settling
+//	asking    -- Panicked, nothing is left -->      free
+//	asking    -- Panicked, Close's time is over --> free
+//
+//	leased    -- Release, nobody waits -->          settling  unless the lease lingers
+//	leased    -- Release, another's turn -->        settling  the budget is used up, a gap is due, no handoff, or revoked
+//	leased    -- Withdrawn, nobody waits -->        settling
+//	leased    -- Leave, by the last -->             settling  nobody holds the key
+//	leased    -- Disown -->                         settling
+//	leased    -- Answered, nobody waits -->         settling  nobody holds the key any more, or we close
+//	leased    -- Answered, not held -->             settling  the holds are lost; a late copy must grant nothing
+//	leased    -- Answered, revoked -->              settling  nobody holds the key
+//	leased    -- Woken, while it lingers -->        settling  another process waits, or it may be revoked
+//	leased    -- Tick, it has lingered -->          settling
+//	leased    -- Tick, the hold is over -->         settling  and nobody waits
+//	leased    -- Tick, the lease is over -->        settling
+//	leased    -- Close -->                          settling
+//	leased    -- Panicked -->                       settling
+//	leased    -- Panicked, Close's time is over --> free
+//
+//	settling  -- Answered -->                       free      or refused for good, or its lease is over anyway
+//	settling  -- Answered, somebody waits -->       asking
+//	settling  -- Tick, Close's time is over -->     free
+//	settling  -- Close, its time is over -->        free
+//	settling  -- Panicked, Close's time is over --> free
 //
 // # One step
 //

@@ -1,0 +1,124 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// Gaps are 100 ms long, and begin each 1.1 s: at 1.1 s of a play, 2.2 s and so on.
+const cycle = 1100 * ms
+
+func about[T any](x T) *T { return &x }
+
+func inUse(d time.Duration) backends.Info { return backends.Info{Held: true, HeldFor: about(d)} }
+
+var (
+	// hot: a has the key, and b waits, at the beginning of a gap.
+	hot = start{gaps}.then(leasedBy("a")...).then(arrive("b"), wait(cycle))
+	// behind: a waits for another process, at the beginning of a gap.
+	behind = start{gaps}.then(arrive("a"), held(func(_ *play, c *Call) { c.Reply.Retry = 2 * second }), wait(cycle))
+	// watching: a looks for the end of that hold, and has left the backend's queue.
+	watching = start{inspects}.then(behind...).then(tick, answer(done))
+)
+
+var gapRows = []row{
+	{
+		name: "the first: gaps are counted from here", start: start{gaps}, event: arrive("a"), words: "Arrive",
+		want: []string{"ask acquire 1 for " + ttl10.String()}, to: "asking", look: cycle, // in vain
+	},
+	{
+		name: "b waits, and a gap is due", start: hot, event: release("a"), words: "Release, another's turn",
+		want: []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+	},
+	{
+		name: "b waits for the end of the gap", start: hot.then(release("a")), event: answer(done), words: "Answered",
+		want: []string{"released a"}, to: "free", look: 100 * ms,
+	},
+	{name: "the gap goes on", start: hot.then(release("a"), answer(done)), after: 100*ms - 1, event: tick, to: "free", look: 1},
+	{
+		name: "the gap is over", start: hot.then(release("a"), answer(done)), after: 100 * ms, event: tick, words: "Tick",
+		want: []string{acquire2}, to: "asking", look: cycle - 100*ms, // in vain
+	},
+	{
+		name: "in a gap", start: hot.then(release("a"), answer(done), leave("b")), event: arrive("c"), to: "free", look: 100 * ms,
+	},
+	{
+		name: "one try, in a gap", start: hot.then(release("a"), answer(done), leave("b")), event: arrive("c", once),
+		want: []string{"time out c: held"}, to: "free", look: never,
+	},
+	{
+		name: "in a gap", start: hot.then(release("a"), answer(done)), event: closeIn(second),
+		want: []string{"refuse b: closed"}, to: "free", look: second,
+	},
+	{
+		name: "it lingers until a gap is due", start: start{gaps, lingers}.then(leasedBy("a")...).then(wait(second)), event: release("a"),
+		want: []string{"let a", "released a"}, to: "leased", look: 100 * ms,
+	},
+	{
+		name: "it doesn't linger into a gap", start: start{gaps, lingers}.then(leasedBy("a")...).then(wait(second), release("a")),
+		after: 100 * ms, event: tick, words: "Tick, it has lingered",
+		want: []string{"ask release 1"}, to: "settling", look: soundOf(ttlOf(11500*ms)) - cycle, // in vain
+	},
+	{
+		name:  "nobody wanted it as long as a gap: that was one",
+		start: start{gaps}.then(releasing...).then(answer(done), wait(cycle)), event: arrive("b"), words: "Arrive",
+		want: []string{acquire2}, to: "asking", look: cycle, // in vain
+	},
+	{
+		name: "a gap begins while another process has it: we don't ask", start: behind, event: tick,
+		to: "asking", look: 100 * ms,
+	},
+	{
+		name: "a gap began long ago: it is over", start: behind.then(wait(900 * ms)), event: tick,
+		want: []string{acquire1 + ", probe 1"}, to: "asking", look: 200 * ms, // in vain
+	},
+	{
+		name: "a gap has to be watched for: we leave the queue", start: start{inspects}.then(behind...), event: tick, words: "Tick, a gap is due",
+		want: []string{"ask cancel 1"}, to: "settling", look: cycle, // in vain
+	},
+	{
+		name: "and look", start: start{inspects}.then(behind...).then(tick), event: answer(done), words: "Answered",
+		want: []string{"ask look"}, to: "free", look: cycle, // in vain
+	},
+	{name: "held as before", start: watching, event: sees(inUse(3 * second)), to: "free", look: 25 * ms},
+	{
+		name: "look again", start: watching.then(sees(inUse(3 * second))), after: 25 * ms, event: tick,
+		want: []string{"ask look"}, to: "free", look: cycle - 25*ms, // in vain
+	},
+	{
+		name: "free: the gap begins", start: watching, event: sees(backends.Info{}), to: "free", look: 100 * ms,
+	},
+	{
+		name: "a poller is in", start: watching, event: sees(backends.Info{Held: true, Foreign: true}), words: "Answered, the gap was used",
+		want: []string{acquire2}, to: "asking", look: cycle, // in vain
+	},
+	{
+		name: "no answer to a look", start: watching, event: fails(silent, func(_ *play, c *Call) { c.Info = new(backends.Info) }),
+		words: "Answered, the gap was used",
+		want:  []string{acquire2}, to: "asking", look: cycle, // in vain
+	},
+	{
+		name: "held by somebody who makes no gaps", start: watching.then(wait(150 * ms)), event: sees(inUse(50*ms - 1)),
+		words: "Answered, the gap was used",
+		want:  []string{acquire2}, to: "asking", look: cycle - 150*ms, // in vain
+	},
+	{
+		name: "held since about when the gap began", start: watching.then(wait(150 * ms)), event: sees(inUse(50 * ms)), to: "free", look: 25 * ms,
+	},
+	{
+		name: "held, nobody knows since when", start: watching.then(wait(500 * ms)), event: sees(backends.Info{Held: true}), to: "free", look: 25 * ms,
+	},
+	{
+		name: "held for half a cycle, nobody knows since when", start: watching.then(wait(500*ms + 1)), event: sees(backends.Info{Held: true}),
+		words: "Answered, the gap was used",
+		want:  []string{acquire2}, to: "asking", look: cycle - 500*ms - 1, // in vain
+	},
+	{
+		name: "watched until the next one is due", start: watching.then(sees(inUse(3 * second))), after: cycle, event: tick, words: "Tick",
+		want: []string{acquire2}, to: "asking", look: cycle, // in vain
+	},
+	{
+		name: "nobody wants it any more", start: watching.then(sees(inUse(3 * second))), event: leave("a"), to: "free", look: never,
+	},
+}
