@@ -71,6 +71,14 @@ var answerRows = []row{
 		want: []string{acquire1 + ", probe 1"}, to: "asking", look: 60 * second,
 	},
 	{
+		name: "held, after that push: it counts once", start: askingFor("a").then(woken(backends.Given), held()), event: held(),
+		to: "asking", look: 300 * ms,
+	},
+	{
+		name: "held, a push came before anybody waited", start: askingFor("a").then(leave("a"), woken(backends.Given), arrive("b")),
+		event: held(), to: "asking", look: 300 * ms,
+	},
+	{
 		name: "held, the pauses after failures begin anew", start: failing("a").then(wait(firstPauseAtHalf), tick, held(), wait(300*ms), tick),
 		event: fails(silent), to: "asking", look: firstPauseAtHalf,
 	},
@@ -119,6 +127,10 @@ var answerRows = []row{
 	{
 		name: "may have run, one try", start: askingFor("a", once), event: fails(silent), words: "Answered, nobody waits",
 		want: []string{"time out a: silent: unavailable, cut", "ask cancel 1"}, to: "settling", look: never,
+	},
+	{
+		name: "an outcome without a word, one try", start: askingFor("a", once), event: answer(done), words: "Answered, nobody waits",
+		want: []string{"time out a: silent: unavailable", "ask cancel 1"}, to: "settling", look: never,
 	},
 	{
 		name: "may have run, one try that came later", start: askingFor("a").then(wait(ms), arrive("b", once)),

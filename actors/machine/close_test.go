@@ -40,6 +40,11 @@ var closeRows = []row{
 		want: []string{"refuse a: closed", "ask cancel 1, within 500ms"}, to: "settling", look: 500 * ms,
 	},
 	{
+		name: "it answered after its failures", start: failing("a").then(wait(firstPauseAtHalf), tick, held(), wait(100*ms)),
+		event: closeIn(2 * second), words: "Close",
+		want: []string{"refuse a: closed", "ask cancel 1"}, to: "settling", look: 2 * second,
+	},
+	{
 		name: "there is no time at all", start: askingFor("a"), event: closeIn(0),
 		want: []string{"refuse a: closed", "drop acquire 1"}, to: "asking", look: never,
 	},
@@ -88,6 +93,10 @@ var closeRows = []row{
 	{
 		name: "time is over, in a pause of a cancel: nothing leaks", start: cancelling.then(closeIn(second), wait(999*ms), fails(silent)),
 		after: ms, event: tick, words: "Tick, Close's time is over", to: "free", look: never,
+	},
+	{
+		name: "time is over, in the pause after a panic", start: closed.then(wait(900*ms), panics(tick)), after: 100 * ms, event: tick,
+		to: "settling", look: afterPanic - 100*ms,
 	},
 	{
 		name: "not released, and Close's time is over", start: closedInVain, event: fails(silent), words: "Answered",
@@ -140,6 +149,10 @@ var panicRows = []row{
 	{
 		name: "an offer is open", start: offeredTo("a"), event: panics(taken), words: "Panicked",
 		want: []string{"refuse a: " + oops}, to: "settling", look: afterPanic,
+	},
+	{
+		name: "an offer was open when it panicked", start: offeredTo("a").then(panics(taken)), event: tick,
+		to: "settling", look: afterPanic,
 	},
 	{
 		name: "a Release", start: leasedBy("a"), event: panics(release("a")), words: "Panicked",

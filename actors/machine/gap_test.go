@@ -35,6 +35,14 @@ var gapRows = []row{
 		name: "b waits for the end of the gap", start: hot.then(release("a")), event: answer(done), words: "Answered",
 		want: []string{"released a"}, to: "free", look: 100 * ms,
 	},
+	{
+		name: "the gap counts from the end of the lease", start: hot.then(release("a")), after: 30 * ms, event: answer(done), words: "Answered",
+		want: []string{"released a"}, to: "free", look: 100 * ms,
+	},
+	{
+		name: "also if that had to be given up", start: hot.then(release("a")), after: 30 * ms, event: fails(refused), words: "Answered",
+		want: []string{"released a: unavailable, refused, wrong type"}, to: "free", look: 100 * ms,
+	},
 	{name: "the gap goes on", start: hot.then(release("a"), answer(done)), after: 100*ms - 1, event: tick, to: "free", look: 1},
 	{
 		name: "the gap is over", start: hot.then(release("a"), answer(done)), after: 100 * ms, event: tick, words: "Tick",
@@ -64,6 +72,22 @@ var gapRows = []row{
 		name:  "nobody wanted it as long as a gap: that was one",
 		start: start{gaps}.then(releasing...).then(answer(done), wait(cycle)), event: arrive("b"), words: "Arrive",
 		want: []string{acquire2}, to: "asking", look: cycle, // in vain
+	},
+	{
+		name:  "nobody wanted it just as long as a gap",
+		start: start{gaps}.then(leasedBy("a")...).then(wait(second), release("a"), answer(done), wait(100*ms)), event: arrive("b"), words: "Arrive",
+		want: []string{acquire2}, to: "asking", look: cycle, // in vain
+	},
+	{
+		name: "nobody wanted it once, but somebody did since",
+		start: start{gaps}.then(releasing...).then(answer(done), arrive("b"),
+			held(func(_ *play, c *Call) { c.Reply.Retry = 2 * second }), wait(cycle)), event: tick,
+		to: "asking", look: 100 * ms,
+	},
+	{name: "the gap goes on", start: behind.then(tick), after: 100*ms - 1, event: tick, to: "asking", look: 1},
+	{
+		name: "a gap is just over", start: behind.then(wait(100 * ms)), event: tick,
+		to: "asking", look: 800 * ms, // until the time to ask again
 	},
 	{
 		name: "a gap begins while another process has it: we don't ask", start: behind, event: tick,

@@ -143,6 +143,9 @@ func (r *row) run(t *testing.T) {
 	}
 	got := never
 	if p.look != 0 {
+		if p.look <= p.now {
+			t.Errorf("looks at once, or before")
+		}
 		got = p.look.Sub(p.now)
 	}
 	// The pace of a renewal is a float: it may be off by some ns.

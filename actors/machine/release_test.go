@@ -33,6 +33,11 @@ var releaseRows = []row{
 		want: []string{"let a", "offer b 101.1 for 10s, handed on"}, to: "leased",
 	},
 	{
+		name:  "b waits, and its hold fits to the last ns",
+		start: leasedBy("a").then(wait(100*ms), arrive("b", lasting(soundOf(ttl10)-100*ms))), event: release("a"),
+		want: []string{"let a", "offer b 101.1 for " + (soundOf(ttl10) - 100*ms).String() + ", handed on"}, to: "leased",
+	},
+	{
 		name: "b waits, and the lease is too short", start: leasedBy("a").then(arrive("b"), wait(600*ms)), event: release("a"),
 		want: []string{"let a", renew1(10500 * ms)}, to: "leased", look: renewAt - 600*ms, // in vain
 	},
@@ -114,6 +119,18 @@ var releaseRows = []row{
 		want: []string{"extended a"}, to: "leased", look: renewAt - 500*ms,
 	},
 	{
+		name: "as long as it is", start: leasedBy("a"), event: extend("a", 10*second),
+		want: []string{"extended a"}, to: "leased", look: renewAt,
+	},
+	{
+		name: "as long as the lease", start: leasedBy("a"), event: extend("a", soundOf(ttl10)),
+		want: []string{"move a to " + soundOf(ttl10).String(), "extended a"}, to: "leased", look: renewAt,
+	},
+	{
+		name: "up to its MaxHold", start: leasedBy("a", renewed, upTo(15*second)), event: extend("a", 15*second),
+		want: []string{renew1(15500 * ms)}, to: "leased", look: renewAt, // in vain
+	},
+	{
 		name: "the lease is too short", start: leasedBy("a"), event: extend("a", 20*second),
 		want: []string{renew1(20500 * ms)}, to: "leased", look: renewAt, // in vain
 	},
@@ -128,6 +145,11 @@ var releaseRows = []row{
 	{
 		name: "it waits no longer than the hold lasts", start: leasedBy("a", lasting(second)).then(wait(firstRenewal(leaseOf(second))), tick),
 		event: extend("a", 20*second), to: "leased", look: second - firstRenewal(leaseOf(second)),
+	},
+	{
+		name: "of a hold that is over", start: leasedBy("a", lasting(second)).then(arrive("b", lasting(100*ms))), after: second,
+		event: extend("a", ms),
+		want:  []string{"end a: expired", "extended a: not held", "offer b 101.1 for 100ms, handed on"}, to: "leased",
 	},
 	{
 		name: "of a revoked hold", start: revokedFrom, event: extend("a", second),
@@ -146,6 +168,10 @@ var releaseRows = []row{
 	{
 		name: "somebody has it", start: leasedBy("a"), event: disown(0), words: "Disown",
 		want: []string{"revoke a: " + told, "ask release 1"}, to: "settling", look: 2 * second,
+	},
+	{
+		name: "the hold is over", start: leasedBy("a"), after: 10 * second, event: disown(0), words: "Disown",
+		want: []string{"end a: expired", "ask release 1"}, to: "settling", look: soundOf(ttl10) - 10*second,
 	},
 	{
 		name: "by the base that it minted", start: leasedBy("a"), event: disown(101), words: "Disown",

@@ -122,6 +122,15 @@ var renewedRows = []row{
 		name: "may have run", start: renewing, event: fails(silent), to: "leased", look: firstPauseAtHalf,
 	},
 	{
+		name: "may have run, of a probe", start: revokedFrom.then(wait(second), tick), event: fails(silent),
+		to: "leased", look: firstPauseAtHalf,
+	},
+	{
+		name: "renewed, after a failure where servers are replaced", start: start{failsOver}.then(unproved...).then(wait(3*ms), tick),
+		event: granted(),
+		want:  []string{"offer b 102.0 for 20s, handed on"}, to: "leased",
+	},
+	{
 		name: "may have run, the backend answers again", start: renewing.then(woken(backends.Answering)), event: fails(silent),
 		want: []string{renew1(left + 500*ms)}, to: "leased", look: left - proofEnds,
 	},

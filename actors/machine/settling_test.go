@@ -12,6 +12,7 @@ var (
 var settlingRows = []row{
 	{name: "waits for the end", start: releasing, event: arrive("b"), to: "settling", look: 2 * second},
 	{name: "one try joins", start: releasing, event: arrive("b", once), to: "settling", look: 2 * second},
+	{name: "one try, once another has left", start: cancelling, event: arrive("b", once), to: "settling", look: 2 * second},
 	{
 		name: "one try has a right to a call", start: retrying, event: arrive("b", once),
 		want: []string{"ask release 1"}, to: "settling", look: 2 * second,
@@ -77,6 +78,10 @@ var settlingRows = []row{
 		want: []string{"released a"}, to: "free", look: never,
 	},
 	{name: "may have run", start: releasing, event: fails(silent), to: "settling", look: firstPauseAtHalf},
+	{
+		name: "may have run, of a lease that was lost", start: renewing.then(fails(backends.ErrNotHeld)), event: fails(silent),
+		to: "settling", look: firstPauseAtHalf,
+	},
 	{name: "refused for now", start: releasing, event: fails(passing), to: "settling", look: firstPauseAtHalf},
 	{
 		name: "may have run, the backend answers again", start: releasing.then(woken(backends.Answering)), event: fails(silent),

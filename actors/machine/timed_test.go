@@ -36,6 +36,20 @@ var timedRows = []row{
 		look: soundOf(ttl10) - 10*second + proofEnds, // in vain
 	},
 	{
+		name:  "a hold at its MaxHold expires, proved or not",
+		start: leasedBy("a", renewed, upTo(10*second)).then(wait(renewAt), tick, fails(silent), wait(3*ms), tick, wait(left-3*ms)), event: tick,
+		want: []string{"end a: expired"}, to: "leased", look: never,
+	},
+	{
+		name: "a revoked hold has its time, though it was to be renewed", start: keeping.then(fails(backends.ErrRevoked), wait(10*second-keepAt-1)),
+		event: tick, to: "leased", look: 1,
+	},
+	{
+		name: "what ended badly does not linger", start: lingering.then(arrive("b", lasting(100*ms)), taken), after: 100 * ms, event: tick,
+		words: "Tick, the hold is over",
+		want:  []string{"end b: expired", "ask release 1"}, to: "settling", look: soundOf(ttlOf(11500*ms)) - 100*ms, // in vain
+	},
+	{
 		name: "a revoked hold has its time to the end", start: revokedFrom.then(leave("b"), wait(left-1)), event: tick,
 		to: "leased", look: 1,
 	},
@@ -103,6 +117,11 @@ var timedRows = []row{
 		name:  "the lease of a long hold shrinks for a short one",
 		start: start{lingers}.then(leasedBy("b", lasting(60*second))...).then(release("b"), arrive("a"), taken), after: 250 * ms, event: tick,
 		want: []string{renew1(10*second - 250*ms + 1500*ms)}, to: "leased", look: 10*second - 250*ms,
+	},
+	{
+		name:  "the lease of a hold that is not so much longer stays",
+		start: start{lingers}.then(leasedBy("b", lasting(22*second))...).then(release("b"), arrive("a"), taken), after: 250 * ms, event: tick,
+		to: "leased", look: firstRenewal(ttlOf(23500*ms)) - 250*ms,
 	},
 	{
 		name:  "not before 250 ms are over",

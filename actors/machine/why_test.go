@@ -7,68 +7,91 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// TestWhy: what an acquire that got nothing is told of its wait.
+// whyRows are what an acquire that got nothing is told of its wait.
+var whyRows = []struct {
+	name  string
+	start start
+	of    string
+	want  Why // but for Err
+	err   string
+}{
+	{
+		name: "a caller here has it", start: start{wait(ms)}.then(leasedBy("a", as("team"))...).then(wait(ms), arrive("b"), arrive("c"), wait(second)),
+		of: "c", want: Why{Waited: second, Place: 2, Queue: 2, Held: true, Holder: "team", Local: true, HeldFor: second + ms},
+	},
+	{
+		name: "one try has no place", start: leasedBy("a").then(arrive("b", once)),
+		of: "b", want: Why{Held: true, Holder: "me", Local: true},
+	},
+	{
+		name: "another process has it", start: queuedAt("a").then(wait(second)),
+		of: "a", want: Why{Waited: second, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other", HeldFor: 4 * second},
+	},
+	{
+		name: "another process has it, nobody knows since when", start: start{arrive("a"), held(func(_ *play, c *Call) { c.Reply.HeldFor = 0 }), wait(second)},
+		of: "a", want: Why{Waited: second, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other"},
+	},
+	{
+		name: "nobody has answered, but there was no time to", start: askingFor("a"),
+		of: "a", want: Why{Place: 1, Queue: 1, Silent: true},
+	},
+	{
+		name: "asked again, and still answered before", start: queuedAt("a").then(wait(300*ms), tick, wait(100*ms)),
+		of: "a", want: Why{Waited: 400 * ms, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other", HeldFor: 3400 * ms},
+	},
+	{
+		name: "nothing was answered since it came", start: queuedAt("a").then(wait(200*ms), arrive("b"), wait(100*ms), tick, wait(100*ms)),
+		of: "b", want: Why{Waited: 200 * ms, Place: 2, Queue: 2, Process: 2, Held: true, Holder: "other", HeldFor: 3400 * ms},
+	},
+	{
+		name: "… for more than 100 ms", start: queuedAt("a").then(wait(200*ms), arrive("b"), wait(100*ms), tick, wait(100*ms+1)),
+		of: "b", want: Why{Waited: 200*ms + 1, Place: 2, Queue: 2, Process: 2, Silent: true},
+	},
+	{
+		name: "failures only", start: failing("a").then(wait(ms)),
+		of: "a", want: Why{Waited: ms, Place: 1, Queue: 1, Silent: true}, err: "unavailable, cut",
+	},
+	{
+		name: "an answer, and failures after it", start: queuedAt("a").then(wait(300*ms), tick, fails(silent)),
+		of: "a", want: Why{Waited: 300 * ms, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other", HeldFor: 3300 * ms}, err: "unavailable, cut",
+	},
+	{
+		name: "an answer after failures", start: failing("a").then(wait(firstPauseAtHalf), tick, held()),
+		of: "a", want: Why{Waited: firstPauseAtHalf, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other", HeldFor: 3 * second},
+	},
+	{
+		name: "this process has it, between two holds", start: lingering.then(arrive("b", lasting(20*second))),
+		of: "b", want: Why{Place: 1, Queue: 1, Held: true},
+	},
+	{
+		name: "a try that joined a call", start: askingFor("a").then(arrive("b", once)),
+		of: "b", want: Why{Silent: true},
+	},
+	{
+		name: "a renewal was answered", start: lingering.then(wait(ms), arrive("b", lasting(20*second)),
+			granted(func(_ *play, c *Call) { c.Reply.TTL = ttl10 })),
+		of: "b", want: Why{Place: 1, Queue: 1, Held: true},
+	},
+	{
+		name: "our lease is revoked", start: lingering.then(wait(ms), arrive("b", lasting(20*second)), fails(backends.ErrRevoked)),
+		of: "b", want: Why{Place: 1, Queue: 1, Held: true},
+	},
+	{
+		name: "our release was answered after failures", start: retrying.then(arrive("b"), wait(firstPauseAtHalf), tick, answer(done)),
+		of: "b", want: Why{Waited: firstPauseAtHalf, Place: 1, Queue: 1, Held: true},
+	},
+	{
+		name: "a pause after a panic", start: stalled,
+		of: "b", want: Why{Place: 1, Queue: 1, Held: true}, err: "unavailable, oops",
+	},
+	{
+		name: "the holder of a new attempt is not known", start: queuedAt("a").then(leave("a"), arrive("b"), answer(done), wait(ms)),
+		of: "b", want: Why{Waited: ms, Place: 1, Queue: 1, Held: true},
+	},
+}
+
 func TestWhy(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		start start
-		of    string
-		want  Why // but for Err
-		err   string
-	}{
-		{
-			name: "a caller here has it", start: start{wait(ms)}.then(leasedBy("a", as("team"))...).then(wait(ms), arrive("b"), arrive("c"), wait(second)),
-			of: "c", want: Why{Waited: second, Place: 2, Queue: 2, Held: true, Holder: "team", Local: true, HeldFor: second + ms},
-		},
-		{
-			name: "one try has no place", start: leasedBy("a").then(arrive("b", once)),
-			of: "b", want: Why{Held: true, Holder: "me", Local: true},
-		},
-		{
-			name: "another process has it", start: queuedAt("a").then(wait(second)),
-			of: "a", want: Why{Waited: second, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other", HeldFor: 4 * second},
-		},
-		{
-			name: "another process has it, nobody knows since when", start: start{arrive("a"), held(func(_ *play, c *Call) { c.Reply.HeldFor = 0 }), wait(second)},
-			of: "a", want: Why{Waited: second, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other"},
-		},
-		{
-			name: "nobody has answered, but there was no time to", start: askingFor("a"),
-			of: "a", want: Why{Place: 1, Queue: 1, Silent: true},
-		},
-		{
-			name: "asked again, and still answered before", start: queuedAt("a").then(wait(300*ms), tick, wait(100*ms)),
-			of: "a", want: Why{Waited: 400 * ms, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other", HeldFor: 3400 * ms},
-		},
-		{
-			name: "nothing was answered since it came", start: queuedAt("a").then(wait(200*ms), arrive("b"), wait(100*ms), tick, wait(100*ms)),
-			of: "b", want: Why{Waited: 200 * ms, Place: 2, Queue: 2, Process: 2, Held: true, Holder: "other", HeldFor: 3400 * ms},
-		},
-		{
-			name: "… for more than 100 ms", start: queuedAt("a").then(wait(200*ms), arrive("b"), wait(100*ms), tick, wait(100*ms+1)),
-			of: "b", want: Why{Waited: 200*ms + 1, Place: 2, Queue: 2, Process: 2, Silent: true},
-		},
-		{
-			name: "failures only", start: failing("a").then(wait(ms)),
-			of: "a", want: Why{Waited: ms, Place: 1, Queue: 1, Silent: true}, err: "unavailable, cut",
-		},
-		{
-			name: "an answer, and failures after it", start: queuedAt("a").then(wait(300*ms), tick, fails(silent)),
-			of: "a", want: Why{Waited: 300 * ms, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other", HeldFor: 3300 * ms}, err: "unavailable, cut",
-		},
-		{
-			name: "an answer after failures", start: failing("a").then(wait(firstPauseAtHalf), tick, held()),
-			of: "a", want: Why{Waited: firstPauseAtHalf, Place: 1, Queue: 1, Process: 2, Held: true, Holder: "other", HeldFor: 3 * second},
-		},
-		{
-			name: "this process has it, between two holds", start: lingering.then(arrive("b", lasting(20*second))),
-			of: "b", want: Why{Place: 1, Queue: 1, Held: true},
-		},
-		{
-			name: "the holder of a new attempt is not known", start: queuedAt("a").then(leave("a"), arrive("b"), answer(done), wait(ms)),
-			of: "b", want: Why{Waited: ms, Place: 1, Queue: 1, Held: true},
-		},
-	} {
+	for _, test := range whyRows {
 		t.Run(test.name, func(t *testing.T) {
 			p := newPlay().all(test.start...)
 			got := p.m.Why(p.hold(test.of), p.now)
