@@ -94,6 +94,10 @@ var gapRows = []row{
 		to: "asking", look: 100 * ms,
 	},
 	{
+		name: "nor because of a push", start: behind, event: woken(backends.Given),
+		to: "asking", look: 100 * ms,
+	},
+	{
 		name: "a gap began long ago: it is over", start: behind.then(wait(900 * ms)), event: tick,
 		want: []string{acquire1 + ", probe 1"}, to: "asking", look: 200 * ms, // in vain
 	},

@@ -126,6 +126,11 @@ var renewedRows = []row{
 		to: "leased", look: firstPauseAtHalf,
 	},
 	{
+		name:  "may have run, of a probe: the pauses have begun anew",
+		start: renewing.then(fails(silent), wait(3*ms), tick, fails(backends.ErrRevoked), arrive("b"), wait(second), tick),
+		event: fails(silent), to: "leased", look: firstPauseAtHalf,
+	},
+	{
 		name: "renewed, after a failure where servers are replaced", start: start{failsOver}.then(unproved...).then(wait(3*ms), tick),
 		event: granted(),
 		want:  []string{"offer b 102.0 for 20s, handed on"}, to: "leased",
