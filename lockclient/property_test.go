@@ -225,9 +225,10 @@ func runOp(c *Client, s *store, o op) run {
 		r.end = deadline
 	}
 	err = lock.Release()
-	// It could not know, and where the lease lingers its release does not ask either; but
+	// It could not know. Its release may not have asked, since the lease lingers; or it
+	// asked twice, and took the second answer, "not held", for the doing of the first. But
 	// nothing was to be granted under its lease from then on.
-	if at := s.deletedAfter(o.key, r.start); at.Before(r.end) && (errors.Is(err, ErrNotHeld) || err == nil && c.cfg.Linger > 0) {
+	if at := s.deletedAfter(o.key, r.start); at.Before(r.end) {
 		r.end = at
 	}
 	if ended && !errors.Is(err, ErrNotHeld) {

@@ -14,6 +14,7 @@ type asking struct {
 	attempt uint64        // 0: the last one left nothing behind, and the next has yet to begin
 	ttl     time.Duration // the longest that it asked for
 	probe   int           // how often it was answered Held
+	traces  bool          // it may be in the backend's queue, or a request of it on its way
 	woken   bool          // ask at once
 	doubted Instant       // a lease that was asked for before has to be proved
 	retry   retry
@@ -58,7 +59,7 @@ func (s *asking) ask(m *Machine) *Call {
 			m.enter(&m.free)
 			return nil
 		}
-		s.attempt, s.ttl, s.probe = n, 0, 0
+		s.attempt, s.ttl, s.probe, s.traces = n, 0, 0, false
 		m.news.holder = holder{}
 	}
 	head := m.queue.first.Spec
@@ -74,10 +75,13 @@ func (s *asking) answered(m *Machine, c *Call) {
 	switch {
 	case c.Err == nil && c.Reply.Outcome == backends.Granted:
 		m.news.answered, m.news.err, m.news.holder = m.now, nil, holder{}
-		doubted := s.doubted
+		was := *s
 		m.enter(&m.leased)
-		m.leased.attempt, m.leased.doubted = c.Attempt, doubted
+		m.leased.attempt, m.leased.doubted = c.Attempt, was.doubted
 		m.leased.set(c, m.now)
+		// An earlier request of the attempt that was not answered may be on its way yet,
+		// and ask for longer. Until that time is over, too, the attempt has to be settled.
+		m.leased.ends = max(m.leased.ends, m.now.Add(was.ttl))
 	case c.Err == nil && c.Reply.Outcome == backends.Held:
 		s.held(m, c)
 	default:
@@ -94,14 +98,15 @@ func (s *asking) held(m *Machine, c *Call) {
 	m.news.holder = holder{held: true, label: r.Holder, place: r.Place, since: m.now.Add(-r.HeldFor), known: r.HeldFor > 0}
 	s.probe++
 	s.retry = retry{at: m.now.Add(max(r.Retry, time.Millisecond))}
-	if !c.Queue {
-		s.attempt, s.retry.at = 0, 0 // it left no trace: the next asks for itself
+	if s.traces = s.traces || c.Queue; !s.traces {
+		s.attempt, s.retry.at = 0, 0 // the next asks for itself
 	}
 	m.failTries(c)
 }
 
 func (s *asking) failed(m *Machine, c *Call) {
 	s.retry.failed(c, m.now)
+	s.traces = s.traces || c.Reply.Outcome != backends.NotRun
 	if errors.Is(c.Err, backends.ErrSettled) {
 		s.attempt = 0
 	}
