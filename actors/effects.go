@@ -34,7 +34,9 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 	case machine.Offer:
 		return r.offer(holdOf(e))
 	case machine.Refuse:
-		holdOf(e).settle(e.Err)
+		if h := holdOf(e); h.stage.CompareAndSwap(waiting, settled) {
+			h.reply <- e.Err
+		}
 	case machine.TimeOut:
 		r.timeOut(holdOf(e), *e.Why)
 	case machine.Let:
@@ -42,8 +44,8 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 	case machine.End:
 		r.end(holdOf(e), e.Err)
 	case machine.Revoke:
-		holdOf(e).end(e.Err)
 		r.c.counters.losses.Add(1)
+		holdOf(e).end(e.Err)
 		r.c.noteOf(holdOf(e), "hold revoked")
 	case machine.Move:
 		holdOf(e).publish()
@@ -96,21 +98,24 @@ func (r *turn) offer(h *Hold) machine.Event {
 }
 
 func (r *turn) timeOut(h *Hold, why machine.Why) {
-	e := r.waitError(h, why)
-	if h.settle(&e) {
+	if h.stage.CompareAndSwap(waiting, settled) {
+		e := r.waitError(h, why)
 		r.c.counters.timeouts.Add(1)
+		h.reply <- &e
 	}
 }
 
 func (r *turn) end(h *Hold, cause error) {
-	h.end(cause)
 	switch {
-	case h.state.Revoked(): // that was told
+	case h.state.Revoked(): // that was counted and told
+		h.end(cause)
 	case errors.Is(cause, backends.ErrExpired):
 		r.c.counters.expired.Add(1)
+		h.end(cause)
 		r.c.noteOf(h, "hold expired before its release", "held", h.state.Over.Sub(h.state.Granted))
 	default:
 		r.c.counters.losses.Add(1)
+		h.end(cause)
 		r.c.noteOf(h, "hold lost", "cause", cause)
 	}
 }

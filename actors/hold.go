@@ -42,10 +42,10 @@ type Hold struct {
 
 	stage    atomic.Uint32
 	released atomic.Bool // the first Release won
+	ended    bool        // protected by mu
 
-	mu       sync.Mutex // protects what follows
+	mu       sync.Mutex // protects what follows, and ended
 	deadline instant    // written by the actor
-	ended    bool
 	cause    error
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
@@ -110,6 +110,9 @@ func (h *Hold) Leave() {
 	}
 }
 
+// Key is the key as it was given to Coordinator.Begin.
+func (h *Hold) Key() string { return h.entry.key }
+
 // Fence is the hold's fence.
 func (h *Hold) Fence() uint64 { return h.state.Fence }
 
@@ -161,16 +164,6 @@ func (h *Hold) publish() {
 	h.mu.Lock()
 	h.deadline = h.state.Deadline
 	h.mu.Unlock()
-}
-
-// settle answers the acquire with an error, and returns false if its caller gave up
-// first. The actor calls it.
-func (h *Hold) settle(err error) bool {
-	if !h.stage.CompareAndSwap(waiting, settled) {
-		return false
-	}
-	h.reply <- err
-	return true
 }
 
 // Release ends the hold. It returns nil once the key is free in the backend, has

@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -61,23 +62,21 @@ type turn struct {
 	event machine.Event
 	todo  []machine.Effect // of the newest step, not yet carried out
 
+	waiting int // as counted last
 	inPlace int // calls made in place
 }
 
 // handle is one message, whole. A panic in it would restart the actor without
 // its state, and its waiters would wait for ever: it fails them instead.
 func (a *keyActor) handle(message any) {
-	r := turn{keyActor: a, now: a.c.clock.now()}
+	r := turn{keyActor: a, now: a.c.clock.now(), waiting: a.machine.Waiters()}
 	defer func() {
 		if p := recover(); p != nil {
 			r.panicked(message, p)
 		}
 	}()
 	r.event = r.decode(message)
-	waiters, look := a.machine.Waiters(), r.run()
-	if n := a.machine.Waiters() - waiters; n != 0 {
-		a.c.counters.waiters.Add(int64(n))
-	}
+	look := r.run()
 	a.arm(look, r.now)
 	a.rest(r.now)
 }
@@ -88,6 +87,7 @@ func (r *turn) decode(message any) machine.Event {
 	switch m := message.(type) {
 	case acquire:
 		if m.hold.stage.Load() == abandoned {
+			m.hold.state.CameAt(r.now)
 			return machine.Tick{} // its own abandon follows
 		}
 		return machine.Arrive{Hold: &m.hold.state}
@@ -138,6 +138,7 @@ func (r *turn) run() instant {
 		effects, look := r.machine.Step(r.event, r.now, *buffer)
 		*buffer = effects
 		r.todo = effects
+		r.countWaiters()
 		r.event = r.carryOut()
 		clear(effects)
 		if r.event == nil {
@@ -146,6 +147,14 @@ func (r *turn) run() instant {
 			}
 			return look
 		}
+	}
+}
+
+// countWaiters counts those who came and went since the last time.
+func (r *turn) countWaiters() {
+	if n := r.machine.Waiters(); n != r.waiting {
+		r.c.counters.waiters.Add(int64(n - r.waiting))
+		r.waiting = n
 	}
 }
 
@@ -171,13 +180,12 @@ func (r *turn) panicked(message, p any) {
 		}
 	}
 	left := r.todo
-	waiters := r.machine.Waiters()
 	effects, look := r.machine.Step(machine.Panicked{Event: r.event, Err: err}, r.c.clock.now(), nil)
-	r.c.counters.waiters.Add(int64(r.machine.Waiters() - waiters))
-	for _, r.todo = range [][]machine.Effect{left, effects} {
-		for len(r.todo) > 0 {
-			r.carryOnOut()
-		}
+	r.countWaiters()
+	// The machine has forgotten an offer or a call that was not carried out.
+	left = slices.DeleteFunc(left, func(e machine.Effect) bool { return e.Kind == machine.Offer || e.Kind == machine.Ask })
+	for r.todo = slices.Concat(left, effects); len(r.todo) > 0; {
+		r.carryOnOut()
 	}
 	r.cancel = nil
 	r.arm(look, r.now)

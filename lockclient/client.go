@@ -106,7 +106,7 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 		// A ctx that has ended wins over a key that is free: the caller is gone.
 		return nil, tooLate(ctx, key)
 	}
-	l := &Lock{key: key, parent: ctx}
+	l := &Lock{parent: ctx}
 	spec := actors.Spec{Expires: o.expires, Renew: o.renew, MaxHold: o.maxHold, Timeout: o.timeout, Owner: o.owner}
 	if o.timeout == 0 {
 		spec.Try, spec.Timeout = true, tryTimeout

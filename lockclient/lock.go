@@ -11,7 +11,6 @@ import (
 // *Lock, as it comes with an error, is a hold that has ended: its methods return zero
 // values, ErrNotHeld, and a Context that has ended by ErrNotHeld.
 type Lock struct {
-	key    string
 	parent context.Context
 	hold   actors.Hold
 }
@@ -21,7 +20,7 @@ func (l *Lock) Key() string {
 	if l == nil {
 		return ""
 	}
-	return l.key
+	return l.hold.Key()
 }
 
 // Fence is the number of this hold: greater than that of every earlier hold of

@@ -38,7 +38,9 @@ func (s *asking) plan(m *Machine, p *plan) *Call {
 // giveUp ends the attempt: nobody here waits for it any more.
 func (s *asking) giveUp(m *Machine, p *plan) *Call {
 	if s.attempt == 0 {
+		pause := s.retry
 		m.enter(&m.free)
+		m.free.retry = pause
 		return m.free.plan(m, p)
 	}
 	m.settle(s.attempt, Cancelling, m.now.Add(s.ttl))

@@ -48,16 +48,16 @@ func (m *Machine) stopTrying() {
 
 // panicked forgets everything after a panic, except what others rely on: each waiter
 // and holder is told, and the attempt is settled in the background. It returns when
-// to look again: not at once, since what panicked may do so again.
-func (m *Machine) panicked(p Panicked) Instant {
+// to look again: not at once, since what panicked may do so again. half: it was in a
+// step, and m has the effects of its first half.
+func (m *Machine) panicked(p Panicked, half bool) Instant {
 	m.news.err = p.Err
-	m.answerPanicked(p)
+	m.answerPanicked(p, half)
 	m.failQueue(p.Err)
 	for h := m.holders.first; h != nil; h = m.holders.first {
 		m.endHold(h, backends.Wrap(backends.ErrLost, "", p.Err))
 	}
 	m.answerSettled(p.Err)
-	m.failExtensions(p.Err)
 	switch m.phase {
 	case &m.leased:
 		m.dropLease()
@@ -68,14 +68,20 @@ func (m *Machine) panicked(p Panicked) Instant {
 	if m.closing && m.now >= m.closeBy {
 		// Close has been patient. What panics on its way to the backend would keep it
 		// waiting for ever: the lease ends by its ttl.
+		if m.phase != &m.free {
+			m.emit(Effect{Kind: Leak, Err: p.Err})
+		}
 		m.enter(&m.free)
-		m.emit(Effect{Kind: Leak, Err: p.Err})
 	}
-	m.phase.pause().at = m.now.Add(mostPause)
-	if m.phase == &m.free {
+	at := m.now.Add(mostPause)
+	m.phase.pause().at = at
+	switch {
+	case m.phase == &m.free:
 		return 0
+	case m.closing:
+		return min(at, m.closeBy)
 	}
-	return m.phase.pause().at
+	return at
 }
 
 // abandonAttempt settles the attempt, if there is one.
@@ -89,7 +95,7 @@ func (m *Machine) abandonAttempt() {
 
 // answerPanicked fails the sender of an event that panicked before its request was
 // anywhere that panicked, which follows, would find it.
-func (m *Machine) answerPanicked(p Panicked) {
+func (m *Machine) answerPanicked(p Panicked, half bool) {
 	if h := m.offered; h != nil { // it may have been taken: then its release says that it ended
 		m.offered = nil
 		m.refuse(h, p.Err)
@@ -100,15 +106,16 @@ func (m *Machine) answerPanicked(p Panicked) {
 			m.refuse(e.Hold, p.Err)
 		}
 	case Release:
-		if e.listed == inHolders {
+		answered := slices.ContainsFunc(m.effects, func(f Effect) bool { return f.Kind == Released && f.Hold == e.Hold })
+		if e.listed == inHolders || half && e.Hold != m.released && !answered {
 			m.emit(Effect{Kind: Released, Hold: e.Hold, Err: p.Err})
 		}
 	case Extend:
-		if !slices.Contains(m.extensions, e.Extension) {
+		if !e.Extension.listed {
 			m.extended(e.Extension, p.Err)
 		}
 	case Disown:
-		if !slices.Contains(m.disownings, e.Disowning) {
+		if !e.Disowning.listed {
 			m.emit(Effect{Kind: Disowned, Disowning: e.Disowning, Err: p.Err})
 		}
 	}

@@ -77,8 +77,10 @@ type Extension struct {
 	Check bool // it moves nothing, and is answered by a renewal that was sent after it came
 	Tag   any  // the caller's own
 
-	asked Instant // when it came
-	until Instant // when to give up
+	asked  Instant // when it came
+	until  Instant // when to give up
+	next   *Extension
+	listed bool // it is unanswered
 }
 
 // A Disowning is a request to end this process's lease.
@@ -87,7 +89,9 @@ type Disowning struct {
 	Tag  any    // the caller's own
 	Ours bool   // there is such a lease; set before the Disowned
 
-	until Instant // when to give up
+	until  Instant // when to give up
+	next   *Disowning
+	listed bool // it is unanswered
 }
 
 // Verb is what a backend call does.

@@ -3,7 +3,7 @@ package machine
 // free is the phase in which the backend knows nothing of this process: nobody here
 // wants the key, or nobody may ask for it yet.
 type free struct {
-	retry retry
+	retry retry // asking goes on with it, and the other way round
 }
 
 func (f *free) pause() *retry { return &f.retry }
@@ -18,7 +18,9 @@ func (f *free) plan(m *Machine, p *plan) *Call {
 	if !p.from(f.retry.at) {
 		return nil
 	}
+	pause := f.retry
 	m.enter(&m.asking)
+	m.asking.retry = pause
 	return m.asking.ask(m)
 }
 

@@ -26,10 +26,13 @@ type gap struct {
 	watching Instant // since when the end of another's hold is waited for; 0: it isn't
 }
 
-func (g *gap) due(now Instant) bool { return g.at != 0 && now >= g.at }
+func (g *gap) due(now Instant) bool { return g != nil && g.at != 0 && now >= g.at }
 
 // release notes that the lease goes back; idle, that nobody here wants it.
 func (g *gap) release(now Instant, idle bool) {
+	if g == nil {
+		return
+	}
 	g.making, g.freed = g.due(now), 0
 	if idle {
 		g.freed = now
@@ -45,11 +48,11 @@ func (g *gap) release(now Instant, idle bool) {
 // without ever being free. It watches until that hold is over, and counts the gap
 // from there.
 func (m *Machine) inGap(p *plan) (in bool, c *Call) {
-	if m.cfg.PollerGap == 0 {
+	if m.gap == nil {
 		return false, nil
 	}
 	in, watch := m.gapNow(p)
-	p.look.of(m.gap.at)
+	p.later(m.gap.at)
 	if watch {
 		c = m.planLook(p)
 	}
@@ -58,7 +61,7 @@ func (m *Machine) inGap(p *plan) (in bool, c *Call) {
 
 // gapNow reports whether a gap is now, and whether its end has to be watched for.
 func (m *Machine) gapNow(p *plan) (in, watch bool) {
-	g, length, now := &m.gap, m.cfg.PollerGap, m.now
+	g, length, now := m.gap, m.cfg.PollerGap, m.now
 	switch {
 	case g.watching != 0 && g.due(now): // nobody here wanted the key for long; or somebody has it for long
 		g.watching, g.at = 0, m.nextGap()
@@ -105,7 +108,7 @@ const (
 
 // looked takes the result of a look at the key.
 func (m *Machine) looked(c *Call) {
-	g, length, now := &m.gap, m.cfg.PollerGap, m.now
+	g, length, now := m.gap, m.cfg.PollerGap, m.now
 	late := g.watching.Add(length) // clocks of those that make their gaps together may differ
 	switch i := c.Info; {
 	case c.Err != nil, i.Foreign: // a poller is in
@@ -121,7 +124,7 @@ func (m *Machine) looked(c *Call) {
 
 // madeGap begins the gap that the lease was given back for.
 func (m *Machine) madeGap() {
-	if m.gap.making {
+	if m.gap != nil && m.gap.making {
 		m.gap.making, m.gap.at = false, m.nextGap()
 		m.gap.until = m.now.Add(m.cfg.PollerGap)
 	}

@@ -9,11 +9,11 @@ import (
 // A Spec is what a caller asks of an acquire.
 type Spec struct {
 	Expires time.Duration // how long the hold is valid unless renewed
-	Renew   bool          // renew the hold until it is released
 	MaxHold time.Duration // with Renew: no longer than this (0: no bound)
 	Timeout time.Duration // how long to wait at most (0: no bound)
-	Try     bool          // one try, never queued; Timeout bounds the try
 	Owner   string        // the label shown to others; empty: Config.Owner
+	Renew   bool          // renew the hold until it is released
+	Try     bool          // one try, never queued; Timeout bounds the try
 }
 
 // A Hold is one caller's acquire and, once granted, its possession of a key. The
@@ -25,19 +25,22 @@ type Hold struct {
 	// Set by an Offer, then immutable.
 	Fence   uint64
 	Granted Instant
-	Handoff bool // the offer is under a lease that was there already
 
 	Deadline Instant // when the hold ends unless it is renewed; an Offer or a Move says that it has changed
 	Over     Instant // when it ended without a release; 0 before that
 
 	arrived    Instant
-	until      Instant // when it has waited long enough
+	until      Instant // when its caller has waited long enough: for the key, or for the end of its release
 	bound      Instant // what Deadline may not pass (MaxHold); 0: none
-	patience   Instant // once released: when its caller stops waiting
-	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
+	prev, next *Hold   // its neighbours in its list
 	listed     list    // in which list it is
-	prev, next *Hold   // its neighbours there
+	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
+	Handoff    bool    // set by an Offer: it is under a lease that was there already
 }
+
+// CameAt sets when the caller came, for Why. It is for an acquire that its caller has
+// given up by then, and that gets no Arrive.
+func (h *Hold) CameAt(now Instant) { h.arrived = now }
 
 // Revoked reports whether the hold's lease was revoked before its release.
 func (h *Hold) Revoked() bool { return h.revoked }

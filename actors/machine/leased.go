@@ -49,8 +49,10 @@ func (l *leased) goesBack(m *Machine, p *plan) bool {
 	case !l.lingers(m):
 		return true
 	}
-	p.look.of(l.linger)
-	p.look.of(m.gap.at)
+	p.later(l.linger)
+	if m.gap != nil {
+		p.later(m.gap.at)
+	}
 	return false
 }
 
@@ -130,7 +132,7 @@ func (l *leased) need(m *Machine) time.Duration {
 		need = max(need, head.Spec.Expires)
 	}
 	checked := false
-	for _, x := range m.extensions {
+	for x := m.extensions; x != nil; x = x.next {
 		need = max(need, x.By)
 		checked = checked || x.Check
 	}
@@ -147,7 +149,7 @@ func (l *leased) need(m *Machine) time.Duration {
 // renewalDue reports whether a renewal is due: after a third of its time, or before
 // that because a hold needs it, can't be granted or soon won't be.
 func (l *leased) renewalDue(m *Machine, p *plan, need time.Duration) bool {
-	due := p.from(l.renewAt) || p.seen(len(m.extensions) > 0) || p.seen(l.doubts(m))
+	due := p.from(l.renewAt) || p.seen(m.extensions != nil) || p.seen(l.doubts(m))
 	for h := m.holders.first; h != nil; h = h.next {
 		due = due || h.Spec.Renew && p.from(h.renewAt(l.pace))
 	}
@@ -269,7 +271,6 @@ func (m *Machine) revoke(why error) {
 
 // lose ends everything that stood on a lease that is gone.
 func (m *Machine) lose(why error) {
-	m.news.err = why
 	for h := m.holders.first; h != nil; h = m.holders.first {
 		m.endHold(h, backends.Wrap(backends.ErrLost, "", why))
 	}

@@ -47,13 +47,14 @@ type Machine struct {
 	leased   leased
 	settling settling
 	call     *Call // the phase's, in flight; a phase ends only when there is none
+	planned  plan  // of the step under way; here so that it costs no allocation
 
-	released   *Hold        // its caller waits for what becomes of the key
-	extensions []*Extension // unanswered
-	disownings []*Disowning // unanswered
+	released   *Hold      // its caller waits for what becomes of the key
+	extensions *Extension // the first of those that are unanswered
+	disownings *Disowning // the first of those that are unanswered
 
 	news    news
-	gap     gap // for pollers
+	gap     *gap // for pollers; nil if none are asked for
 	closing bool
 	closeBy Instant // closing: when to give up what the backend doesn't answer
 }
@@ -87,6 +88,9 @@ func (m *Machine) Init(cfg *Config, key string) {
 	m.cfg, m.key = cfg, key
 	m.queue.name, m.holders.name = inQueue, inHolders
 	m.phase = &m.free
+	if cfg.PollerGap > 0 {
+		m.gap = new(gap)
+	}
 }
 
 // Step takes one event at an instant that is never before the last step's. It returns
@@ -96,13 +100,19 @@ func (m *Machine) Init(cfg *Config, key string) {
 func (m *Machine) Step(e Event, now Instant, into []Effect) (effects []Effect, look Instant) {
 	m.now = now
 	if p, ok := e.(Panicked); ok {
-		if m.effects == nil {
+		half := m.effects != nil
+		if !half {
 			m.effects = into[:0]
-		} // else the panic was in a step, and these are of its first half
-		look = m.panicked(p)
+		}
+		look = m.panicked(p, half)
 	} else {
 		m.effects = into[:0]
-		m.take(e)
+		if m.offered != nil {
+			m.takeReply(e) // at the same instant: nothing else can have ended since the offer
+		} else {
+			m.take(e)
+			m.expire()
+		}
 		look = m.advance()
 	}
 	effects, m.effects = m.effects, nil
@@ -111,10 +121,6 @@ func (m *Machine) Step(e Event, now Instant, into []Effect) (effects []Effect, l
 
 // take changes the state as the event says. What follows from that is advance's.
 func (m *Machine) take(e Event) {
-	if m.offered != nil {
-		m.takeReply(e)
-		return
-	}
 	switch e := e.(type) {
 	case Arrive:
 		m.arrive(e.Hold)
@@ -159,15 +165,17 @@ func (m *Machine) takeReply(e Event) {
 // advance brings the key from where an event left it to where it can be, and returns
 // when to look again.
 func (m *Machine) advance() Instant {
-	m.expire()
 	if m.offer() {
 		return 0
 	}
 	if m.phase == &m.leased && m.holders.len == 0 && m.queue.len == 0 && m.leased.lingers(m) {
 		m.answerRelease(nil)
 	}
+	if m.busy() {
+		m.rejectTries()
+	}
 	look := m.plan()
-	if m.rejectTries() {
+	if m.call == nil && m.rejectTries() {
 		look = m.plan()
 	}
 	return look
@@ -274,8 +282,8 @@ func (m *Machine) doubt() {
 // Idle reports whether nothing is held, wanted or under way: the machine may be
 // forgotten.
 func (m *Machine) Idle() bool {
-	return m.phase == &m.free && m.queue.len == 0 && m.call == nil && m.released == nil &&
-		len(m.disownings) == 0 && m.offered == nil
+	return m.phase == &m.free && m.queue.len == 0 && m.holders.len == 0 && m.call == nil && m.released == nil &&
+		m.disownings == nil && m.offered == nil
 }
 
 // Awaits reports whether c is the call in flight.

@@ -17,11 +17,18 @@ type phase interface {
 	pause() *retry
 }
 
-// A plan collects when the key has to be looked at again.
+// A plan collects when a phase has to be looked at again.
 type plan struct {
 	now   Instant
 	after Instant // no call is due before
 	look  earliest
+}
+
+// later plans a look at t, unless that is past.
+func (p *plan) later(t Instant) {
+	if t > p.now {
+		p.look.of(t)
+	}
 }
 
 // from reports whether something is due that is to happen at t, or else plans a look.
@@ -39,30 +46,34 @@ func (p *plan) seen(is bool) bool { return is && p.from(p.now) }
 // plan begins the call that the key needs now, if any, and returns when to look
 // again.
 func (m *Machine) plan() Instant {
-	p := plan{now: m.now}
+	var look earliest
 	for h := m.holders.first; h != nil; h = h.next {
 		at, _ := h.endsAt(m.leased.unproved)
-		p.look.of(at)
+		look.of(at)
 	}
 	if m.released != nil {
-		p.look.of(m.released.patience)
+		look.of(m.released.until)
 	}
-	for _, x := range m.extensions {
-		p.look.of(x.until)
+	for x := m.extensions; x != nil; x = x.next {
+		look.of(x.until)
 	}
-	for _, d := range m.disownings {
-		p.look.of(d.until)
+	for d := m.disownings; d != nil; d = d.next {
+		look.of(d.until)
 	}
-	p.look.of(m.queue.nextWalk())
+	look.of(m.queue.nextWalk())
 	if m.closing && m.now < m.closeBy {
-		p.look.of(m.closeBy)
+		look.of(m.closeBy)
 	}
 	if m.call == nil { // the result of one that is under way wakes us
-		if c := m.phase.plan(m, &p); c != nil {
+		p := &m.planned
+		*p = plan{now: m.now}
+		if c := m.phase.plan(m, p); c != nil {
 			m.begin(c)
+		} else {
+			look.of(Instant(p.look))
 		}
 	}
-	return Instant(p.look)
+	return Instant(look)
 }
 
 func (m *Machine) begin(c *Call) {

@@ -28,7 +28,7 @@ func (m *Machine) release(h *Hold) {
 	// The caller waits until then at the most; the release itself goes on. No second
 	// caller ever waits: this one is answered when the next holder is granted the
 	// key, or when the lease lingers (see advance).
-	h.patience = m.now.Add(min(Patience, m.leased.deadline.Sub(m.now)))
+	h.until = m.now.Add(min(Patience, m.leased.deadline.Sub(m.now)))
 	m.released = h
 }
 
@@ -51,7 +51,8 @@ func (m *Machine) answerDisownings(err error) {
 	if backends.IsNotHeld(err) {
 		err = nil // it had gone before
 	}
-	for _, d := range m.disownings {
+	for d := m.disownings; d != nil; d = d.next {
+		d.listed = false
 		m.emit(Effect{Kind: Disowned, Disowning: d, Err: err})
 	}
 	m.disownings = nil
@@ -95,7 +96,11 @@ func (m *Machine) extend(x *Extension) {
 		return
 	}
 	x.until = min(h.Deadline, m.now.Add(Patience))
-	m.extensions = append(m.extensions, x)
+	last := &m.extensions
+	for *last != nil {
+		last = &(*last).next
+	}
+	*last, x.listed = x, true
 }
 
 func (m *Machine) extended(x *Extension, err error) {
@@ -104,20 +109,19 @@ func (m *Machine) extended(x *Extension, err error) {
 
 // answerExtensions answers those for which f says so.
 func (m *Machine) answerExtensions(f func(*Extension) (done bool, err error)) {
-	kept := m.extensions[:0]
-	for _, x := range m.extensions {
+	for at := &m.extensions; *at != nil; {
+		x := *at
 		if done, err := f(x); done {
+			*at, x.next, x.listed = x.next, nil, false
 			m.extended(x, err)
 		} else {
-			kept = append(kept, x)
+			at = &x.next
 		}
 	}
-	clear(m.extensions[len(kept):])
-	m.extensions = kept
 }
 
 func (m *Machine) expireExtensions() {
-	if len(m.extensions) == 0 {
+	if m.extensions == nil {
 		return
 	}
 	m.answerExtensions(func(x *Extension) (bool, error) {
@@ -138,7 +142,7 @@ func (m *Machine) failExtensions(err error) {
 
 // cancelExtensions answers the extensions of a hold that has ended.
 func (m *Machine) cancelExtensions(h *Hold) {
-	if len(m.extensions) == 0 {
+	if m.extensions == nil {
 		return
 	}
 	m.answerExtensions(func(x *Extension) (bool, error) {
@@ -164,12 +168,13 @@ func (m *Machine) disown(d *Disowning) {
 		h.Over = m.now
 	}
 	l.linger = 0
-	m.disownings = append(m.disownings, d)
+	d.next, d.listed = m.disownings, true
+	m.disownings = d
 }
 
 // expireDisownings answers the revokers that have waited long enough for a lease.
 func (m *Machine) expireDisownings() {
-	for _, d := range m.disownings {
+	for d := m.disownings; d != nil; d = d.next {
 		if m.now >= d.until {
 			m.answerDisownings(m.releaseGoesOn())
 			return

@@ -62,11 +62,11 @@ func (m *Machine) failTries(c *Call) {
 	})
 }
 
-// rejectTries answers the callers with one try to whom no call under way can grant
-// the key: somebody got ahead of them, or the key is not to be asked for. It reports
-// whether there were any.
+// rejectTries answers the callers with one try, since no call under way can grant
+// them the key: somebody got ahead of them, or the key is not to be asked for. It
+// reports whether there were any.
 func (m *Machine) rejectTries() bool {
-	if m.queue.tries == 0 || m.call != nil && !m.busy() {
+	if m.queue.tries == 0 {
 		return false
 	}
 	m.queue.eachTry(m.timeOut)
@@ -81,7 +81,7 @@ func (m *Machine) expire() {
 	if at := m.queue.nextWalk(); at != 0 && m.now >= at {
 		m.queue.walk(m.now, m.timeOut)
 	}
-	if m.released != nil && m.now >= m.released.patience {
+	if m.released != nil && m.now >= m.released.until {
 		m.answerRelease(m.releaseGoesOn())
 	}
 	m.expireDisownings()
