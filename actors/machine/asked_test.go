@@ -4,6 +4,10 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// unheard: the only caller that would have waited has left while its request is on its
+// way, and one try, which came later, has a right to a request of its own.
+var unheard = askingFor("a").then(wait(ms), arrive("b", once), leave("a"))
+
 // answerRows are those of asking: what may be answered to an acquire.
 var answerRows = []row{
 	{
@@ -33,23 +37,23 @@ var answerRows = []row{
 	{
 		name: "granted, a doubt came after it was sent", start: askingFor("a").then(wait(ms), woken(backends.Doubted)),
 		event: granted(), words: "Answered, granted",
-		want: []string{"ask renew 1 for " + ttl10.String() + " over 101"}, to: "leased", look: firstRenewal(ttl10) - ms, // in vain
+		want: []string{"ask renew 1 for " + ttl10.String() + " over 101"}, to: "leased", look: 60*second - ms,
 	},
 	{
 		name: "granted, it may be revoked", start: askingFor("a").then(wait(ms), woken(backends.Revoking)),
 		event: granted(), words: "Answered, granted",
-		want: []string{"ask renew 1 for " + ttl10.String() + " over 101"}, to: "leased", look: firstRenewal(ttl10) - ms, // in vain
+		want: []string{"ask renew 1 for " + ttl10.String() + " over 101"}, to: "leased", look: 60*second - ms,
 	},
 	{
 		name: "granted, for less than the hold", start: askingFor("a"),
 		event: granted(func(_ *play, c *Call) { c.Reply.TTL = second }), words: "Answered, granted",
 		want: []string{"ask renew 1 for " + ttl10.String() + " over 101, within " + (soundOf(second) / 3).String()},
-		to:   "leased", look: firstRenewal(second), // in vain
+		to:   "leased", look: 60 * second,
 	},
 	{
 		name: "granted, nobody waits any more", start: askingFor("a").then(leave("a")), event: granted(),
 		words: "Answered, nobody waits",
-		want:  []string{"ask release 1"}, to: "settling", look: soundOf(ttl10), // in vain
+		want:  []string{"ask release 1"}, to: "settling", look: never,
 	},
 	{
 		name: "granted, closing", start: askingFor("a").then(closeIn(second)), event: granted(),
@@ -88,7 +92,28 @@ var answerRows = []row{
 	},
 	{
 		name: "held, one try, and another waits", start: askingFor("a", once).then(arrive("b")), event: held(),
-		want: []string{"time out a: held", acquire2}, to: "asking", look: 2 * second, // in vain
+		want: []string{"time out a: held", acquire2}, to: "asking", look: 2 * second, // when a would have timed out
+	},
+	{
+		name:  "held, one try, of an attempt that may be on its way from before",
+		start: unheard.then(fails(silent)), event: held(), words: "Answered, nobody waits",
+		want: []string{"time out b: held", "ask cancel 1"}, to: "settling", look: never,
+	},
+	{
+		name:  "held, one try, of an attempt whose first request did not run",
+		start: unheard.then(fails(silent, notRun)), event: held(), words: "Answered, nothing is left",
+		want: []string{"time out b: held"}, to: "free", look: never,
+	},
+	{
+		name:  "held, one try, of an attempt that is in the backend's queue",
+		start: queuedAt("a").then(wait(300*ms), tick, leave("a"), wait(ms), arrive("b", once), fails(silent, notRun)),
+		event: held(), words: "Answered, nobody waits",
+		want: []string{"time out b: held", "ask cancel 1"}, to: "settling", look: never,
+	},
+	{
+		name:  "held, one try, of the attempt after one that left traces",
+		start: unheard.then(fails(settled)), event: held(), words: "Answered, nothing is left",
+		want: []string{"time out b: held"}, to: "free", look: never,
 	},
 	{
 		name: "held, one try behind one that waits", start: askingFor("a").then(arrive("b", once)), event: held(),
@@ -106,7 +131,7 @@ var answerRows = []row{
 	},
 	{
 		name: "did not run", start: askingFor("a"),
-		event: fails(silent, func(_ *play, c *Call) { c.Reply.Outcome = backends.NotRun }),
+		event: fails(silent, notRun),
 		to:    "asking", look: firstPauseAtHalf,
 	},
 	{name: "an outcome without a word", start: askingFor("a"), event: answer(done), to: "asking", look: firstPauseAtHalf},
@@ -118,6 +143,11 @@ var answerRows = []row{
 			"refuse a: unavailable, refused, wrong type", "refuse b: unavailable, refused, wrong type", "ask cancel 1",
 		},
 		to: "settling", look: never,
+	},
+	{
+		name:  "may have run: the pause is longer than that of the attempt before, which nobody waited for",
+		start: refusedAndLeft.then(arrive("b"), wait(firstPauseAtHalf), tick), event: fails(silent),
+		to: "asking", look: 2 * firstPauseAtHalf,
 	},
 	{name: "settled", start: askingFor("a"), event: fails(settled), to: "asking", look: firstPauseAtHalf},
 	{

@@ -80,10 +80,10 @@ func (s *asking) answered(m *Machine, c *Call) {
 		was := *s
 		m.enter(&m.leased)
 		m.leased.attempt, m.leased.doubted = c.Attempt, was.doubted
-		m.leased.set(c, m.now)
 		// An earlier request of the attempt that was not answered may be on its way yet,
 		// and ask for longer. Until that time is over, too, the attempt has to be settled.
-		m.leased.ends = max(m.leased.ends, m.now.Add(was.ttl))
+		m.leased.ends = m.now.Add(was.ttl)
+		m.leased.set(c, m.now)
 	case c.Err == nil && c.Reply.Outcome == backends.Held:
 		s.held(m, c)
 	default:

@@ -102,7 +102,7 @@ var askingRows = []row{
 	{
 		name: "no new attempt", start: unsettled.then(usedUp), after: firstPauseAtHalf, event: tick,
 		words: "Tick, nothing is left",
-		want:  []string{"refuse a: unavailable, used up"}, to: "free", look: 60*second - firstPauseAtHalf, // in vain
+		want:  []string{"refuse a: unavailable, used up"}, to: "free", look: 60*second - firstPauseAtHalf, // when a would have timed out
 	},
 	{
 		name: "the last one's time is over", start: queuedAt("a", waiting(100*ms)), after: 100 * ms, event: tick,

@@ -48,11 +48,10 @@ func (m *Machine) stopTrying() {
 
 // panicked forgets everything after a panic, except what others rely on: each waiter
 // and holder is told, and the attempt is settled in the background. It returns when
-// to look again: not at once, since what panicked may do so again. half: it was in a
-// step, and m has the effects of its first half.
-func (m *Machine) panicked(p Panicked, half bool) Instant {
+// to look again: not at once, since what panicked may do so again.
+func (m *Machine) panicked(p Panicked) Instant {
 	m.news.err = p.Err
-	m.answerPanicked(p, half)
+	m.answerPanicked(p)
 	m.failQueue(p.Err)
 	for h := m.holders.first; h != nil; h = m.holders.first {
 		m.endHold(h, backends.Wrap(backends.ErrLost, "", p.Err))
@@ -95,7 +94,7 @@ func (m *Machine) abandonAttempt() {
 
 // answerPanicked fails the sender of an event that panicked before its request was
 // anywhere that panicked, which follows, would find it.
-func (m *Machine) answerPanicked(p Panicked, half bool) {
+func (m *Machine) answerPanicked(p Panicked) {
 	if h := m.offered; h != nil { // it may have been taken: then its release says that it ended
 		m.offered = nil
 		m.refuse(h, p.Err)
@@ -107,7 +106,7 @@ func (m *Machine) answerPanicked(p Panicked, half bool) {
 		}
 	case Release:
 		answered := slices.ContainsFunc(m.effects, func(f Effect) bool { return f.Kind == Released && f.Hold == e.Hold })
-		if e.listed == inHolders || half && e.Hold != m.released && !answered {
+		if e.listed == inHolders || m.stepping && e.Hold != m.released && !answered {
 			m.emit(Effect{Kind: Released, Hold: e.Hold, Err: p.Err})
 		}
 	case Extend:

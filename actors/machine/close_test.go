@@ -159,6 +159,43 @@ var panicRows = []row{
 		want: []string{"released a: " + oops, "end a: lost, " + oops}, to: "settling", look: afterPanic,
 	},
 	{
+		name: "a Release, before the hold has gone", start: leasedBy("a").then(arrive("b", waiting(second))), after: second,
+		event: panicsWithin(release("a")), words: "Panicked",
+		want: []string{"released a: " + oops, "refuse b: " + oops, "end a: lost, " + oops}, to: "settling", look: afterPanic,
+	},
+	{
+		name: "a Release, when the hold has gone", start: leasedBy("a"), event: panicsWithin(release("a")), words: "Panicked",
+		want: []string{"let a", "released a: " + oops}, to: "settling", look: afterPanic,
+	},
+	{
+		name:  "a Release, of a hold that had ended before, when nobody has been answered",
+		start: releasing.then(answer(done), arrive("b", waiting(second))), after: second, event: panicsWithin(release("a")), words: "Panicked",
+		want: []string{"released a: " + oops, "refuse b: " + oops}, to: "settling", look: afterPanic,
+	},
+	{
+		name:  "a Release, when the hold is just over, and nobody has been answered",
+		start: leasedBy("a").then(arrive("b", waiting(10*second))), after: 10 * second, event: panicsWithin(release("a")), words: "Panicked",
+		want: []string{"end a: expired", "released a: " + oops, "refuse b: " + oops}, to: "settling", look: afterPanic,
+	},
+	{
+		name: "a Release, of a hold that is over, once it is answered", start: leasedBy("a"), after: 10 * second,
+		event: panicsWithin(release("a")), words: "Panicked",
+		want: []string{"end a: expired", "released a: not held"}, to: "settling", look: afterPanic,
+	},
+	{
+		name: "a Release, of a hold that had ended before, once it is answered", start: releasing.then(answer(done)),
+		event: panicsAtLast(release("a")),
+		want:  []string{"released a: not held"}, to: "free", look: never,
+	},
+	{
+		name: "a Release, in whose step it was answered", start: start{lingers}.then(leasedBy("a")...),
+		event: panicsAfter(release("a")), words: "Panicked", to: "settling", look: afterPanic,
+	},
+	{
+		name: "a Release, once it waits for the backend", start: renewing, event: panicsAtLast(release("a")), words: "Panicked",
+		want: []string{"let a", "released a: " + oops}, to: "settling", look: afterPanic,
+	},
+	{
 		name: "a Release, once it is under way", start: renewing, event: panicsAfter(release("a")), words: "Panicked",
 		want: []string{"released a: " + oops}, to: "settling", look: afterPanic,
 	},
@@ -190,5 +227,13 @@ var panicRows = []row{
 	},
 	{
 		name: "closing, but there is time", start: closed, event: panics(tick), to: "settling", look: afterPanic,
+	},
+	{
+		name: "closing, and the time is over before the pause", start: closed, after: 900 * ms, event: panics(tick),
+		to: "settling", look: 100 * ms,
+	},
+	{
+		name: "Close's time is over, and nothing is leased", start: start{closeIn(second)}, after: second, event: panics(tick),
+		to: "free", look: never,
 	},
 }

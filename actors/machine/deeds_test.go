@@ -71,6 +71,26 @@ func panicsAfter(d deed) deed {
 	}
 }
 
+// panicsWithin: the step of d panicked where it first read the configuration.
+func panicsWithin(d deed) deed {
+	return func(p *play) Event {
+		e := d(p)
+		p.m.cfg = nil
+		p.tries(func(*play) Event { return e })
+		p.m.cfg = &p.cfg
+		return Panicked{Event: e, Err: backends.Wrap(backends.ErrUnavailable, "", errOops)}
+	}
+}
+
+// panicsAtLast: the step of d panicked when all but its return was done.
+func panicsAtLast(d deed) deed {
+	return func(p *play) Event {
+		e := panicsAfter(d)(p)
+		p.m.effects, p.m.stepping = p.did, true
+		return e
+	}
+}
+
 // answer: the newest call was answered. It was sent when it began, unless with says
 // otherwise.
 func answer(with ...func(*play, *Call)) deed {
@@ -116,6 +136,8 @@ func fails(err error, with ...func(*play, *Call)) deed {
 
 func done(*play, *Call) {}
 
+func notRun(_ *play, c *Call) { c.Reply.Outcome = backends.NotRun }
+
 // late: the first call is answered at last, after a panic had forgotten it.
 func late(p *play) Event {
 	p.calls[0].Reply.Outcome = backends.Granted
@@ -135,10 +157,14 @@ func wait(d time.Duration) deed {
 	}
 }
 
-// set changes the configuration, before anything else.
+// set changes the configuration. Of the machine's own, only what it is made by can't
+// change after its first step.
 func set(f func(*Config)) deed {
 	return func(p *play) Event {
 		f(&p.cfg)
+		if p.m.now == 0 {
+			p.m = New(&p.cfg, "key")
+		}
 		return nil
 	}
 }

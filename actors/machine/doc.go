@@ -76,6 +76,8 @@
 //     instants at which one may be needed. A condition stands once, as an instant from
 //     which it holds: plan.from says "now", or adds the instant to what Step returns.
 //
+// An event that comes when a Tick is due does what the Tick would, too.
+//
 // # Where to find what
 //
 //	machine.go   the machine, its step, pushes

@@ -10,6 +10,9 @@ var (
 	// forgotten: the first call was forgotten by a panic, and its attempt is cancelled.
 	forgotten = askingFor("a").then(panics(tick), wait(afterPanic), tick, answer(done))
 
+	// refusedAndLeft: a's attempt failed and left nothing, and a has given up.
+	refusedAndLeft = unsettled.then(leave("a"))
+
 	ttl10 = leaseOf(10 * second) // of a hold of 10 s
 )
 
@@ -40,7 +43,7 @@ var freeRows = []row{
 	},
 	{
 		name: "the client's attempts are used up", start: start{usedUp}, event: arrive("a"),
-		want: []string{"refuse a: unavailable, used up"}, to: "free", look: 60 * second, // in vain
+		want: []string{"refuse a: unavailable, used up"}, to: "free", look: 60 * second, // when a would have timed out
 	},
 	{
 		name: "closing", start: start{closeIn(2 * second)}, event: arrive("a"),
@@ -57,6 +60,11 @@ var freeRows = []row{
 	{
 		name: "too many wait", start: stalled.then(set(func(c *Config) { c.MaxWaiters = 1 })), event: arrive("c"),
 		want: []string{"refuse c: overloaded"}, to: "free", look: afterPanic,
+	},
+	{name: "a pause goes on that an attempt began", start: refusedAndLeft, event: arrive("b"), to: "free", look: firstPauseAtHalf},
+	{
+		name: "one try, in a pause after failures", start: refusedAndLeft, event: arrive("b", once), words: "Arrive",
+		want: []string{"ask acquire 2 for " + ttl10.String() + ", one try"}, to: "asking", look: 2 * second,
 	},
 	{name: "it was answered before", start: nothing, event: leave("a"), to: "free", look: never},
 	{name: "the last that waits", start: stalled, event: leave("b"), to: "free", look: never},

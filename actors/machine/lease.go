@@ -49,7 +49,7 @@ func ttlFor(need time.Duration) time.Duration {
 type lease struct {
 	attempt  uint64  // its number
 	deadline Instant // no hold goes beyond it
-	ends     Instant // when the backend's ttl is over at the latest
+	ends     Instant // when the backend's ttl is over at the latest, whichever request it takes last
 	renewAt  Instant // pace of a third of the ttl after it was set
 	pace     float64 // which share of its third a renewal waits for; drawn anew by set
 	renewed  Instant // when that was
@@ -71,7 +71,7 @@ type lease struct {
 func (l *lease) set(c *Call, now Instant) {
 	r := &c.Reply
 	l.deadline = c.Sent.Add(r.TTL - marginOf(r.TTL))
-	l.ends = now.Add(r.TTL)
+	l.ends = max(l.ends, now.Add(r.TTL)) // an earlier request that was not answered may be on its way yet
 	l.pace = paceOf(l.first == 0, c.Chance)
 	l.renewAt, l.renewed = c.Sent.Add(share(r.TTL/3, l.pace)), c.Sent
 	l.base, l.n = r.Base, 0

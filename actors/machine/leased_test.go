@@ -34,7 +34,7 @@ var leasedRows = []row{
 	},
 	{
 		name: "a longer hold, renewed for ahead of time", start: leasedBy("a"), event: arrive("b", lasting(60*second)),
-		want: []string{renew1(60500 * ms)}, to: "leased", look: renewAt, // in vain
+		want: []string{renew1(60500 * ms)}, to: "leased", look: 10 * second,
 	},
 	{
 		name: "a hold that just fits", start: leasedBy("a").then(wait(250 * ms)), event: arrive("b"),
@@ -42,7 +42,7 @@ var leasedRows = []row{
 	},
 	{
 		name: "less than half of the slack is left", start: leasedBy("a").then(wait(252 * ms)), event: arrive("b"),
-		want: []string{renew1(10500 * ms)}, to: "leased", look: renewAt - 252*ms, // in vain
+		want: []string{renew1(10500 * ms)}, to: "leased", look: 10*second - 252*ms,
 	},
 	{
 		name: "the lease lingers", start: lingering, event: arrive("b"),
@@ -54,12 +54,12 @@ var leasedRows = []row{
 	},
 	{
 		name: "the lease lingers, too short", start: lingering, event: arrive("b", lasting(20*second)),
-		want: []string{renew1(21500 * ms)}, to: "leased", look: firstRenewal(ttlOf(11500 * ms)), // in vain
+		want: []string{renew1(21500 * ms)}, to: "leased", look: 60 * second,
 	},
 	{
 		name: "no lingering lease may be handed on in doubt", start: lingering.then(wait(ms), woken(backends.Doubted)),
 		event: arrive("b"),
-		want:  []string{renew1(11500 * ms)}, to: "leased", look: firstRenewal(ttlOf(11500*ms)) - ms, // in vain
+		want:  []string{renew1(11500 * ms)}, to: "leased", look: 60 * second,
 	},
 	{
 		name: "others hold it too, where nobody excludes", start: start{anybody}.then(leasedBy("a")...), event: arrive("b"),
@@ -79,7 +79,7 @@ var leasedRows = []row{
 	{
 		name: "the last, and nobody has it", start: doubtful.then(fails(silent)), event: leave("a"),
 		words: "Leave, by the last",
-		want:  []string{"ask release 1"}, to: "settling", look: soundOf(ttl10) - ms, // in vain
+		want:  []string{"ask release 1"}, to: "settling", look: never,
 	},
 	{name: "a call is under way", start: doubtful, event: leave("a"), to: "leased", look: never},
 	{name: "an offer is open", start: offeredTo("a"), event: leave("a"), wrong: true},
@@ -98,11 +98,21 @@ var leasedRows = []row{
 		event: taken,
 		want:  []string{"time out b: held"}, to: "leased", look: renewAt,
 	},
+	{
+		name:  "nor is a longer lease asked for, for one try",
+		start: askingFor("a").then(arrive("b", once, lasting(60*second)), granted()), event: taken,
+		want: []string{"time out b: held"}, to: "leased", look: renewAt,
+	},
+	{
+		name:  "a longer lease is asked for after that, for the next",
+		start: askingFor("a").then(arrive("b", once, lasting(60*second)), arrive("c", lasting(60*second)), granted()), event: taken,
+		want: []string{"time out b: held", renew1(60500 * ms)}, to: "leased", look: 2 * second, // when b would have timed out
+	},
 	{name: "no offer is open", start: leasedBy("a"), event: taken, wrong: true},
 	{
 		name: "the next is offered the same", start: offeredTo("a").then(), event: withdrawn,
 		words: "Withdrawn, nobody waits",
-		want:  []string{"ask release 1"}, to: "settling", look: soundOf(ttl10), // in vain
+		want:  []string{"ask release 1"}, to: "settling", look: never,
 	},
 	{
 		name: "the next is offered the same", start: askingFor("a").then(arrive("b"), granted()), event: withdrawn,
@@ -118,11 +128,11 @@ var leasedRows = []row{
 	{name: "somebody has it", start: leasedBy("a"), event: woken(backends.Wanted), to: "leased", look: renewAt},
 	{
 		name: "the lease lingers", start: lingering, event: woken(backends.Wanted), words: "Woken, while it lingers",
-		want: []string{"ask release 1"}, to: "settling", look: soundOf(ttlOf(11500 * ms)), // in vain
+		want: []string{"ask release 1"}, to: "settling", look: never,
 	},
 	{
 		name: "the lease is proved", start: leasedBy("a").then(wait(ms)), event: woken(backends.Doubted),
-		want: []string{renew1(10500*ms - ms)}, to: "leased", look: renewAt - ms, // in vain
+		want: []string{renew1(10500*ms - ms)}, to: "leased", look: 10*second - ms,
 	},
 	{
 		name: "the lease is proved in spite of a pause", start: leasedBy("a").then(wait(renewAt), tick, fails(silent)),
@@ -132,11 +142,11 @@ var leasedRows = []row{
 	{name: "the lease lingers", start: lingering.then(wait(ms)), event: woken(backends.Doubted), to: "leased", look: 999 * ms},
 	{
 		name: "the lease is proved", start: leasedBy("a").then(wait(ms)), event: woken(backends.Revoking),
-		want: []string{renew1(10500*ms - ms)}, to: "leased", look: renewAt - ms, // in vain
+		want: []string{renew1(10500*ms - ms)}, to: "leased", look: 10*second - ms,
 	},
 	{
 		name: "the lease lingers", start: lingering.then(wait(ms)), event: woken(backends.Revoking), words: "Woken, while it lingers",
-		want: []string{"ask release 1"}, to: "settling", look: soundOf(ttlOf(11500*ms)) - ms, // in vain
+		want: []string{"ask release 1"}, to: "settling", look: never,
 	},
 	{
 		name: "ends a pause", start: leasedBy("a").then(wait(renewAt), tick, fails(silent)), event: woken(backends.Answering),

@@ -34,8 +34,9 @@ type Machine struct {
 	cfg *Config // immutable
 	key string  // immutable, for words
 
-	now     Instant  // of the step under way
-	effects []Effect // of the step under way
+	now      Instant  // of the step under way
+	effects  []Effect // of the step under way
+	stepping bool     // a step is under way, or was until it panicked
 
 	queue   queue
 	holders holds // at most one where the backend excludes
@@ -100,13 +101,12 @@ func (m *Machine) Init(cfg *Config, key string) {
 func (m *Machine) Step(e Event, now Instant, into []Effect) (effects []Effect, look Instant) {
 	m.now = now
 	if p, ok := e.(Panicked); ok {
-		half := m.effects != nil
-		if !half {
+		if !m.stepping { // else m has the effects of the step's first half
 			m.effects = into[:0]
 		}
-		look = m.panicked(p, half)
+		look = m.panicked(p)
 	} else {
-		m.effects = into[:0]
+		m.effects, m.stepping = into[:0], true
 		if m.offered != nil {
 			m.takeReply(e) // at the same instant: nothing else can have ended since the offer
 		} else {
@@ -115,7 +115,7 @@ func (m *Machine) Step(e Event, now Instant, into []Effect) (effects []Effect, l
 		}
 		look = m.advance()
 	}
-	effects, m.effects = m.effects, nil
+	effects, m.effects, m.stepping = m.effects, nil, false
 	return effects, look
 }
 

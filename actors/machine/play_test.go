@@ -2,7 +2,9 @@ package machine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,7 +87,12 @@ func (p *play) do(d deed) {
 
 func (p *play) step(e Event) {
 	p.did, p.look = p.m.Step(e, p.now, nil)
-	for _, e := range p.did {
+	for i, e := range p.did {
+		// The shell takes what follows from an Offer or an Ask for the step's outcome:
+		// it would lose that of all but the last effect.
+		if (e.Kind == Offer || e.Kind == Ask) && i < len(p.did)-1 {
+			panic(fmt.Sprintf("an %v is not the last effect of its step: %q", e.Kind, p.tell()))
+		}
 		if e.Kind == Ask {
 			p.calls = append(p.calls, e.Call)
 		}
@@ -129,8 +136,8 @@ func (r *row) run(t *testing.T) {
 	p := newPlay().all(r.start...)
 	from := p.phase()
 	p.now = p.now.Add(r.after)
-	if panicked := p.tries(r.event); panicked != r.wrong {
-		t.Fatalf("panicked: %v, want %v", panicked, r.wrong)
+	if panicked := p.tries(r.event); strings.HasPrefix(panicked, "machine: ") != r.wrong || !r.wrong && panicked != "" {
+		t.Fatalf("panicked by %q, want %v", panicked, r.wrong)
 	}
 	if r.wrong {
 		return
@@ -157,10 +164,15 @@ func (r *row) run(t *testing.T) {
 	}
 }
 
-func (p *play) tries(d deed) (panicked bool) {
-	defer func() { panicked = recover() != nil }()
+// tries does d, and returns the words of its panic; empty: it did not panic.
+func (p *play) tries(d deed) (panicked string) {
+	defer func() {
+		if r := recover(); r != nil {
+			panicked = fmt.Sprint(r)
+		}
+	}()
 	p.do(d)
-	return false
+	return ""
 }
 
 // What a backend may complain of.

@@ -167,7 +167,6 @@ func (m *Machine) disown(d *Disowning) {
 		m.holders.remove(h)
 		h.Over = m.now
 	}
-	l.linger = 0
 	d.next, d.listed = m.disownings, true
 	m.disownings = d
 }

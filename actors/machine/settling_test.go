@@ -7,6 +7,10 @@ var (
 	gone = fails(backends.ErrNotHeld)
 	// retrying: the release of a failed, and will be tried again.
 	retrying = releasing.then(fails(silent))
+	// shorter: b has the key for a second, by an attempt that was first asked for a's 60 s,
+	// without an answer.
+	shorter = askingFor("a", lasting(60*second)).then(arrive("b", lasting(second)), leave("a"), fails(silent),
+		wait(firstPauseAtHalf), tick, granted(), taken)
 )
 
 var settlingRows = []row{
@@ -110,6 +114,20 @@ var settlingRows = []row{
 	{
 		name: "may have run, just before the lease is over", start: releasing.then(wait(2*second), tick), after: ttl10 - 2*second - 1,
 		event: fails(silent), to: "settling", look: firstPauseAtHalf,
+	},
+	{
+		name: "may have run, when the lease is over, but not that of an earlier request", start: shorter.then(release("b"), wait(2*second), tick),
+		after: leaseOf(60*second) - 2*second - 1, event: fails(silent), to: "settling", look: firstPauseAtHalf,
+	},
+	{
+		name: "may have run, when the lease of an earlier request is over, too", start: shorter.then(release("b"), wait(2*second), tick),
+		after: leaseOf(60*second) - 2*second, event: fails(silent), words: "Answered", to: "free", look: never,
+	},
+	{
+		name:  "… also after a renewal",
+		start: shorter.then(wait(firstRenewal(leaseOf(second))), tick, granted(), release("b"), wait(2*second), tick),
+		after: leaseOf(60*second) - 2*second - firstRenewal(leaseOf(second)) - 1, event: fails(silent),
+		to: "settling", look: firstPauseAtHalf,
 	},
 	{
 		name: "a call that a panic forgot", start: askingFor("a").then(panics(tick)), event: late,

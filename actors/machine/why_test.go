@@ -105,6 +105,18 @@ func TestWhy(t *testing.T) {
 	}
 }
 
+// TestCameAt: an acquire that never arrived has waited since its caller came, and is in
+// no queue.
+func TestCameAt(t *testing.T) {
+	p := newPlay().all(leasedBy("a")...).all(wait(ms))
+	h := p.hold("b")
+	h.CameAt(p.now)
+	p.all(wait(20*ms), tick)
+	if got, want := p.m.Why(h, p.now), (Why{Waited: 20 * ms, Held: true, Holder: "me", Local: true, HeldFor: 21 * ms}); got != want {
+		t.Errorf("\ngot  %+v\nwant %+v", got, want)
+	}
+}
+
 // TestInfo: what is known of a key.
 func TestInfo(t *testing.T) {
 	for _, test := range []struct {
