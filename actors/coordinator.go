@@ -267,7 +267,7 @@ func (c *Coordinator) drain() {
 	c.directory.each(func(e *entry) bool { e.post(shutdown{}); return true })
 	patience := time.NewTimer(callTimeout)
 	defer patience.Stop()
-	for c.directory.live.Load() > 0 {
+	for c.directory.actors.Load() > 0 {
 		select {
 		case <-c.drained:
 		case <-patience.C:
@@ -280,8 +280,9 @@ func (c *Coordinator) drain() {
 // warn logs, and never waits: a queue stands before the user's handler.
 func (c *Coordinator) warn(message string, args ...any) { c.cfg.Logger.Warn(message, args...) }
 
-// gone is called by each actor that retired.
+// gone is called by each actor that has stopped.
 func (c *Coordinator) gone() {
+	c.directory.actors.Add(-1)
 	if !c.shut.Load() {
 		return
 	}

@@ -34,7 +34,8 @@ type directory struct {
 	spawn      func(e *entry) actor.Actor
 	seed       maphash.Seed
 	shards     [shardCount]shard
-	live       atomic.Int64
+	live       atomic.Int64 // keys that have an actor
+	actors     atomic.Int64 // that have not handled their Stopped
 	clock      *clock
 	immediate  bool        // what the backend does is done when a message has been handled
 	late       func(*Hold) // told of a release that found its hold ended, or failed
@@ -73,6 +74,11 @@ type entry struct {
 	// before and after it handles a message: an acquire that is posted meanwhile asks
 	// after the push anyway.
 	idle atomic.Bool
+
+	// crowded: so many wait that the next acquire is not handled where it is. A goroutine
+	// may have to grow its stack to handle one, and keeps that while it waits: a hundred
+	// thousand waiters must not. Only the actor writes it; a late look costs nothing.
+	crowded atomic.Bool
 
 	// Owned by the actor.
 	handled uint64
@@ -117,7 +123,12 @@ func (dir *directory) post(key string, message func(*entry) any) bool {
 			e = dir.addLocked(s, key)
 		}
 		s.mu.Unlock()
-		if e.post(message(e)) {
+		m := message(e)
+		if e.crowded.Load() {
+			if e.post(m) {
+				return true
+			}
+		} else if e.run(m) {
 			return true
 		}
 	}
@@ -142,16 +153,27 @@ func (dir *directory) addLocked(s *shard, key string) *entry {
 	s.entries[key] = e
 	s.peak = max(s.peak, len(s.entries))
 	dir.live.Add(1)
+	dir.actors.Add(1)
 	return e
 }
 
-// post counts and sends a message. It returns false, without sending, if the
-// actor has retired.
+// post counts and sends a message, which a worker handles. It returns false, without
+// sending, if the actor has retired.
 func (e *entry) post(message any) bool {
 	if e.posted.Add(1)&retired != 0 {
 		return false
 	}
 	e.mailbox.PostUserMessage(message)
+	return true
+}
+
+// run is post for a message that may be handled on the caller's goroutine: see
+// mailbox. The caller must hold no lock that a backend or another key waits for.
+func (e *entry) run(message any) bool {
+	if e.posted.Add(1)&retired != 0 {
+		return false
+	}
+	e.mailbox.run(message)
 	return true
 }
 

@@ -145,7 +145,7 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 	coordinator.dispatcher.Schedule(func() { // ends by the call's own timeout
 		coordinator.call(ctx, c, attempt)
 		cancel()
-		entry.post(result{c})
+		entry.run(result{c})
 	})
 	return nil
 }

@@ -176,7 +176,7 @@ func (h *Hold) Release() error {
 		return backends.ErrNotHeld
 	}
 	h.reply = h.entry.dir.replies.Get().(chan error)
-	if !h.entry.post(release{h}) {
+	if !h.entry.run(release{h}) {
 		h.recycle()
 		h.entry.dir.late(h)
 		return h.state.Outcome(backends.ErrNotHeld) // the actor has retired, so the hold is over
@@ -193,7 +193,7 @@ func (h *Hold) Release() error {
 func (h *Hold) Discard() {
 	if h.released.CompareAndSwap(false, true) {
 		h.reply = make(chan error, 1) // takes an answer that nobody reads, so it is not the pool's
-		h.entry.post(release{h})
+		h.entry.run(release{h})
 	}
 }
 

@@ -41,6 +41,10 @@ func newKeyActor(c *Coordinator, e *entry) *keyActor {
 // Receive implements protoactor's Actor.
 func (a *keyActor) Receive(ctx actor.Context) {
 	switch ctx.Message().(type) {
+	case *actor.Stopped:
+		// The actor's last message, and a worker's: Close waits for those.
+		a.c.gone()
+		return
 	case actor.SystemMessage, actor.AutoReceiveMessage:
 		return
 	}
@@ -51,7 +55,6 @@ func (a *keyActor) Receive(ctx actor.Context) {
 	a.handle(ctx.Message())
 	if a.retired {
 		ctx.Stop(ctx.Self())
-		a.c.gone()
 	}
 }
 
@@ -150,11 +153,17 @@ func (r *turn) run() instant {
 	}
 }
 
+// crowd is how many wait when acquires are no longer handled where they are.
+const crowd = 128
+
 // countWaiters counts those who came and went since the last time.
 func (r *turn) countWaiters() {
 	if n := r.machine.Waiters(); n != r.waiting {
 		r.c.counters.waiters.Add(int64(n - r.waiting))
 		r.waiting = n
+		if crowded := n >= crowd; crowded != r.entry.crowded.Load() {
+			r.entry.crowded.Store(crowded)
+		}
 	}
 }
 

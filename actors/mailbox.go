@@ -1,9 +1,7 @@
 package actors
 
 import (
-	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -12,25 +10,52 @@ import (
 // never lost, without an allocation each. protoactor's own lock-free one makes a
 // node for each message and a closure for each wake-up, which is 4 of what was
 // 5 allocations a hold, and goes idle between the two messages of every hold.
+//
+// # A message runs where it is
+//
+// A goroutine that posts a message with run handles it itself, if nothing is before
+// it. So a free key costs no goroutine switch, and a handoff costs one: that to the
+// next holder. The rules, and why they are enough:
+//
+//   - Order. Under mu, a message is handled at once only if nothing is queued and
+//     nobody runs. Otherwise a goroutine's later message could pass its earlier one. A
+//     worker that finds the mailbox empty gives it back in the same critical section,
+//     so there is no time in which it is idle and a message is queued.
+//   - None is lost. Whoever runs gives the mailbox back under mu, with nothing queued,
+//     or goes on, or schedules a worker, which runs from then on.
+//   - Nobody is held up. A caller handles its own message and at most inlineMore of
+//     those that came meanwhile; the rest is a worker's. No step blocks: it makes no
+//     call but to a backend that only computes, and no user's code runs in it.
+//   - Nothing re-enters. A step sends on channels with a free slot, and posts nothing.
+//     A backend may push from inside a call that a step makes, with its locks held:
+//     pushes are posted with PostUserMessage, which runs nothing. So are messages of
+//     the system and of timers.
+//   - Stacks. A goroutine may have to grow its stack for a step, and keeps that while
+//     it waits. So acquires run where they are only while few wait: see entry.
 type mailbox struct {
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
-	run        func() // process, bound once
+	worker     func() // process, bound once
 
-	scheduled atomic.Bool // process runs, or is about to
-
-	mu     sync.Mutex // protects what follows
-	system []any
-	user   []any
-	spare  []any // the last batch, emptied
+	mu      sync.Mutex // protects what follows
+	running bool       // somebody handles messages, or is about to
+	started any        // the system's first message, kept for whoever handles the next
+	system  []any
+	user    []any
+	spare   []any // the last batch, emptied
 }
 
-// kept is the capacity a drained mailbox keeps: a burst of a hundred thousand
-// waiters must not stay with the key.
-const kept = 16
+const (
+	// kept is the capacity a drained mailbox keeps: a burst of a hundred thousand
+	// waiters must not stay with the key.
+	kept = 16
+	// inlineMore is how many messages of others a caller handles behind its own. They
+	// would cost the caller more to hand over: a worker is woken for 1 µs or more.
+	inlineMore = 4
+)
 
 func (m *mailbox) init() actor.Mailbox {
-	m.run = m.process
+	m.worker = m.process
 	return m
 }
 
@@ -49,62 +74,115 @@ func (m *mailbox) UserMessageCount() int {
 	return len(m.user)
 }
 
-// PostUserMessage implements actor.Mailbox.
+// PostUserMessage implements actor.Mailbox. A worker handles the message.
 func (m *mailbox) PostUserMessage(message any) {
 	m.mu.Lock()
 	m.user = append(m.user, message)
-	m.mu.Unlock()
-	m.schedule()
+	m.scheduleLocked()
 }
 
-// PostSystemMessage implements actor.Mailbox.
+// PostSystemMessage implements actor.Mailbox. There are only Started, when the actor
+// is spawned, for which nobody waits, and Stop, when it knows that no message is left.
 func (m *mailbox) PostSystemMessage(message any) {
 	m.mu.Lock()
+	if _, ok := message.(*actor.Started); ok && m.started == nil {
+		m.started = message // a message of a user's follows: see directory.post
+		m.mu.Unlock()
+		return
+	}
 	m.system = append(m.system, message)
-	m.mu.Unlock()
-	m.schedule()
+	m.scheduleLocked()
 }
 
-func (m *mailbox) schedule() {
-	if m.scheduled.CompareAndSwap(false, true) {
-		m.dispatcher.Schedule(m.run)
+// scheduleLocked has a worker handle what is there, unless somebody does. It unlocks.
+func (m *mailbox) scheduleLocked() {
+	was := m.running
+	m.running = true
+	m.mu.Unlock()
+	if !was {
+		m.dispatcher.Schedule(m.worker)
 	}
 }
 
-// process handles what is there. Before it goes idle it yields once: whoever was
-// just granted the key gets to run, and its release is often the next message, so
-// that a busy key wakes nobody.
-func (m *mailbox) process() {
-	for {
-		for m.batch() {
-		}
-		runtime.Gosched()
-		if m.batch() {
-			continue
-		}
-		m.scheduled.Store(false)
-		// A message posted before the store saw true and left it to us; one
-		// posted after it schedules again, unless we take it here first.
-		if m.empty() || !m.scheduled.CompareAndSwap(false, true) {
+// run handles a message on the caller's goroutine if nothing is before it. Otherwise
+// it is posted.
+func (m *mailbox) run(message any) {
+	m.mu.Lock()
+	if m.running {
+		m.user = append(m.user, message)
+		m.mu.Unlock()
+		return
+	}
+	m.running = true
+	started := m.started
+	m.started = nil
+	m.mu.Unlock()
+	if started != nil {
+		m.invoker.InvokeSystemMessage(started)
+	}
+	m.invoker.InvokeUserMessage(message) // what panics in it is recovered there
+	for range inlineMore {
+		next := m.next()
+		if next == nil {
 			return
 		}
+		m.invoker.InvokeUserMessage(next)
+	}
+	if !m.rest() {
+		m.dispatcher.Schedule(m.worker)
 	}
 }
 
-func (m *mailbox) empty() bool {
+// next takes the message that was posted first. If it returns nil, the caller's turn
+// has ended: nothing is there, or the system's message, which a worker handles.
+func (m *mailbox) next() any {
+	m.mu.Lock()
+	if len(m.system) > 0 {
+		m.mu.Unlock()
+		m.dispatcher.Schedule(m.worker)
+		return nil
+	}
+	defer m.mu.Unlock()
+	if len(m.user) == 0 {
+		m.running = false
+		return nil
+	}
+	message, last := m.user[0], len(m.user)-1
+	if last < kept {
+		copy(m.user, m.user[1:]) // few: their array is used again
+		m.user[last] = nil
+		m.user = m.user[:last]
+	} else {
+		m.user[0] = nil
+		m.user = m.user[1:]
+	}
+	return message
+}
+
+// process handles what is there, on a worker.
+func (m *mailbox) process() {
+	for m.batch() || !m.rest() {
+	}
+}
+
+// rest gives the mailbox back, unless something is there.
+func (m *mailbox) rest() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.user) == 0 && len(m.system) == 0
+	m.running = len(m.system)+len(m.user) > 0
+	return !m.running
 }
 
 // batch handles the messages that are there now; it returns false if there
-// were none. System messages come first: there are only Started and Stop, and a
-// key actor stops itself when it knows that no message is left.
+// were none. System messages come first.
 func (m *mailbox) batch() bool {
 	m.mu.Lock()
-	system, user := m.system, m.user
-	m.system, m.user, m.spare = nil, m.spare, nil
+	started, system, user := m.started, m.system, m.user
+	m.started, m.system, m.user, m.spare = nil, nil, m.spare, nil
 	m.mu.Unlock()
+	if started != nil {
+		m.invoker.InvokeSystemMessage(started)
+	}
 	for _, message := range system {
 		m.invoker.InvokeSystemMessage(message)
 	}
