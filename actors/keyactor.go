@@ -23,13 +23,13 @@ type keyActor struct {
 
 	machine machine.Machine
 	cancel  func() // of the call in flight; nil if there is none, or it is made in place
-	retired bool
 
 	timer   *time.Timer
 	timerAt instant // when it fires; zero when it is not running
 	gained  int64   // clock.ahead when it was set: it fires late if that has grown
-	swept   bool    // the sweeper has this actor on its list
-	active  uint64  // entry.handled when it was put there
+	active  uint64  // entry.handled when the sweeper was told of this actor
+	swept   bool    // the sweeper has it on its list
+	retired bool
 }
 
 func newKeyActor(c *Coordinator, e *entry) *keyActor {

@@ -62,7 +62,7 @@ func (s *asking) ask(m *Machine) *Call {
 			return nil
 		}
 		s.attempt, s.ttl, s.probe, s.traces = n, 0, 0, false
-		m.news.holder = holder{}
+		m.news.holder = nil
 	}
 	head := m.queue.first.Spec
 	ttl := ttlFor(head.Expires + m.spare(head.Expires))
@@ -76,7 +76,7 @@ func (s *asking) ask(m *Machine) *Call {
 func (s *asking) answered(m *Machine, c *Call) {
 	switch {
 	case c.Err == nil && c.Reply.Outcome == backends.Granted:
-		m.news.answered, m.news.err, m.news.holder = m.now, nil, holder{}
+		m.news.answered, m.news.err, m.news.holder = m.now, nil, nil
 		was := *s
 		m.enter(&m.leased)
 		m.leased.attempt, m.leased.doubted = c.Attempt, was.doubted
@@ -97,7 +97,7 @@ func (s *asking) answered(m *Machine, c *Call) {
 func (s *asking) held(m *Machine, c *Call) {
 	r := &c.Reply
 	m.news.answered, m.news.err = m.now, nil
-	m.news.holder = holder{held: true, label: r.Holder, place: r.Place, since: m.now.Add(-r.HeldFor), known: r.HeldFor > 0}
+	m.news.holder = &holder{label: r.Holder, place: r.Place, since: m.now.Add(-r.HeldFor), known: r.HeldFor > 0}
 	s.probe++
 	s.retry = retry{at: m.now.Add(max(r.Retry, time.Millisecond))}
 	if s.traces = s.traces || c.Queue; !s.traces {

@@ -65,12 +65,11 @@ type news struct {
 	err      error   // its newest complaint; nil after a success
 	answered Instant // when it last said whose the key is
 	unheard  Instant // when the first of the calls began that it has not answered since; 0: none
-	holder   holder  // the key's, when the newest attempt last asked
+	holder   *holder // the key's, when the newest attempt last asked; nil: none, or unknown
 }
 
 // holder is what the backend said of the process that has the key.
 type holder struct {
-	held  bool // there is one
 	label string
 	since Instant
 	known bool // since is

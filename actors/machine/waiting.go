@@ -12,7 +12,7 @@ func (m *Machine) arrive(h *Hold) {
 	switch {
 	case m.closing:
 		m.refuse(h, backends.ErrClosed)
-	case h.Spec.Try && (m.busy() || m.news.holder.held && m.queue.len > 0 && m.phase.pause().failures == 0):
+	case h.Spec.Try && (m.busy() || m.news.holder != nil && m.queue.len > 0 && m.phase.pause().failures == 0):
 		// One try waits neither behind a holder nor behind other waiters.
 		m.timeOut(h)
 	case m.queue.len >= m.cfg.MaxWaiters:

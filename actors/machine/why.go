@@ -24,7 +24,7 @@ func (m *Machine) Why(h *Hold, now Instant) Why {
 	if h.listed == inQueue && !h.Spec.Try {
 		w.Place, w.Queue = m.queue.place(h), m.queue.len
 		if !leased {
-			w.Process = m.news.holder.place
+			w.Process = m.news.place()
 		}
 	}
 	if w.Silent {
@@ -34,13 +34,21 @@ func (m *Machine) Why(h *Hold, now Instant) Why {
 	switch held := m.holders.first; {
 	case held != nil:
 		w.Holder, w.Local, w.HeldFor = m.label(held), true, now.Sub(held.Granted)
-	case !leased && m.news.holder.label != "":
+	case !leased && m.news.holder != nil && m.news.holder.label != "":
 		w.Holder = m.news.holder.label
 		if m.news.holder.known {
 			w.HeldFor = now.Sub(m.news.holder.since)
 		}
 	}
 	return w
+}
+
+// place returns ours in the backend's queue; 0 if there is none, or it is unknown.
+func (n *news) place() int {
+	if n.holder == nil {
+		return 0
+	}
+	return n.holder.place
 }
 
 // silent reports whether the backend was asked for the key since h came, and has
@@ -54,7 +62,7 @@ func (m *Machine) silent(h *Hold, now Instant) bool {
 	case m.phase.pause().failures > 0:
 		return true
 	}
-	return m.call != nil && (!m.news.holder.held || now.Sub(m.call.Began) > hung)
+	return m.call != nil && (m.news.holder == nil || now.Sub(m.call.Began) > hung)
 }
 
 // Info is what is known of a key.
@@ -74,7 +82,7 @@ type Info struct {
 func (m *Machine) Info(now Instant) Info {
 	i := Info{Waiters: m.queue.len, Leased: m.phase == &m.leased, Revoked: m.leased.revoked}
 	if !i.Leased && m.queue.len > 0 {
-		i.Place = m.news.holder.place
+		i.Place = m.news.place()
 	}
 	if h := m.holders.first; h != nil {
 		i.Held, i.Fence, i.Holder = true, h.Fence, m.label(h)
