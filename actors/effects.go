@@ -49,6 +49,8 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 		r.c.noteOf(holdOf(e), "hold revoked")
 	case machine.Move:
 		holdOf(e).publish()
+	case machine.Wanted:
+		holdOf(e).want()
 	case machine.Released:
 		answer(holdOf(e).reply, e.Err)
 	case machine.Extended:

@@ -43,12 +43,14 @@ type Hold struct {
 	stage    atomic.Uint32
 	released atomic.Bool // the first Release won
 	ended    bool        // protected by mu
+	told     bool        // wanted is closed; protected by mu
 
-	mu       sync.Mutex // protects what follows, and ended
+	mu       sync.Mutex // protects what follows, ended and told
 	deadline instant    // written by the actor
 	cause    error
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
+	wanted   chan struct{} // nil before the first Wanted
 }
 
 // Wait blocks until the acquire has its outcome, nil for a grant, or until done
@@ -144,6 +146,33 @@ func (h *Hold) Context(parent context.Context) context.Context {
 	return ctx
 }
 
+// Wanted returns a channel that is closed when others wait for the key, or when the
+// hold ends. Like the context it is made on the first call, and only then the actor
+// is asked: a hot key would pay for each of its holds otherwise.
+func (h *Hold) Wanted() <-chan struct{} {
+	h.mu.Lock()
+	first := h.wanted == nil
+	if first {
+		h.wanted = make(chan struct{})
+	}
+	wanted := h.wanted
+	h.mu.Unlock()
+	if first && !h.entry.run(watch{h}) {
+		h.want() // the actor has retired, so the hold is over
+	}
+	return wanted
+}
+
+// want closes the channel of Wanted, if there is one.
+func (h *Hold) want() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.wanted != nil && !h.told {
+		h.told = true
+		close(h.wanted)
+	}
+}
+
 // end marks the hold as ended, for the first cause given. When it returns nobody
 // is shown that it goes on, also if somebody else is about to end it: to cancel
 // again changes nothing.
@@ -152,10 +181,13 @@ func (h *Hold) end(cause error) {
 	if !h.ended {
 		h.ended, h.cause = true, cause
 	}
-	cause, cancel := h.cause, h.cancel
+	cause, cancel, wanted := h.cause, h.cancel, h.wanted
 	h.mu.Unlock()
 	if cancel != nil {
 		cancel(cause)
+	}
+	if wanted != nil {
+		h.want() // last: the context of a hold that ended has ended for those who see it
 	}
 }
 

@@ -36,3 +36,25 @@ func TestWhoeverIsSecondToEndAHoldFindsItEnded(t *testing.T) {
 		t.Errorf("cause %v, want the first's, ErrLost", context.Cause(h.ctx))
 	}
 }
+
+// A holder that sees the channel of Wanted closed since its hold has ended finds the
+// context ended, too.
+func TestTheContextEndsBeforeTheChannelOfWantedIsClosed(t *testing.T) {
+	h := &Hold{entry: &entry{dir: &directory{clock: newClock()}}}
+	h.wanted = make(chan struct{})
+	cancelled := false
+	h.cancel = func(error) {
+		cancelled = true
+		select {
+		case <-h.wanted:
+			t.Error("the channel was closed first")
+		default:
+		}
+	}
+	h.end(backends.ErrLost)
+	if !cancelled {
+		t.Error("the context goes on")
+	}
+	<-h.wanted // the test would not end otherwise
+	h.want()   // again: it stays closed
+}

@@ -34,6 +34,10 @@ type (
 	// extend is sent by Hold.Extend and Hold.Check; its answer comes on done.
 	extend struct{ *machine.Extension }
 
+	// watch is sent by the first Hold.Wanted of a hold; the answer is that its channel is
+	// closed.
+	watch struct{ hold *Hold }
+
 	// disown is sent by Coordinator.Revoke; its answer comes on done.
 	disown struct{ *machine.Disowning }
 

@@ -84,6 +84,29 @@ func ExampleLock_Check() {
 	// turnstile: not held
 }
 
+func ExampleLock_Wanted() {
+	client := open()
+	defer client.Close()
+	items := make(chan int) // work that comes now and then
+
+	lock := acquire(client, "one_at_a_time")
+	next := make(chan *lockclient.Lock)
+	go func() { next <- acquire(client, "one_at_a_time") }()
+
+	for letGo := false; !letGo; {
+		select {
+		case <-items: // keep the key from item to item
+		case <-lock.Wanted(): // until somebody else waits for it
+			letGo = true
+		}
+	}
+	fmt.Println(lock.Release())
+	fmt.Println((<-next).Release())
+	// Output:
+	// <nil>
+	// <nil>
+}
+
 func ExampleLock_Release() {
 	client := open()
 	defer client.Close()

@@ -9,7 +9,7 @@ import (
 
 // A Lock is one hold of a key. Its methods may be called from any goroutine. A nil
 // *Lock, as it comes with an error, is a hold that has ended: its methods return zero
-// values, ErrNotHeld, and a Context that has ended by ErrNotHeld.
+// values, ErrNotHeld, a Context that has ended by ErrNotHeld, and a closed channel.
 type Lock struct {
 	parent context.Context
 	hold   actors.Hold
@@ -54,6 +54,30 @@ func (l *Lock) Context() context.Context {
 		return ctx
 	}
 	return l.hold.Context(l.parent)
+}
+
+// Wanted returns a channel that is closed when anybody else waits for the key, so that
+// a holder with more to do can let go in between:
+//
+//   - Another caller of this client waits behind the hold. One that waits already when
+//     Wanted is first called counts. A TryAcquire doesn't wait.
+//   - Another process waits. embedded:// and redis:// say so at once. file:// and
+//     memcache:// say so at the lease's next renewal, up to a third of Expires later.
+//     Clients of other libraries, which poll, are never seen. redis:// says so also
+//     while it can't know: before its connection for pushes is up, or when it was lost.
+//   - The hold has ended, by Release as well, so nobody waits on the channel for ever.
+//     Context has ended then, and tells the two apart. Of a nil *Lock it is closed.
+//
+// It stays closed, even if the others give up. On open://, where nobody waits, only
+// the end of the hold closes it. Wanted doesn't block, and each call returns the same
+// channel.
+func (l *Lock) Wanted() <-chan struct{} {
+	if l == nil {
+		closed := make(chan struct{})
+		close(closed)
+		return closed
+	}
+	return l.hold.Wanted()
 }
 
 // Extend makes the deadline now + d, but never earlier than it was; d is 10 ms to

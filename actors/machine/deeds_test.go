@@ -28,6 +28,7 @@ func renewed(s *Spec)                     { s.Renew = true }
 
 func leave(name string) deed   { return func(p *play) Event { return Leave{p.hold(name)} } }
 func release(name string) deed { return func(p *play) Event { return Release{p.hold(name)} } }
+func watch(name string) deed   { return func(p *play) Event { return Watch{p.hold(name)} } }
 func taken(*play) Event        { return Taken{} }
 func withdrawn(*play) Event    { return Withdrawn{} }
 func tick(*play) Event         { return Tick{} }

@@ -86,7 +86,7 @@
 //	lease.go     a lease's numbers: margins, fences, the budget of handoffs
 //	queue.go     the lists of holds; timeouts and places of those who wait
 //	waiting.go   arrivals, and the ends of waits and holds
-//	requests.go  releases, extensions, the end of our own lease by Revoke
+//	requests.go  releases, extensions, the end of our own lease by Revoke, who is told that others wait
 //	gap.go       gaps for pollers
 //	close.go     Close, and what is left after a panic
 //	why.go       what is told to those who ask

@@ -23,6 +23,8 @@ const (
 	Revoke
 	// Move: the Deadline of Hold has changed.
 	Move
+	// Wanted answers the Watch of Hold: others wait for the key, or the hold had ended.
+	Wanted
 	// Released answers the release of Hold: the key is free, has its next holder, or
 	// lingers; or Err.
 	Released
@@ -45,8 +47,8 @@ const (
 )
 
 func (k Kind) String() string {
-	return [...]string{"Offer", "Refuse", "TimeOut", "Let", "End", "Revoke", "Move", "Released", "Extended",
-		"Disowned", "Ask", "Drop", "Undo", "Warn", "Leak"}[k]
+	return [...]string{"Offer", "Refuse", "TimeOut", "Let", "End", "Revoke", "Move", "Wanted", "Released",
+		"Extended", "Disowned", "Ask", "Drop", "Undo", "Warn", "Leak"}[k]
 }
 
 // An Effect is something that a step wants done.

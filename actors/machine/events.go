@@ -30,6 +30,10 @@ type (
 	// is an Extended.
 	Extend struct{ *Extension }
 
+	// Watch says that a holder wants to know when others wait for the key. The answer is
+	// a Wanted, at once or later, unless the hold ends before.
+	Watch struct{ *Hold }
+
 	// Disown says that the lease is to end at once, whoever holds it here. The answer is a
 	// Disowned.
 	Disown struct{ *Disowning }
@@ -63,6 +67,7 @@ func (Taken) event()     {}
 func (Withdrawn) event() {}
 func (Release) event()   {}
 func (Extend) event()    {}
+func (Watch) event()     {}
 func (Disown) event()    {}
 func (Answered) event()  {}
 func (Woken) event()     {}

@@ -35,6 +35,7 @@ type Hold struct {
 	prev, next *Hold   // its neighbours in its list
 	listed     list    // in which list it is
 	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
+	watched    bool    // a Watch is unanswered
 	Handoff    bool    // set by an Offer: it is under a lease that was there already
 }
 

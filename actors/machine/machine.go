@@ -131,6 +131,8 @@ func (m *Machine) take(e Event) {
 		m.release(e.Hold)
 	case Extend:
 		m.extend(e.Extension)
+	case Watch:
+		m.watch(e.Hold)
 	case Disown:
 		m.disown(e.Disowning)
 	case Answered:
@@ -173,6 +175,7 @@ func (m *Machine) advance() Instant {
 	if m.busy() {
 		m.rejectTries()
 	}
+	m.answerWatches()
 	look := m.plan()
 	if m.call == nil && m.rejectTries() {
 		look = m.plan()

@@ -150,6 +150,31 @@ func (m *Machine) cancelExtensions(h *Hold) {
 	})
 }
 
+// watch has the holder told when others wait. One that has ended is told at once: its
+// caller may wait for that with nothing else to end it.
+func (m *Machine) watch(h *Hold) {
+	if h.listed != inHolders || h.revoked {
+		m.emit(Effect{Kind: Wanted, Hold: h})
+		return
+	}
+	h.watched = true
+}
+
+// answerWatches tells the holders that asked for it that others wait: behind them here,
+// where no caller with one try is left by now, or in another process. Where nobody
+// excludes, nobody waits.
+func (m *Machine) answerWatches() {
+	if !m.cfg.Can.Exclusive || m.queue.len == 0 && !m.leased.contended {
+		return
+	}
+	for h := m.holders.first; h != nil; h = h.next {
+		if h.watched {
+			h.watched = false
+			m.emit(Effect{Kind: Wanted, Hold: h})
+		}
+	}
+}
+
 // disown tells the holders that their lease is revoked, and takes them off it. The
 // lease goes back by its own token, so that no other lease can end instead. Nothing
 // is handed on under it meanwhile (see yields). Waiters here ask anew, behind those

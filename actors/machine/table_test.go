@@ -16,7 +16,7 @@ var phases = []string{"free", "asking", "leased", "settling"}
 // table is every row.
 func table() (all []row) {
 	for _, rows := range [][]row{
-		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows,
+		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows, watchRows,
 	} {
 		all = append(all, rows...)
 	}
@@ -82,7 +82,7 @@ func TestTableIsWhole(t *testing.T) {
 		}
 	}
 	events := []string{
-		"Arrive", "Leave", "Taken", "Withdrawn", "Release", "Extend", "Disown", "Answered", "Tick", "Close", "Panicked",
+		"Arrive", "Leave", "Taken", "Withdrawn", "Release", "Extend", "Watch", "Disown", "Answered", "Tick", "Close", "Panicked",
 		"Woken Given", "Woken Wanted", "Woken Doubted", "Woken Revoking", "Woken Answering",
 	}
 	var want []string

@@ -18,6 +18,7 @@ import (
 //	end a: lost by cut
 //	revoke a: lost, not held, revoked
 //	move a to 10s                           from now
+//	wanted a
 //	released a · released a: unavailable
 //	extended a · disowned ours · disowned nothing
 //	ask acquire 1 for 10.658s               · as its owner, · one try, · probe 2, · within 1s
@@ -35,7 +36,7 @@ func (p *play) tell() []string {
 
 func (p *play) tellOne(e *Effect) string {
 	words := map[Kind]string{
-		Offer: "offer", Refuse: "refuse", TimeOut: "time out", Let: "let", End: "end", Revoke: "revoke", Move: "move",
+		Offer: "offer", Refuse: "refuse", TimeOut: "time out", Let: "let", End: "end", Revoke: "revoke", Move: "move", Wanted: "wanted",
 		Released: "released", Extended: "extended", Disowned: "disowned", Ask: "ask", Drop: "drop", Undo: "undo",
 		Warn: "warn", Leak: "leak",
 	}[e.Kind]
