@@ -28,6 +28,7 @@ type op struct {
 	extend  time.Duration // by how much, half way through; 0: not
 	renew   bool
 	release bool
+	watch   bool          // it asks to be told when others wait
 	wind    time.Duration // what it takes to stop, once told that its hold is revoked
 	deleted bool          // its key is revoked with Now at some time: others don't wait for that
 }
@@ -95,6 +96,7 @@ func drawOps(rt *rapid.T) []op {
 			expires: ms("expires", 10, 600), hold: ms("hold", 0, 700),
 			release: rapid.IntRange(0, 9).Draw(rt, "release") > 0,
 			renew:   rapid.IntRange(0, 3).Draw(rt, "renew") == 0,
+			watch:   rapid.IntRange(0, 2).Draw(rt, "watch") == 0,
 			wind:    ms("wind", 0, 100),
 		}
 		if o.release && rapid.IntRange(0, 3).Draw(rt, "long") == 0 {
@@ -209,6 +211,9 @@ func runOp(c *Client, s *store, o op) run {
 		r.uncover = fmt.Errorf("S7: fence %d granted until %v, store says %v until %v", r.fence, lock.Deadline(), held, l.ends)
 	}
 	held := lock.Context()
+	if o.watch {
+		lock.Wanted()
+	}
 	ended := !sleep(held, o.hold/2)
 	if !ended && o.extend > 0 {
 		_ = lock.Extend(o.extend) // may fail: the faults see to that
@@ -234,6 +239,13 @@ func runOp(c *Client, s *store, o op) run {
 	}
 	if ended && !errors.Is(err, ErrNotHeld) {
 		r.short = fmt.Errorf("release after %v: %v", context.Cause(held), err)
+	}
+	if o.watch {
+		select {
+		case <-lock.Wanted():
+		default:
+			r.short = fmt.Errorf("the hold has ended, and its Wanted is open: %+v", o)
+		}
 	}
 	return r
 }
