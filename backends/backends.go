@@ -94,7 +94,9 @@ type Reply struct {
 }
 
 // A Backend keeps leases. Its methods are called from many goroutines, but for
-// one key of one session by one at a time.
+// one key of one session by one at a time. The methods of its errors (Error, Is, As,
+// Unwrap) are called while the key's actor handles the answer: they neither block nor
+// use the client.
 //
 // Every verb may be repeated with the same arguments any number of times, also
 // when an earlier call of the same attempt is still on its way: it finds its
