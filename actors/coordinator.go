@@ -20,7 +20,7 @@ type Config struct {
 	Prefix     string // put before every key on its way to the backend
 	Owner      string // the label shown to others
 	Tenure     time.Duration
-	Linger     time.Duration
+	Linger     time.Duration // 0: DefaultLinger over a backend that reclaims, else none; NoLinger
 	PollerGap  time.Duration
 	NoHandoff  bool
 	MaxWaiters int
@@ -63,9 +63,10 @@ type Coordinator struct {
 	cancel     context.CancelFunc
 	closeLog   func()
 
-	attempts atomic.Uint64
-	counters counters
-	seldom   seldom // lines about renewals that fail
+	attempts  atomic.Uint64
+	lingering atomic.Int64 // keys that do
+	counters  counters
+	seldom    seldom // lines about renewals that fail
 
 	lookers  sync.Mutex // protects what follows, up to the Wait
 	lookless bool       // nobody is left to look
@@ -108,6 +109,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	if cfg.MaxWaiters <= 0 {
 		cfg.MaxWaiters = DefaultMaxWaiters
 	}
+	lingersByDefault := cfg.resolveLinger(b)
 	logger, closeLog := logqueue.Wrap(cfg.Logger)
 	cfg.Logger = logger
 	c := &Coordinator{
@@ -128,12 +130,16 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	c.clock = c.directory.clock
 	c.clock.jumped = c.look
 	c.machines = c.machineConfig()
+	c.machines.LingerAgain = lingersByDefault
 	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock}
 	if w, ok := b.(backends.Waker); ok {
 		if err := w.Subscribe(c.session, c.wake); err != nil {
 			c.Close()
 			return nil, err
 		}
+	}
+	if r, ok := b.(backends.Reclaimer); ok {
+		r.Reclaims(c.reclaim)
 	}
 	return c, nil
 }

@@ -80,6 +80,11 @@ type entry struct {
 	// thousand waiters must not. Only the actor writes it; a late look costs nothing.
 	crowded atomic.Bool
 
+	// unused is the number of the attempt whose lease lingers or did so last; with the bit
+	// reclaimed, once another session was given it. It is 0 while that lease is in use
+	// again. The actor sets and clears it, and others set the bit.
+	unused atomic.Uint64
+
 	// Owned by the actor.
 	handled uint64
 }

@@ -43,7 +43,7 @@ func (e *entry) lookup() (Info, bool) {
 func (c *Coordinator) Keys(yield func(Info) bool) {
 	c.directory.each(func(e *entry) bool {
 		i, ok := e.lookup()
-		if !ok || !i.Leased && i.Waiters == 0 {
+		if !ok || (!i.Leased || i.Lingers != 0) && i.Waiters == 0 {
 			return true
 		}
 		return yield(i)

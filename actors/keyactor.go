@@ -34,7 +34,7 @@ type keyActor struct {
 
 func newKeyActor(c *Coordinator, e *entry) *keyActor {
 	a := &keyActor{c: c, entry: e, full: c.cfg.Prefix + e.key}
-	a.machine.Init(&c.machines, e.key)
+	a.machine.Init(&c.machines, e.key, a)
 	return a
 }
 

@@ -37,6 +37,9 @@ func newCoordinator(t testing.TB, b backends.Backend, cfg Config) *Coordinator {
 		if err := c.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
+		if n := c.lingering.Load(); n != 0 {
+			t.Errorf("%d keys linger after Close", n)
+		}
 	})
 	return c
 }

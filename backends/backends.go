@@ -166,6 +166,19 @@ type Waker interface {
 	Subscribe(session Session, wake func(Wake)) error
 }
 
+// A Reclaimer is a backend whose leases live and end with this process, and that can
+// have a lease back at once that lingers with its session: one that nobody there
+// holds. Over such a backend leases linger by default.
+type Reclaimer interface {
+	Waker
+	// Reclaims has give called when another session wants a key that this one has. If
+	// give returns true, the lease of that attempt is in nobody's use and never will be,
+	// and the backend ends it, as a release does, before it answers who wants the key. The
+	// coordinator calls it once, after Subscribe and before its first attempt. give does
+	// not block; it is called until Close returns, with no lock of the backend's held.
+	Reclaims(give func(Attempt) bool)
+}
+
 // A Wake is a push from a backend.
 //
 // An empty key means that pushes may have been lost for all keys, since their

@@ -77,11 +77,10 @@ func TestHotKey(t *testing.T) {
 			base := make([]int64, goroutines)
 			var firstDone sync.Once
 			var fairness float64
-			gate := make(chan struct{})
+			gate := acquire(t, c, "hot") // until all wait: one alone would be done before the next has begun
 			var wg sync.WaitGroup
 			for g := range goroutines {
 				wg.Go(func() {
-					<-gate
 					for round := range rounds {
 						lock, err := c.Acquire(t.Context(), "hot")
 						if err != nil {
@@ -115,8 +114,9 @@ func TestHotKey(t *testing.T) {
 					}
 				})
 			}
+			eventually(t, "all wait", func() bool { return c.Stats().Waiters == goroutines })
 			before := c.Stats().BackendCalls
-			close(gate)
+			release(t, gate)
 			wg.Wait()
 			if here.Load() < goroutines || fairness < 0.99 {
 				t.Errorf("Jain index %.4f, want at least 0.99", fairness)

@@ -26,6 +26,8 @@ const (
 	DefaultKeyPrefix = "pylock:"
 	// NoPrefix as Config.KeyPrefix uses keys as the caller gives them.
 	NoPrefix = "\x00none"
+	// NoLinger as Config.Linger keeps no lease after its last hold.
+	NoLinger = actors.NoLinger
 
 	defaultBackend = "embedded://"
 )
@@ -68,9 +70,18 @@ type Config struct {
 	// end it as well, if they come first.
 	Tenure time.Duration
 	// Linger keeps a lease this long after the last local hold, so that a process
-	// that comes back takes it with no round trip. Other processes on the same key
-	// wait for it, and a crash leaves it until its ttl; so the default is 0. Where
-	// the backend can't tell that others wait (file://, memcache://), it is at most Tenure.
+	// that comes back takes it with no call of the backend: up to 24 h, or NoLinger. To
+	// this client's Inspect and Keys the key is free meanwhile, to others it is held.
+	//
+	// The default is 1 s over embedded://, and none elsewhere. By default a key lingers
+	// from its second hold on, and at most 16 384 keys do at a time, so that keys that
+	// are used once leave nothing behind. If Linger is set, each key lingers from its
+	// first hold on, on any backend and without that limit.
+	//
+	// Over embedded:// another client that wants the key takes the lease at once, by one
+	// try too. Elsewhere it has to wait until this process gives the lease back, as it
+	// does when the backend says that others wait, and a crash leaves it until its ttl.
+	// Where the backend can't say so (file://, memcache://), Linger is at most Tenure.
 	Linger time.Duration
 	// PollerGap d frees a key outright for d once every 10 d, so that clients of
 	// other libraries, which poll, get their turn on a hot key. Default 0: never.
@@ -123,11 +134,15 @@ func (c Config) check() error {
 	if err := checkExpires(c.Expires); err != nil {
 		return err
 	}
+	linger := c.Linger
+	if linger == NoLinger {
+		linger = 0
+	}
 	for _, f := range []struct {
 		name  string
 		value time.Duration
 	}{
-		{"Timeout", c.Timeout}, {"Tenure", c.Tenure}, {"Linger", c.Linger}, {"PollerGap", c.PollerGap},
+		{"Timeout", c.Timeout}, {"Tenure", c.Tenure}, {"Linger", linger}, {"PollerGap", c.PollerGap},
 	} {
 		if f.value < 0 {
 			return invalid("Config.%s %v: must not be negative", f.name, f.value)

@@ -96,7 +96,8 @@ func seconds(d *time.Duration) *float64 {
 }
 
 // Inspect tells who holds a key: what this process knows of its own hold, and
-// what the backend knows of everybody else's. Errors: ErrInvalid for a key out of
+// what the backend knows of everybody else's. A key whose lease lingers in this client
+// is free. Errors: ErrInvalid for a key out of
 // its limits, ErrUnavailable when the backend does not answer, ErrClosed.
 func (c *Client) Inspect(ctx context.Context, key string) (Info, error) {
 	if err := checkKey(key); err != nil {
@@ -130,6 +131,9 @@ func (c *Client) inspect(ctx context.Context, key string) (Info, error) {
 	}
 	if local.Held {
 		return info, nil // of our own hold we know more than the backend
+	}
+	if local.Lingers != 0 && remote.Base != nil && *remote.Base == local.Lingers {
+		remote = backends.Info{Base: remote.Base} // the lease is ours, and nobody's hold
 	}
 	info.Held, info.Holder, info.Foreign = remote.Held, remote.Holder, remote.Foreign
 	info.HeldFor, info.ExpiresIn = remote.HeldFor, remote.ExpiresIn

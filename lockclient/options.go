@@ -48,7 +48,7 @@ func MaxHold(d time.Duration) Option { return func(o *options) { o.maxHold = d }
 // none of them NUL, else ErrInvalid; default Config.Owner. This process's
 // WaitError, Inspect and Keys show it for this hold. Other processes see the label
 // of the hold that got the lease from the backend. That one stays while the process
-// hands the key on, since a handoff makes no backend call.
+// hands the key on, or takes a lease that lingers, since neither makes a backend call.
 func Owner(label string) Option { return func(o *options) { o.owner = label } }
 
 // defaults returns the options of an acquire that sets none.

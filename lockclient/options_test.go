@@ -129,7 +129,7 @@ func TestAHoldHasALabelOfItsOwn(t *testing.T) {
 	for _, b := range exclusiveBackends {
 		t.Run(b.name, func(t *testing.T) {
 			url := b.open(t)
-			c := openClient(t, Config{Backend: url, Owner: "the process"})
+			c := openClient(t, Config{Backend: url, Owner: "the process", Linger: NoLinger})
 			other := openClient(t, Config{Backend: url, Owner: "the other"})
 			seenBy := func(c *Client) string {
 				t.Helper()

@@ -41,6 +41,7 @@
 //	asking    -- Panicked, nothing is left -->      free
 //	asking    -- Panicked, Close's time is over --> free
 //
+//	leased    -- Arrive, another has it -->         settling  it lingered, and was given away
 //	leased    -- Release, nobody waits -->          settling  unless the lease lingers
 //	leased    -- Release, another's turn -->        settling  the budget is used up, a gap is due, no handoff, or revoked
 //	leased    -- Withdrawn, nobody waits -->        settling
@@ -84,6 +85,7 @@
 //	phase.go     what a phase is, the plan, pauses after failures
 //	free.go, asking.go, leased.go, settling.go   the phases
 //	lease.go     a lease's numbers: margins, fences, the budget of handoffs
+//	linger.go    a lease that nobody here needs, and its keeper
 //	queue.go     the lists of holds; timeouts and places of those who wait
 //	waiting.go   arrivals, and the ends of waits and holds
 //	requests.go  releases, extensions, the end of our own lease by Revoke, who is told that others wait

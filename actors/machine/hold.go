@@ -37,6 +37,7 @@ type Hold struct {
 	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
 	watched    bool    // a Watch is unanswered
 	Handoff    bool    // set by an Offer: it is under a lease that was there already
+	Lingers    bool    // set before its Released: its lease lingers, since nobody wants the key
 }
 
 // CameAt sets when the caller came, for Why. It is for an acquire that its caller has

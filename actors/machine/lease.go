@@ -59,8 +59,10 @@ type lease struct {
 
 	revoked  bool // it is not renewed, and goes back as soon as its holders have stopped
 	unproved bool // the last renewal failed: the deadline may be final
+	granted  bool // a hold was, under this lease
+	kept     bool // it lingers: the keeper was told
+	gone     bool // it lingered, and the keeper gave it to somebody else
 
-	holds     int     // granted under this lease
 	contended bool    // another process waits
 	since     Instant // when that became known
 	passed    int     // handoffs since then
@@ -118,7 +120,7 @@ func (l *lease) handedTo(h *Hold) {
 		l.passed++
 	}
 	l.n++
-	l.holds++
+	l.granted = true
 }
 
 // minted reports whether base is one of the lease's own.
@@ -132,16 +134,7 @@ func (l *lease) fits(now Instant, expires time.Duration) bool {
 // spare returns what a lease gets beyond its longest hold: slack for the next hold,
 // and the time it may linger with none.
 func (m *Machine) spare(expires time.Duration) time.Duration {
-	return slackOf(expires) + m.lingers()
-}
-
-// lingers returns how long a lease stays that nobody here needs. Where no push tells
-// that another process waits, that is no longer than it may wait for a busy key.
-func (m *Machine) lingers() time.Duration {
-	if !m.cfg.Can.Wakes {
-		return min(m.cfg.Linger, m.cfg.Tenure)
-	}
-	return m.cfg.Linger
+	return slackOf(expires) + m.mayLinger()
 }
 
 // renewalBudget returns how long a renewal may take: a third of what is left, so that

@@ -65,12 +65,12 @@ func (l *leased) grants(m *Machine, h *Hold) bool {
 // yields reports whether the lease has to go back before the next local grant:
 // because another process waits and the budget of handoffs or time is used up,
 // or because handoff is turned off, or because pollers get their gap; or because
-// it was revoked.
+// it was revoked, or somebody else has it.
 func (l *leased) yields(m *Machine) bool {
 	switch {
-	case l.revoked:
+	case l.revoked, l.gone:
 		return true
-	case l.holds == 0 || !m.cfg.Can.Exclusive:
+	case !l.granted || !m.cfg.Can.Exclusive:
 		return false // what was just acquired is used at least once
 	case m.cfg.NoHandoff:
 		return true
@@ -78,11 +78,6 @@ func (l *leased) yields(m *Machine) bool {
 		return true
 	}
 	return m.gap.due(m.now)
-}
-
-// lingers reports whether a lease that nobody here needs stays for a while.
-func (l *leased) lingers(m *Machine) bool {
-	return m.cfg.Linger > 0 && !m.closing && !l.contended && m.now < l.linger && !l.yields(m)
 }
 
 // doubts reports whether the lease may be gone although its time is not over:
@@ -169,7 +164,7 @@ func (l *leased) renewalDue(m *Machine, p *plan, need time.Duration) bool {
 func (l *leased) soonTooShort(m *Machine, head *Hold) bool {
 	expires := head.Spec.Expires
 	return l.deadline.Sub(m.now) < expires+slackOf(expires)/2 || l.n > spareN ||
-		!m.cfg.Can.Wakes && m.cfg.Can.Exclusive && !l.contended && l.holds > 0 &&
+		!m.cfg.Can.Wakes && m.cfg.Can.Exclusive && !l.contended && l.granted &&
 			m.now.Sub(l.renewed) >= m.cfg.Tenure/2
 }
 

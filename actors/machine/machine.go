@@ -25,14 +25,19 @@ type Config struct {
 	MaxWaiters int
 	Epoch      int64 // the wall clock at Instant 0, in ns since 1970
 
+	// LingerAgain keeps no lease of a key's first hold: most keys of a process that has
+	// very many are used once.
+	LingerAgain bool
+
 	// NextAttempt numbers the attempts, upwards over all keys. 0: they are used up.
 	NextAttempt func() uint64
 }
 
 // A Machine is the state of one key in one process.
 type Machine struct {
-	cfg *Config // immutable
-	key string  // immutable, for words
+	cfg    *Config // immutable
+	key    string  // immutable, for words
+	keeper Keeper  // immutable
 
 	now      Instant  // of the step under way
 	effects  []Effect // of the step under way
@@ -56,6 +61,7 @@ type Machine struct {
 
 	news    news
 	gap     *gap // for pollers; nil if none are asked for
+	used    bool // a hold was released before
 	closing bool
 	closeBy Instant // closing: when to give up what the backend doesn't answer
 }
@@ -77,15 +83,15 @@ type holder struct {
 }
 
 // New returns the machine of a key that nobody wants.
-func New(cfg *Config, key string) *Machine {
+func New(cfg *Config, key string, k Keeper) *Machine {
 	m := new(Machine)
-	m.Init(cfg, key)
+	m.Init(cfg, key, k)
 	return m
 }
 
 // Init makes m the machine of a key that nobody wants. m must not be copied.
-func (m *Machine) Init(cfg *Config, key string) {
-	m.cfg, m.key = cfg, key
+func (m *Machine) Init(cfg *Config, key string, k Keeper) {
+	m.cfg, m.key, m.keeper = cfg, key, k
 	m.queue.name, m.holders.name = inQueue, inHolders
 	m.phase = &m.free
 	if cfg.PollerGap > 0 {
@@ -166,11 +172,9 @@ func (m *Machine) takeReply(e Event) {
 // advance brings the key from where an event left it to where it can be, and returns
 // when to look again.
 func (m *Machine) advance() Instant {
+	m.keep()
 	if m.offer() {
 		return 0
-	}
-	if m.phase == &m.leased && m.holders.len == 0 && m.queue.len == 0 && m.leased.lingers(m) {
-		m.answerRelease(nil)
 	}
 	if m.busy() {
 		m.rejectTries()
@@ -192,7 +196,7 @@ func (m *Machine) offer() bool {
 	}
 	m.queue.drop(h)
 	h.grantedAt(m.now, m.leased.fence())
-	h.Handoff = m.leased.holds > 0
+	h.Handoff = m.leased.granted
 	m.offered = h
 	m.emit(Effect{Kind: Offer, Hold: h})
 	return true
@@ -203,6 +207,9 @@ func (m *Machine) busy() bool { return m.cfg.Can.Exclusive && m.holders.len > 0 
 
 // enter makes p, one of m's own four, the phase. The one that ends leaves nothing.
 func (m *Machine) enter(p phase) {
+	if m.leased.kept {
+		m.keeper.Drop()
+	}
 	m.free, m.asking, m.leased, m.settling = free{}, asking{}, leased{}, settling{}
 	m.phase = p
 }

@@ -35,13 +35,14 @@ func (s start) then(more ...deed) start { return append(slices.Clone(s), more...
 
 // A play drives one machine by events, as the shell would.
 type play struct {
-	cfg   Config
-	m     *Machine
-	now   Instant
-	did   []Effect
-	look  Instant
-	calls []*Call // in their order
-	holds map[string]*Hold
+	cfg    Config
+	m      *Machine
+	now    Instant
+	did    []Effect
+	look   Instant
+	calls  []*Call // in their order
+	holds  map[string]*Hold
+	keeper keeper
 
 	extensions []*Extension
 	disownings []*Disowning
@@ -71,7 +72,7 @@ func newPlay() *play {
 			return p.attempts
 		},
 	}
-	p.m = New(&p.cfg, "key")
+	p.m = New(&p.cfg, "key", &p.keeper)
 	return p
 }
 

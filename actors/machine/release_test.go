@@ -178,8 +178,8 @@ var releaseRows = []row{
 		want: []string{"revoke a: " + told, "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
-		name: "it lingers", start: lingering, event: disown(0), words: "Disown",
-		want: []string{"ask release 1"}, to: "settling", look: 2 * second,
+		name: "it lingers, which is free to those who ask here", start: lingering, event: disown(0),
+		want: []string{"disowned nothing"}, to: "leased", look: second,
 	},
 	{
 		name: "somebody waits, too", start: leasedBy("a").then(arrive("b")), event: disown(0), words: "Disown",

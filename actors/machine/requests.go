@@ -20,7 +20,7 @@ func (m *Machine) release(h *Hold) {
 	m.holders.remove(h)
 	m.cancelExtensions(h)
 	m.emit(Effect{Kind: Let, Hold: h})
-	m.leased.linger = m.now.Add(m.lingers())
+	m.leased.linger, m.used = m.now.Add(m.mayLinger()), true
 	if m.holders.len > 0 {
 		m.emit(Effect{Kind: Released, Hold: h, Err: h.Outcome(nil)})
 		return
@@ -182,7 +182,7 @@ func (m *Machine) answerWatches() {
 func (m *Machine) disown(d *Disowning) {
 	m.expire()
 	l := &m.leased
-	if m.phase != l || d.Base != 0 && !l.minted(d.Base) {
+	if m.phase != l || l.kept || d.Base != 0 && !l.minted(d.Base) { // to those who ask here, what lingers is free
 		m.emit(Effect{Kind: Disowned, Disowning: d})
 		return
 	}

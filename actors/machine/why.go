@@ -70,6 +70,7 @@ type Info struct {
 	Held      bool   // by a caller in this process
 	Leased    bool   // by this process, held or lingering
 	Revoked   bool   // what is leased was revoked
+	Lingers   uint64 // the newest base of a lease that lingers: the key is free to those who ask here; 0: none does
 	Holder    string // the label of the hold that is held
 	Fence     uint64
 	HeldFor   time.Duration
@@ -81,6 +82,9 @@ type Info struct {
 // Info returns what is known of the key.
 func (m *Machine) Info(now Instant) Info {
 	i := Info{Waiters: m.queue.len, Leased: m.phase == &m.leased, Revoked: m.leased.revoked}
+	if m.leased.kept {
+		i.Lingers = m.leased.base
+	}
 	if !i.Leased && m.queue.len > 0 {
 		i.Place = m.news.place()
 	}

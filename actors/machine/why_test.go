@@ -137,7 +137,7 @@ func TestInfo(t *testing.T) {
 			name: "revoked", start: revokedFrom.then(leave("b")),
 			want: Info{Held: true, Leased: true, Revoked: true, Holder: "me", Fence: 101 << 10, HeldFor: renewAt, ExpiresIn: left},
 		},
-		{name: "lingering", start: lingering, want: Info{Leased: true}},
+		{name: "lingering", start: lingering, want: Info{Leased: true, Lingers: 101}},
 		{name: "waiting elsewhere", start: queuedAt("a"), want: Info{Waiters: 1, Place: 2}},
 		{name: "not waiting elsewhere any more", start: queuedAt("a").then(leave("a")), want: Info{}},
 		{name: "leased, in doubt", start: doubtful, want: Info{Leased: true, Waiters: 1}},

@@ -57,13 +57,14 @@ func Run(t *testing.T, open func(t *testing.T) backends.Backend) {
 // it has.
 type offer struct {
 	backends.Capabilities
-	Revokes, Lists bool
+	Revokes, Lists, Reclaims bool
 }
 
 func offerOf(b backends.Backend) offer {
 	_, revokes := b.(backends.Revoker)
 	_, lists := b.(backends.Lister)
-	return offer{Capabilities: backends.Describe(b), Revokes: revokes, Lists: lists}
+	_, reclaims := b.(backends.Reclaimer)
+	return offer{Capabilities: backends.Describe(b), Revokes: revokes, Lists: lists, Reclaims: reclaims}
 }
 
 func describe(t *testing.T, open func(t *testing.T) backends.Backend) offer {
@@ -110,6 +111,7 @@ func fences(o offer) bool    { return o.Fences }
 func inspects(o offer) bool  { return o.Inspects }
 func revokes(o offer) bool   { return o.Revokes }
 func lists(o offer) bool     { return o.Lists }
+func reclaims(o offer) bool  { return o.Reclaims }
 
 // checks lists the whole suite, a file a group.
 func checks() []check {
@@ -117,7 +119,7 @@ func checks() []check {
 	for _, group := range [][]check{
 		exclusionChecks(), repeatChecks(), settleChecks(), fenceChecks(), expiryChecks(), renewChecks(), keyChecks(),
 		concurrencyChecks(), cancelChecks(), queueChecks(), wakeChecks(), inspectChecks(), closeChecks(),
-		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(),
+		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(), reclaimChecks(),
 	} {
 		all = append(all, group...)
 	}

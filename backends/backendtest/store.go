@@ -48,6 +48,7 @@ func (st *store) session() (*session, error) {
 		ctx:     st.ctx,
 		id:      backends.NewSession(),
 		inbox:   make(map[string]chan backends.Wake),
+		lender:  lender{lends: make(map[backends.Attempt]bool), asked: make(map[backends.Attempt]bool)},
 	}
 	s.label = "label-" + string(s.id[:6])
 	st.opened = append(st.opened, s)
@@ -55,6 +56,9 @@ func (st *store) session() (*session, error) {
 		if err := w.Subscribe(s.id, s.wake); err != nil {
 			return nil, fmt.Errorf("subscribe: %w", err)
 		}
+	}
+	if r, ok := s.Backend.(backends.Reclaimer); ok {
+		r.Reclaims(s.lender.give)
 	}
 	return s, nil
 }
@@ -90,10 +94,11 @@ func (st *store) close() error {
 // numbered upwards.
 type session struct {
 	backends.Backend
-	ctx   context.Context
-	id    backends.Session
-	label string
-	last  atomic.Uint64 // the newest attempt's number
+	ctx    context.Context
+	id     backends.Session
+	label  string
+	last   atomic.Uint64 // the newest attempt's number
+	lender lender
 
 	mu    sync.Mutex                    // protects inbox
 	inbox map[string]chan backends.Wake // by key; full ones drop, as wakes may be lost

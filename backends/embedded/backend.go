@@ -24,6 +24,7 @@ var (
 	_ backends.Backend   = (*Backend)(nil)
 	_ backends.Canceler  = (*Backend)(nil)
 	_ backends.Waker     = (*Backend)(nil)
+	_ backends.Reclaimer = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
 	_ backends.Revoker   = (*Backend)(nil)
@@ -120,8 +121,19 @@ func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) 
 	return nil
 }
 
-// Acquire makes one attempt.
+// Acquire makes one attempt. If the key is held by a lease that lingers, it makes it
+// again without that lease.
 func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	got, err := b.acquire(ctx, r)
+	if err == nil && got.Outcome == backends.Held && b.reclaim(ctx, r.Attempt) {
+		if again, err := b.acquire(ctx, r); again.Outcome != backends.NotRun {
+			return again, err
+		}
+	}
+	return got, err
+}
+
+func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
 	queue := "0"
 	if r.Queue {
 		queue = "1"
@@ -185,8 +197,10 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	return info, nil
 }
 
-// Revoke asks for the end of a key's lease, or ends it.
+// Revoke asks for the end of a key's lease, or ends it. One that lingers is nobody's
+// hold.
 func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
+	b.reclaim(ctx, backends.Attempt{Key: key})
 	now := "0"
 	if r.Now {
 		now = "1"

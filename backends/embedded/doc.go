@@ -13,7 +13,8 @@
 //  2. The four keys of a lock are in one shard, and a shard runs one script at
 //     a time: a script is atomic, and locks of other shards don't wait for it.
 //  3. A message is delivered after its script has ended and outside every lock
-//     of this package but the inbox's own.
+//     of this package but the inbox's own. So is a session that is asked for a lease
+//     that lingers.
 //  4. An idle store has no goroutine. It has a timer a shard, and only while
 //     the shard holds a key that will expire.
 package embedded

@@ -28,6 +28,7 @@ type inbox struct {
 	// closed, waits for it: no wake comes after Close.
 	mu     sync.RWMutex
 	closed bool
+	give   func(backends.Attempt) bool // nil until Reclaims; protected by mu, and held like wake
 }
 
 func (in *inboxes) add(session backends.Session, wake func(backends.Wake)) *inbox {

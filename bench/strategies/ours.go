@@ -67,7 +67,7 @@ func ours() []turnstile {
 		url     func(bench.Place) url.URL
 	}{
 		// The run's name keeps one run's keys from the next one's in this process.
-		{"embedded", bench.PlaceEmbedded, "Linger 1s", func(at bench.Place) url.URL {
+		{"embedded", bench.PlaceEmbedded, "Linger 1s, from the first hold on", func(at bench.Place) url.URL {
 			return url.URL{Scheme: "embedded", Path: "/" + at.Run}
 		}},
 		// A directory below the run's: the backend makes it, with the mode it wants.

@@ -1,0 +1,120 @@
+package actors
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// reclaiming is a backend over which leases linger by default.
+type reclaiming struct {
+	grantAll
+	give func(backends.Attempt) bool
+}
+
+func (b *reclaiming) Capabilities() backends.Capabilities {
+	return backends.Capabilities{Name: "reclaiming", Exclusive: true, Wakes: true, Immediate: true}
+}
+
+func (b *reclaiming) Subscribe(backends.Session, func(backends.Wake)) error { return nil }
+func (b *reclaiming) Reclaims(give func(backends.Attempt) bool)             { b.give = give }
+
+// use takes a key and releases it.
+func use(t *testing.T, c *Coordinator, key string) {
+	t.Helper()
+	h := &Hold{}
+	if err := c.Begin(h, key, Spec{Expires: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Wait(nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNotTooManyKeysLinger: of keys used once none does by default, and of others not
+// too many at a time; all of them where Linger was asked for. After its time none is
+// left.
+func TestNotTooManyKeysLinger(t *testing.T) {
+	const keys = mostLingering + 500
+	for _, row := range []struct {
+		linger      time.Duration
+		once, twice int64
+	}{
+		{0, 0, mostLingering},
+		{time.Minute, keys, keys},
+		{NoLinger, 0, 0},
+	} {
+		t.Run(fmt.Sprint(row.linger), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCoordinator(t, &reclaiming{}, Config{Linger: row.linger})
+				for _, want := range []int64{row.once, row.twice} {
+					for i := range keys {
+						use(t, c, fmt.Sprint(i))
+					}
+					if n := c.lingering.Load(); n != want {
+						t.Errorf("%d keys linger, want %d", n, want)
+					}
+				}
+				time.Sleep(2 * time.Minute) // virtual
+				synctest.Wait()
+				if n, live := c.lingering.Load(), c.directory.live.Load(); n != 0 || live != 0 {
+					t.Errorf("%d keys still linger, %d are live", n, live)
+				}
+			})
+		})
+	}
+}
+
+// TestALeaseIsReclaimedOnce: and only while it lingers, whichever session asks.
+func TestALeaseIsReclaimedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &reclaiming{}
+		c := newCoordinator(t, b, Config{Prefix: "p:"})
+		gives := func(n uint64) bool { return b.give(c.attempt("p:k", n)) }
+		want := func(when string, n uint64, given bool) {
+			t.Helper()
+			if gives(n) != given {
+				t.Errorf("%s: attempt %d was given: %t", when, n, !given)
+			}
+		}
+		use(t, c, "k") // attempt 1
+		want("released", 1, false)
+		use(t, c, "k") // attempt 2
+		want("of an earlier lease", 1, false)
+		for name, a := range map[string]backends.Attempt{
+			"of another session": {Key: "p:k", Token: backends.NewSession().Token(2)},
+			"of another key":     {Key: "p:other", Token: c.session.Token(2)},
+			"without the prefix": {Key: "k", Token: c.session.Token(2)},
+		} {
+			if b.give(a) {
+				t.Errorf("it was given, by the name %s", name)
+			}
+		}
+		h := &Hold{}
+		if err := c.Begin(h, "k", Spec{Expires: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Wait(nil); err != nil {
+			t.Fatal(err)
+		}
+		want("in use again", 2, false)
+		if err := h.Release(); err != nil {
+			t.Fatal(err)
+		}
+		want("lingering", 2, true)
+		want("lingering, another session at the same time", 2, true)
+		use(t, c, "k") // attempt 3: not under what was given away
+		want("given away before", 2, false)
+		want("lingering", 3, true)
+		synctest.Wait()
+		if n := c.lingering.Load(); n != 0 {
+			t.Errorf("%d keys linger", n)
+		}
+	})
+}
