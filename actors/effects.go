@@ -39,7 +39,7 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 		}
 	case machine.TimeOut:
 		r.timeOut(holdOf(e), *e.Why)
-	case machine.Let:
+	case machine.Finish:
 		holdOf(e).end(cmp.Or(e.Err, context.Canceled))
 	case machine.End:
 		r.end(holdOf(e), e.Err)

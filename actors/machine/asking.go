@@ -20,7 +20,7 @@ type asking struct {
 	retry   retry
 }
 
-func (s *asking) pause() *retry { return &s.retry }
+func (s *asking) retries() *retry { return &s.retry }
 
 func (s *asking) plan(m *Machine, p *plan) *Call {
 	if m.queue.len == 0 || m.closing {
@@ -97,7 +97,7 @@ func (s *asking) answered(m *Machine, c *Call) {
 func (s *asking) held(m *Machine, c *Call) {
 	r := &c.Reply
 	m.news.answered, m.news.err = m.now, nil
-	m.news.holder = &holder{label: r.Holder, place: r.Place, since: m.now.Add(-r.HeldFor), known: r.HeldFor > 0}
+	m.news.holder = &other{label: r.Holder, place: r.Place, since: m.now.Add(-r.HeldFor), known: r.HeldFor > 0}
 	s.probe++
 	s.retry = retry{at: m.now.Add(max(r.Retry, time.Millisecond))}
 	if s.traces = s.traces || c.Queue; !s.traces {

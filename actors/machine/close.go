@@ -25,13 +25,13 @@ func (m *Machine) close(by Instant) {
 		}
 	}
 	if m.phase != &m.leased {
-		m.phase.pause().at = 0 // Close waits, so whatever is to be given back is tried now
+		m.phase.retries().at = 0 // Close waits, so whatever is to be given back is tried now
 	}
 	m.failQueue(backends.ErrClosed)
 	for h := m.holders.first; h != nil; h = m.holders.first {
 		m.holders.remove(h)
 		m.cancelExtensions(h)
-		m.emit(Effect{Kind: Let, Hold: h, Err: backends.ErrClosed})
+		m.emit(Effect{Kind: Finish, Hold: h, Err: backends.ErrClosed})
 	}
 }
 
@@ -73,7 +73,7 @@ func (m *Machine) panicked(p Panicked) Instant {
 		m.enter(&m.free)
 	}
 	at := m.now.Add(mostPause)
-	m.phase.pause().at = at
+	m.phase.retries().at = at
 	switch {
 	case m.phase == &m.free:
 		return 0
@@ -106,7 +106,7 @@ func (m *Machine) answerPanicked(p Panicked) {
 		}
 	case Release:
 		answered := slices.ContainsFunc(m.effects, func(f Effect) bool { return f.Kind == Released && f.Hold == e.Hold })
-		if e.listed == inHolders || m.stepping && e.Hold != m.released && !answered {
+		if e.listed == inHolders || m.stepping && e.Hold != m.releasing && !answered {
 			m.emit(Effect{Kind: Released, Hold: e.Hold, Err: p.Err})
 		}
 	case Extend:

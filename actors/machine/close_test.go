@@ -54,11 +54,11 @@ var closeRows = []row{
 	},
 	{
 		name: "somebody has it", start: leasedBy("a").then(arrive("b")), event: closeIn(second), words: "Close",
-		want: []string{"refuse b: closed", "let a: closed", "ask release 1, within 1s"}, to: "settling", look: second,
+		want: []string{"refuse b: closed", "finish a: closed", "ask release 1, within 1s"}, to: "settling", look: second,
 	},
 	{
 		name: "somebody extends", start: leasedBy("a").then(extend("a", 20*second)), event: closeIn(second),
-		want: []string{"extended a: not held", "let a: closed"}, to: "leased", look: second,
+		want: []string{"extended a: not held", "finish a: closed"}, to: "leased", look: second,
 	},
 	{
 		name: "it lingers", start: lingering, event: closeIn(second), words: "Close",
@@ -165,7 +165,7 @@ var panicRows = []row{
 	},
 	{
 		name: "a Release, when the hold has gone", start: leasedBy("a"), event: panicsWithin(release("a")), words: "Panicked",
-		want: []string{"let a", "released a: " + oops}, to: "settling", look: afterPanic,
+		want: []string{"finish a", "released a: " + oops}, to: "settling", look: afterPanic,
 	},
 	{
 		name:  "a Release, of a hold that had ended before, when nobody has been answered",
@@ -193,7 +193,7 @@ var panicRows = []row{
 	},
 	{
 		name: "a Release, once it waits for the backend", start: renewing, event: panicsAtLast(release("a")), words: "Panicked",
-		want: []string{"let a", "released a: " + oops}, to: "settling", look: afterPanic,
+		want: []string{"finish a", "released a: " + oops}, to: "settling", look: afterPanic,
 	},
 	{
 		name: "a Release, once it is under way", start: renewing, event: panicsAfter(release("a")), words: "Panicked",

@@ -11,16 +11,20 @@
 // A key is in one phase at a time, between this process and its backend:
 //
 //	free      the backend knows nothing of us
-//	asking    we have an attempt there, which was answered "held", or never answered
+//	asking    we have an attempt there, which was answered "held", or never answered;
+//	          or the last one left nothing behind, and the next begins after a pause
 //	leased    the lease is ours: a hold is under way, or about to be, or the lease lingers
 //	settling  an attempt ends at the backend: released if it was granted, else cancelled
 //
 // Each phase is a type in the file of its name, with what only that phase needs: its
-// retries too. Nothing of a phase is left when it ends, and it ends only while no call
-// is in flight. Closing is no phase: it can come in each of them. Nor is a gap for
+// retries too. Nothing of a phase is left when it ends, but for what it hands to the
+// next: its pause, or a doubt. It ends only while no call is in flight, but for a panic,
+// which forgets the call. Closing is no phase: it can come in each of them. Nor is a gap for
 // pollers (gap.go), which is counted over many leases.
 //
-// One step takes the key from phase to phase like this:
+// One step takes the key from phase to phase like this. An event seldom does so by
+// itself: most moves are made in the plan that ends the step (the phases' plan methods,
+// leased.goesBack, asking.giveUp).
 //
 //	free      -- Arrive -->                         asking    the first to want the key
 //	free      -- Tick -->                           asking    a pause or a gap is over
@@ -74,13 +78,16 @@
 //     between the offer and the caller's giving up, and the next event says which of
 //     the two it was: Taken or Withdrawn.
 //  3. plan: begin the one call that the phase needs now, if any, and collect the
-//     instants at which one may be needed. A condition stands once, as an instant from
-//     which it holds: plan.from says "now", or adds the instant to what Step returns.
+//     instants at which one may be needed. Each condition is written once, as an
+//     instant: plan.from(t) reports whether t has come, and if not, adds t to the
+//     looks. So what decides on a call also decides when to look for it. plan.seen is
+//     for what is worth a call when a step sees it, and no look of its own.
 //
 // An event that comes when a Tick is due does what the Tick would, too.
 //
 // # Where to find what
 //
+//	events.go, effects.go, hold.go, instant.go   the words of this package: begin here
 //	machine.go   the machine, its step, pushes
 //	phase.go     what a phase is, the plan, pauses after failures
 //	free.go, asking.go, leased.go, settling.go   the phases
@@ -88,10 +95,21 @@
 //	linger.go    a lease that nobody here needs, and its keeper
 //	queue.go     the lists of holds; timeouts and places of those who wait
 //	waiting.go   arrivals, and the ends of waits and holds
-//	requests.go  releases, extensions, the end of our own lease by Revoke, who is told that others wait
+//	requests.go  releases, extensions, the end of our own lease by Revoke
 //	gap.go       gaps for pollers
 //	close.go     Close, and what is left after a panic
 //	why.go       what is told to those who ask
+//
+// # When a lease has to be proved
+//
+// A lease may be gone before its time. A renewal proves it. Until then nothing is
+// granted under it, though a hold goes on:
+//
+//	doubted   the backend said so, by a push: the proof must be sent after that
+//	unproved  the last renewal failed, and another server may have taken over meanwhile
+//	stale     no push would tell, and the last proof is older than ProofLasts
+//
+// leased.doubts is the first two, leased.stale the third.
 //
 // # What is kept
 //

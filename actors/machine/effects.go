@@ -15,8 +15,8 @@ const (
 	Refuse
 	// TimeOut: Hold gets no key in its time, or its one try; Why says what it waited for.
 	TimeOut
-	// Let: Hold ends, by its release or by Close (Err is ErrClosed then).
-	Let
+	// Finish: Hold ends, by its release or by Close (Err is ErrClosed then).
+	Finish
 	// End: Hold ends without a release, because of Err.
 	End
 	// Revoke: Hold is told to stop, because of Err. It stays a holder until its release.
@@ -47,7 +47,7 @@ const (
 )
 
 func (k Kind) String() string {
-	return [...]string{"Offer", "Refuse", "TimeOut", "Let", "End", "Revoke", "Move", "Wanted", "Released",
+	return [...]string{"Offer", "Refuse", "TimeOut", "Finish", "End", "Revoke", "Move", "Wanted", "Released",
 		"Extended", "Disowned", "Ask", "Drop", "Undo", "Warn", "Leak"}[k]
 }
 

@@ -6,7 +6,7 @@ type free struct {
 	retry retry // asking goes on with it, and the other way round
 }
 
-func (f *free) pause() *retry { return &f.retry }
+func (f *free) retries() *retry { return &f.retry }
 
 func (f *free) plan(m *Machine, p *plan) *Call {
 	if m.queue.len == 0 || m.closing {

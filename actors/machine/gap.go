@@ -28,8 +28,8 @@ type gap struct {
 
 func (g *gap) due(now Instant) bool { return g != nil && g.at != 0 && now >= g.at }
 
-// release notes that the lease goes back; idle, that nobody here wants it.
-func (g *gap) release(now Instant, idle bool) {
+// leaseGoes notes that the lease goes back; idle, that nobody here wants it.
+func (g *gap) leaseGoes(now Instant, idle bool) {
 	if g == nil {
 		return
 	}
@@ -77,7 +77,7 @@ func (m *Machine) gapNow(p *plan) (in, watch bool) {
 		switch {
 		case now >= end: // nobody here wanted the key meanwhile
 		case m.cfg.Can.Inspects:
-			g.watching, m.phase.pause().at = now, 0
+			g.watching, m.phase.retries().at = now, 0
 			return true, true
 		default:
 			g.until = end

@@ -29,7 +29,7 @@ var gapRows = []row{
 	},
 	{
 		name: "b waits, and a gap is due", start: hot, event: release("a"), words: "Release, another's turn",
-		want: []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "b waits for the end of the gap", start: hot.then(release("a")), event: answer(done), words: "Answered",
@@ -61,7 +61,7 @@ var gapRows = []row{
 	},
 	{
 		name: "it lingers until a gap is due", start: start{gaps, lingers}.then(leasedBy("a")...).then(wait(second)), event: release("a"),
-		want: []string{"let a", "released a"}, to: "leased", look: 100 * ms,
+		want: []string{"finish a", "released a"}, to: "leased", look: 100 * ms,
 	},
 	{
 		name: "it doesn't linger into a gap", start: start{gaps, lingers}.then(leasedBy("a")...).then(wait(second), release("a")),

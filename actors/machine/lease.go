@@ -50,9 +50,9 @@ type lease struct {
 	attempt  uint64  // its number
 	deadline Instant // no hold goes beyond it
 	ends     Instant // when the backend's ttl is over at the latest, whichever request it takes last
-	renewAt  Instant // pace of a third of the ttl after it was set
+	renewAt  Instant // when the next renewal is due: after pace times a third of the ttl
 	pace     float64 // which share of its third a renewal waits for; drawn anew by set
-	renewed  Instant // when that was
+	renewed  Instant // when the newest request that proved it was sent
 	first    uint64  // the base it began with
 	base     uint64  // the newest
 	n        uint64  // the next hold's number under base

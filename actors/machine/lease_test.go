@@ -146,7 +146,7 @@ func TestFences(t *testing.T) {
 		}
 	}
 	p.do(release(names[MaxN%2]))
-	if got := p.tell(); len(got) != 1 || got[0] != "let "+names[MaxN%2] {
+	if got := p.tell(); len(got) != 1 || got[0] != "finish "+names[MaxN%2] {
 		t.Fatalf("%q, want but the end of the last hold of a base", got)
 	}
 	p.do(granted())

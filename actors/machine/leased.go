@@ -20,7 +20,7 @@ type leased struct {
 	retry   retry
 }
 
-func (l *leased) pause() *retry { return &l.retry }
+func (l *leased) retries() *retry { return &l.retry }
 
 func (l *leased) plan(m *Machine, p *plan) *Call {
 	switch {
@@ -29,7 +29,7 @@ func (l *leased) plan(m *Machine, p *plan) *Call {
 		m.dropLease()
 		return m.phase.plan(m, p)
 	case m.holders.len == 0 && l.goesBack(m, p):
-		m.gap.release(m.now, m.queue.len == 0)
+		m.gap.leaseGoes(m.now, m.queue.len == 0)
 		m.settle(l.attempt, Releasing, l.ends)
 		return m.phase.plan(m, p)
 	case l.revoked:

@@ -53,8 +53,8 @@ func (m *Machine) keep() {
 		// It goes back: see enter.
 	case l.kept, m.keeper.Keep(l.attempt):
 		l.kept = true
-		if m.released != nil {
-			m.released.Lingers = true
+		if m.releasing != nil {
+			m.releasing.Lingers = true
 		}
 		m.answerRelease(nil)
 	default:

@@ -57,25 +57,25 @@ var lingerRows = []row{
 	{
 		name: "by default the first hold does not linger", start: byDefault.then(leasedBy("a")...), event: release("a"),
 		words: "Release, nobody waits",
-		want:  []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want:  []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "the second does", start: usedOnce.then(leasedBy("b")...), event: release("b"),
-		want: []string{"let b", "released b"}, to: "leased", look: second,
+		want: []string{"finish b", "released b"}, to: "leased", look: second,
 	},
 	{
 		name: "… also one that it was handed on to", start: byDefault.then(leasedBy("a")...).then(arrive("b"), release("a"), taken),
 		event: release("b"),
-		want:  []string{"let b", "released b"}, to: "leased", look: second,
+		want:  []string{"finish b", "released b"}, to: "leased", look: second,
 	},
 	{
 		name: "too many linger", start: start{lingers, full}.then(leasedBy("a")...), event: release("a"), words: "Release, nobody waits",
-		want: []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "too many linger, and a call is under way", event: release("a"),
 		start: start{lingers, full}.then(leasedBy("a")...).then(wait(firstRenewal(ttlOf(11500*ms))), tick),
-		want:  []string{"let a"}, to: "leased", look: 2 * second,
+		want:  []string{"finish a"}, to: "leased", look: 2 * second,
 	},
 	{
 		name: "it was given away", start: lingering.then(given), event: arrive("b"), words: "Arrive, another has it",

@@ -55,7 +55,7 @@ type Machine struct {
 	call     *Call // the phase's, in flight; a phase ends only when there is none
 	planned  plan  // of the step under way; here so that it costs no allocation
 
-	released   *Hold      // its caller waits for what becomes of the key
+	releasing  *Hold      // its caller waits for what becomes of the key
 	extensions *Extension // the first of those that are unanswered
 	disownings *Disowning // the first of those that are unanswered
 
@@ -71,11 +71,11 @@ type news struct {
 	err      error   // its newest complaint; nil after a success
 	answered Instant // when it last said whose the key is
 	unheard  Instant // when the first of the calls began that it has not answered since; 0: none
-	holder   *holder // the key's, when the newest attempt last asked; nil: none, or unknown
+	holder   *other  // the key's, when the newest attempt last asked; nil: none, or unknown
 }
 
-// holder is what the backend said of the process that has the key.
-type holder struct {
+// other is what the backend said of the process that has the key.
+type other struct {
 	label string
 	since Instant
 	known bool // since is
@@ -205,7 +205,8 @@ func (m *Machine) offer() bool {
 // busy reports whether somebody here holds the key, and nobody else can.
 func (m *Machine) busy() bool { return m.cfg.Can.Exclusive && m.holders.len > 0 }
 
-// enter makes p, one of m's own four, the phase. The one that ends leaves nothing.
+// enter makes p, one of m's own four, the phase. The one that ends leaves nothing: a
+// method of it that goes on has to copy before what it needs.
 func (m *Machine) enter(p phase) {
 	if m.leased.kept {
 		m.keeper.Drop()
@@ -273,7 +274,7 @@ func (m *Machine) woken(kind backends.WakeKind) {
 		if m.call != nil {
 			m.call.again = true
 		}
-		m.phase.pause().end()
+		m.phase.retries().end()
 	}
 }
 
@@ -291,7 +292,7 @@ func (m *Machine) doubt() {
 // Idle reports whether nothing is held, wanted or under way: the machine may be
 // forgotten.
 func (m *Machine) Idle() bool {
-	return m.phase == &m.free && m.queue.len == 0 && m.holders.len == 0 && m.call == nil && m.released == nil &&
+	return m.phase == &m.free && m.queue.len == 0 && m.holders.len == 0 && m.call == nil && m.releasing == nil &&
 		m.disownings == nil && m.offered == nil
 }
 

@@ -13,8 +13,8 @@ type phase interface {
 	// answered takes the result of the phase's call.
 	answered(m *Machine, c *Call)
 
-	// pause is the phase's own, after failures.
-	pause() *retry
+	// retries are the phase's own pauses after failures.
+	retries() *retry
 }
 
 // A plan collects when a phase has to be looked at again.
@@ -51,8 +51,8 @@ func (m *Machine) plan() Instant {
 		at, _ := h.endsAt(m.leased.unproved)
 		look.of(at)
 	}
-	if m.released != nil {
-		look.of(m.released.until)
+	if m.releasing != nil {
+		look.of(m.releasing.until)
 	}
 	for x := m.extensions; x != nil; x = x.next {
 		look.of(x.until)

@@ -7,98 +7,98 @@ import "github.com/turnstile-go/turnstile/backends"
 var releaseRows = []row{
 	{
 		name: "nobody waits", start: leasedBy("a"), event: release("a"), words: "Release, nobody waits",
-		want: []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "nobody waits, and the lease ends soon", start: leasedBy("a", lasting(second)), event: release("a"),
 		words: "Release, nobody waits",
-		want:  []string{"let a", "ask release 1"}, to: "settling", look: soundOf(leaseOf(second)),
+		want:  []string{"finish a", "ask release 1"}, to: "settling", look: soundOf(leaseOf(second)),
 	},
 	{
 		name: "the lease lingers", start: start{lingers}.then(leasedBy("a")...), event: release("a"),
-		want: []string{"let a", "released a"}, to: "leased", look: second,
+		want: []string{"finish a", "released a"}, to: "leased", look: second,
 	},
 	{
 		name: "it lingers no longer than a Tenure, without wakes", start: start{lingers, noWakes}.then(leasedBy("a")...),
 		event: release("a"),
-		want:  []string{"let a", "released a"}, to: "leased", look: 20 * ms,
+		want:  []string{"finish a", "released a"}, to: "leased", look: 20 * ms,
 	},
 	{
 		name:  "it doesn't linger, for another process waits",
 		start: start{lingers, arrive("a"), granted(contended), taken}, event: release("a"), words: "Release, nobody waits",
-		want: []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "b waits", start: leasedBy("a").then(arrive("b")), event: release("a"),
-		want: []string{"let a", "offer b 101.1 for 10s, handed on"}, to: "leased",
+		want: []string{"finish a", "offer b 101.1 for 10s, handed on"}, to: "leased",
 	},
 	{
 		name:  "b waits, and its hold fits to the last ns",
 		start: leasedBy("a").then(wait(100*ms), arrive("b", lasting(soundOf(ttl10)-100*ms))), event: release("a"),
-		want: []string{"let a", "offer b 101.1 for " + (soundOf(ttl10) - 100*ms).String() + ", handed on"}, to: "leased",
+		want: []string{"finish a", "offer b 101.1 for " + (soundOf(ttl10) - 100*ms).String() + ", handed on"}, to: "leased",
 	},
 	{
 		name: "b waits, and the lease is too short", start: leasedBy("a").then(arrive("b"), wait(600*ms)), event: release("a"),
-		want: []string{"let a", renew1(10500 * ms)}, to: "leased", look: 2 * second,
+		want: []string{"finish a", renew1(10500 * ms)}, to: "leased", look: 2 * second,
 	},
 	{
 		name: "b waits, and the lease is in doubt", start: leasedBy("a").then(arrive("b"), wait(ms), woken(backends.Doubted)),
 		event: release("a"),
-		want:  []string{"let a"}, to: "leased", look: 2 * second,
+		want:  []string{"finish a"}, to: "leased", look: 2 * second,
 	},
 	{
 		name: "b waits, and the proof is new enough", start: start{failsOver}.then(leasedBy("a", lasting(20*second))...).then(arrive("b")),
 		after: 500 * ms, event: release("a"),
-		want: []string{"let a", "offer b 101.1 for 10s, handed on"}, to: "leased",
+		want: []string{"finish a", "offer b 101.1 for 10s, handed on"}, to: "leased",
 	},
 	{
 		name:  "b waits, and the proof is too old",
 		start: start{failsOver}.then(leasedBy("a", lasting(20*second))...).then(arrive("b")), after: 500*ms + 1, event: release("a"),
-		want: []string{"let a", renew1(10500 * ms)}, to: "leased", look: 2 * second,
+		want: []string{"finish a", renew1(10500 * ms)}, to: "leased", look: 2 * second,
 	},
 	{
 		name: "an old proof is good enough with wakes", start: leasedBy("a", lasting(20*second)).then(arrive("b")),
 		after: 500*ms + 1, event: release("a"),
-		want: []string{"let a", "offer b 101.1 for 10s, handed on"}, to: "leased",
+		want: []string{"finish a", "offer b 101.1 for 10s, handed on"}, to: "leased",
 	},
 	{
 		name: "handoff is turned off", start: start{noHandoff}.then(leasedBy("a")...).then(arrive("b")), event: release("a"),
 		words: "Release, another's turn",
-		want:  []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want:  []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "another process waits, within the Tenure", start: contendedBy, after: 20*ms - 1, event: release("a"),
-		want: []string{"let a", "offer b 101.1 for 10s, handed on"}, to: "leased",
+		want: []string{"finish a", "offer b 101.1 for 10s, handed on"}, to: "leased",
 	},
 	{
 		name: "another process waits, the Tenure is over", start: contendedBy, after: 20 * ms, event: release("a"),
 		words: "Release, another's turn",
-		want:  []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want:  []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name:  "the Tenure counts from the push",
 		start: leasedBy("a").then(arrive("b"), wait(15*ms), woken(backends.Wanted), wait(10*ms), woken(backends.Wanted)),
 		after: 10 * ms, event: release("a"), words: "Release, another's turn",
-		want: []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name:  "a push during the call counts as well",
 		start: askingFor("a").then(woken(backends.Wanted), granted(), taken, arrive("b")), after: 20 * ms, event: release("a"),
 		words: "Release, another's turn",
-		want:  []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want:  []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "a call is under way", start: leasedBy("a").then(wait(renewAt), tick), event: release("a"),
-		want: []string{"let a"}, to: "leased", look: 2 * second,
+		want: []string{"finish a"}, to: "leased", look: 2 * second,
 	},
 	{
 		name: "of a revoked hold", start: revokedFrom, event: release("a"), words: "Release, another's turn",
-		want: []string{"let a", "ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
 		name:  "of one of two, where nobody excludes",
 		start: start{anybody}.then(leasedBy("a")...).then(arrive("b"), taken), event: release("a"),
-		want: []string{"let a", "released a"}, to: "leased", look: renewAt,
+		want: []string{"finish a", "released a"}, to: "leased", look: renewAt,
 	},
 	{
 		name: "of a hold that is over", start: leasedBy("a"), after: 10 * second, event: release("a"), words: "Release, nobody waits",
@@ -107,7 +107,7 @@ var releaseRows = []row{
 	},
 	{
 		name: "its extension is answered, too", start: leasedBy("a").then(extend("a", 20*second)), event: release("a"),
-		want: []string{"extended a: not held", "let a"}, to: "leased", look: 2 * second,
+		want: []string{"extended a: not held", "finish a"}, to: "leased", look: 2 * second,
 	},
 	{name: "an offer is open", start: offeredTo("a"), event: release("a"), wrong: true},
 	{

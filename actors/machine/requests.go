@@ -19,7 +19,7 @@ func (m *Machine) release(h *Hold) {
 	// key is free: see Outcome. Its lease never lingers: see yields.
 	m.holders.remove(h)
 	m.cancelExtensions(h)
-	m.emit(Effect{Kind: Let, Hold: h})
+	m.emit(Effect{Kind: Finish, Hold: h})
 	m.leased.linger, m.used = m.now.Add(m.mayLinger()), true
 	if m.holders.len > 0 {
 		m.emit(Effect{Kind: Released, Hold: h, Err: h.Outcome(nil)})
@@ -29,13 +29,13 @@ func (m *Machine) release(h *Hold) {
 	// caller ever waits: this one is answered when the next holder is granted the
 	// key, or when the lease lingers (see advance).
 	h.until = m.now.Add(min(Patience, m.leased.deadline.Sub(m.now)))
-	m.released = h
+	m.releasing = h
 }
 
 // answerRelease tells the caller who released what became of the key.
 func (m *Machine) answerRelease(err error) {
-	if h := m.released; h != nil {
-		m.released = nil
+	if h := m.releasing; h != nil {
+		m.releasing = nil
 		m.emit(Effect{Kind: Released, Hold: h, Err: h.Outcome(err)})
 	}
 }
@@ -86,7 +86,7 @@ func (m *Machine) extend(x *Extension) {
 	want := m.now.Add(x.By)
 	switch {
 	case x.Check:
-		m.phase.pause().end()
+		m.phase.retries().end()
 	case h.bound != 0 && want > h.bound:
 		m.extended(x, fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.By))
 		return

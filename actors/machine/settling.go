@@ -22,7 +22,7 @@ func (m *Machine) settle(attempt uint64, v Verb, until Instant) {
 	m.settling = settling{attempt: attempt, verb: v, until: until}
 }
 
-func (s *settling) pause() *retry { return &s.retry }
+func (s *settling) retries() *retry { return &s.retry }
 
 func (s *settling) plan(_ *Machine, p *plan) *Call {
 	if !p.from(s.retry.at) {

@@ -36,7 +36,7 @@ func (p *play) tell() []string {
 
 func (p *play) tellOne(e *Effect) string {
 	words := map[Kind]string{
-		Offer: "offer", Refuse: "refuse", TimeOut: "time out", Let: "let", End: "end", Revoke: "revoke", Move: "move", Wanted: "wanted",
+		Offer: "offer", Refuse: "refuse", TimeOut: "time out", Finish: "finish", End: "end", Revoke: "revoke", Move: "move", Wanted: "wanted",
 		Released: "released", Extended: "extended", Disowned: "disowned", Ask: "ask", Drop: "drop", Undo: "undo",
 		Warn: "warn", Leak: "leak",
 	}[e.Kind]

@@ -12,14 +12,14 @@ func (m *Machine) arrive(h *Hold) {
 	switch {
 	case m.closing:
 		m.refuse(h, backends.ErrClosed)
-	case h.Spec.Try && (m.busy() || m.news.holder != nil && m.queue.len > 0 && m.phase.pause().failures == 0):
+	case h.Spec.Try && (m.busy() || m.news.holder != nil && m.queue.len > 0 && m.phase.retries().failures == 0):
 		// One try waits neither behind a holder nor behind other waiters.
 		m.timeOut(h)
 	case m.queue.len >= m.cfg.MaxWaiters:
 		m.refuse(h, fmt.Errorf("%w: key %q has %d", backends.ErrOverloaded, m.key, m.queue.len))
 	default:
 		if h.Spec.Try {
-			m.phase.pause().end() // a caller with one try has a right to it
+			m.phase.retries().end() // a caller with one try has a right to it
 		}
 		m.queue.add(h, m.now)
 	}
@@ -51,7 +51,7 @@ func (m *Machine) failQueue(err error) {
 func (m *Machine) failTries(c *Call) {
 	m.queue.eachTry(func(h *Hold) {
 		if c.Err != nil && c.Began < h.arrived {
-			m.phase.pause().end()
+			m.phase.retries().end()
 			return
 		}
 		why := m.Why(h, m.now)
@@ -81,7 +81,7 @@ func (m *Machine) expire() {
 	if at := m.queue.nextWalk(); at != 0 && m.now >= at {
 		m.queue.walk(m.now, m.timeOut)
 	}
-	if m.released != nil && m.now >= m.released.until {
+	if m.releasing != nil && m.now >= m.releasing.until {
 		m.answerRelease(m.releaseGoesOn())
 	}
 	m.expireDisownings()

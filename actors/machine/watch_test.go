@@ -94,6 +94,6 @@ var watchRows = []row{
 	},
 	{
 		name: "it is watched, and goes to b", start: watched.then(arrive("b")), event: release("a"),
-		want: []string{"let a", "offer b 101.1 for 10s, handed on"}, to: "leased",
+		want: []string{"finish a", "offer b 101.1 for 10s, handed on"}, to: "leased",
 	},
 }

@@ -59,7 +59,7 @@ func (m *Machine) silent(h *Hold, now Instant) bool {
 	switch {
 	case m.busy(), m.news.answered >= h.arrived:
 		return false
-	case m.phase.pause().failures > 0:
+	case m.phase.retries().failures > 0:
 		return true
 	}
 	return m.call != nil && (m.news.holder == nil || now.Sub(m.call.Began) > hung)
