@@ -4,8 +4,9 @@
 // suite asserts the inverse: a backend that does not exclude must let two hold
 // a key at once, one that declares no wakes must send none. Nothing is
 // skipped silently, so a capability that is claimed or denied by mistake fails.
-// Revoking and listing are declared by the interface alone: a backend that has
-// it has to do all of it.
+// Revoking, listing and starting are declared by the interface alone: a backend that
+// has it has to do all of it. The checks of a Starter run twice, by its verbs that block
+// and by Start.
 //
 // Each check is a function that returns an error, and not a test of its own.
 // That way the suite can be tested as well: a backend that is broken on
@@ -35,7 +36,14 @@ func Run(t *testing.T, open func(t *testing.T) backends.Backend) {
 	t.Helper()
 	can := describe(t, open)
 	t.Logf("backend %+v", can)
-	t.Run("suite", func(t *testing.T) {
+	suite(t, "suite", can, open)
+	if can.Starts {
+		suite(t, "started", can, func(t *testing.T) backends.Backend { return startingOf(open(t)) })
+	}
+}
+
+func suite(t *testing.T, name string, can offer, open func(t *testing.T) backends.Backend) {
+	t.Run(name, func(t *testing.T) {
 		for _, c := range checks() {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
@@ -57,14 +65,15 @@ func Run(t *testing.T, open func(t *testing.T) backends.Backend) {
 // it has.
 type offer struct {
 	backends.Capabilities
-	Revokes, Lists, Reclaims bool
+	Revokes, Lists, Reclaims, Starts bool
 }
 
 func offerOf(b backends.Backend) offer {
 	_, revokes := b.(backends.Revoker)
 	_, lists := b.(backends.Lister)
 	_, reclaims := b.(backends.Reclaimer)
-	return offer{Capabilities: backends.Describe(b), Revokes: revokes, Lists: lists, Reclaims: reclaims}
+	_, starts := b.(backends.Starter)
+	return offer{Capabilities: backends.Describe(b), Revokes: revokes, Lists: lists, Reclaims: reclaims, Starts: starts}
 }
 
 func describe(t *testing.T, open func(t *testing.T) backends.Backend) offer {
@@ -112,6 +121,7 @@ func inspects(o offer) bool  { return o.Inspects }
 func revokes(o offer) bool   { return o.Revokes }
 func lists(o offer) bool     { return o.Lists }
 func reclaims(o offer) bool  { return o.Reclaims }
+func starts(o offer) bool    { return o.Starts }
 
 // checks lists the whole suite, a file a group.
 func checks() []check {
@@ -119,7 +129,7 @@ func checks() []check {
 	for _, group := range [][]check{
 		exclusionChecks(), repeatChecks(), settleChecks(), fenceChecks(), expiryChecks(), renewChecks(), keyChecks(),
 		concurrencyChecks(), cancelChecks(), queueChecks(), wakeChecks(), inspectChecks(), closeChecks(),
-		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(), reclaimChecks(),
+		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(), reclaimChecks(), startChecks(),
 	} {
 		all = append(all, group...)
 	}

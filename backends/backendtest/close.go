@@ -66,7 +66,7 @@ func verbsAfterClose(st *store) error {
 		over("release", a.Release(a.ctx, held.Attempt)),
 		over("cancel", backends.Cancel(a.ctx, a.Backend, held.Attempt)),
 	}
-	if i, ok := a.Backend.(backends.Inspector); ok {
+	if i, ok := whole(a.Backend).(backends.Inspector); ok {
 		_, inspecting := i.Inspect(a.ctx, held.Key)
 		errs = append(errs, over("inspect", inspecting))
 	}

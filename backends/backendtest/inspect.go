@@ -24,14 +24,14 @@ func inspectsQueue(o offer) bool { return o.Inspects && fair(o) }
 // noInspector: an interface that is there will be found by assertion, whatever
 // the capabilities say.
 func noInspector(st *store) error {
-	if _, ok := st.bare().(backends.Inspector); ok {
+	if _, ok := whole(st.bare()).(backends.Inspector); ok {
 		return fmt.Errorf("it implements Inspector and declares that it can't inspect")
 	}
 	return nil
 }
 
 func (s *session) inspect(key string) (backends.Info, error) {
-	i, ok := s.Backend.(backends.Inspector)
+	i, ok := whole(s.Backend).(backends.Inspector)
 	if !ok {
 		return backends.Info{}, fmt.Errorf("it declares that it inspects and is no Inspector")
 	}

@@ -24,14 +24,14 @@ func listChecks() []check {
 
 // noLister: see noRevoker.
 func noLister(st *store) error {
-	if _, ok := st.bare().(backends.Lister); ok {
+	if _, ok := whole(st.bare()).(backends.Lister); ok {
 		return fmt.Errorf("one session's backend is a Lister, and another's is none")
 	}
 	return nil
 }
 
 func (s *session) list(prefix string) ([]string, error) {
-	keys, err := s.Backend.(backends.Lister).List(s.ctx, prefix)
+	keys, err := whole(s.Backend).(backends.Lister).List(s.ctx, prefix)
 	if err != nil {
 		return nil, fmt.Errorf("list %q: %w", prefix, err)
 	}

@@ -52,7 +52,7 @@ func revokeSaysWhy(st *store) error {
 
 // revokeWithoutReason: a backend without a place for a reason still revokes.
 func revokeWithoutReason(st *store) error {
-	if _, ok := st.bare().(backends.Revoker); !ok {
+	if _, ok := whole(st.bare()).(backends.Revoker); !ok {
 		return nil
 	}
 	a, b, _, err := st.three()

@@ -26,7 +26,7 @@ func revokeChecks() []check {
 
 // noRevoker: a backend that can't had better not look as if it could.
 func noRevoker(st *store) error {
-	if _, ok := st.bare().(backends.Revoker); ok {
+	if _, ok := whole(st.bare()).(backends.Revoker); ok {
 		return fmt.Errorf("one session's backend is a Revoker, and another's is none")
 	}
 	return nil
@@ -34,7 +34,7 @@ func noRevoker(st *store) error {
 
 // revoke insists on what is found.
 func (s *session) revoke(key string, r backends.Revocation, want backends.Revoked) error {
-	found, err := s.Backend.(backends.Revoker).Revoke(s.ctx, key, r)
+	found, err := whole(s.Backend).(backends.Revoker).Revoke(s.ctx, key, r)
 	if err != nil {
 		return fmt.Errorf("revoke %+v: %w", r, err)
 	}
@@ -76,7 +76,7 @@ func (s *session) served(r backends.Request, within time.Duration) error {
 
 // shows looks whether the key is shown as revoked, where anything is shown.
 func (s *session) shows(key string, revoked bool) error {
-	if !backends.Describe(s.Backend).Inspects {
+	if !backends.Describe(whole(s.Backend)).Inspects {
 		return nil
 	}
 	info, err := s.inspect(key)
@@ -279,9 +279,9 @@ func revokeAfterClose(st *store) error {
 	if err := a.Close(); err != nil {
 		return err
 	}
-	_, err = a.Backend.(backends.Revoker).Revoke(a.ctx, st.key("k"), backends.Revocation{})
+	_, err = whole(a.Backend).(backends.Revoker).Revoke(a.ctx, st.key("k"), backends.Revocation{})
 	errs := []error{over("revoke", err)}
-	if l, ok := a.Backend.(backends.Lister); ok {
+	if l, ok := whole(a.Backend).(backends.Lister); ok {
 		_, err := l.List(a.ctx, st.key(""))
 		errs = append(errs, over("list", err))
 	}

@@ -52,12 +52,12 @@ func (st *store) session() (*session, error) {
 	}
 	s.label = "label-" + string(s.id[:6])
 	st.opened = append(st.opened, s)
-	if w, ok := s.Backend.(backends.Waker); ok {
+	if w, ok := whole(s.Backend).(backends.Waker); ok {
 		if err := w.Subscribe(s.id, s.wake); err != nil {
 			return nil, fmt.Errorf("subscribe: %w", err)
 		}
 	}
-	if r, ok := s.Backend.(backends.Reclaimer); ok {
+	if r, ok := whole(s.Backend).(backends.Reclaimer); ok {
 		r.Reclaims(s.lender.give)
 	}
 	return s, nil
@@ -258,7 +258,7 @@ func (s *session) pause(key string, d time.Duration) error {
 // outlast waits until a lease of d is certainly over, also where leases last
 // whole seconds and one more.
 func (s *session) outlast(d time.Duration) error {
-	if backends.Describe(s.Backend).MinExpires >= time.Second {
+	if backends.Describe(whole(s.Backend)).MinExpires >= time.Second {
 		d += 2 * time.Second
 	}
 	return s.pause("", d+d/4) // no key is empty, so no wake ends this early

@@ -215,7 +215,7 @@ func revokeCrosses(st *store) error {
 		started, done := make(chan struct{}), make(chan error, 1)
 		go func() { // ends with its call; waited for below
 			close(started)
-			found, err := b.Backend.(backends.Revoker).Revoke(b.ctx, held.Key, meant)
+			found, err := whole(b.Backend).(backends.Revoker).Revoke(b.ctx, held.Key, meant)
 			if err == nil && found == backends.Foreign {
 				err = fmt.Errorf("revoke found %q", found)
 			}
