@@ -45,6 +45,8 @@ const (
 //	waiting → taken → settled   the caller gets the answer, even if its ctx ended meanwhile
 //	waiting → left              the ctx ended first: it did not run, and no batch will take it
 //	waiting → taken → left      the ctx ended on the way: it may have run
+//
+// A command that was started has no ctx; its deadline takes that part: see begun.
 const (
 	waiting uint32 = iota
 	taken
@@ -60,11 +62,13 @@ const (
 // Such a pipeline is run by a goroutine of the batcher, a flusher, and not by
 // one of its callers: no caller can be held beyond its own ctx by the deadline
 // of others, and none has to go on for them. It takes what waits until nothing
-// does. A lone caller is held until its own deadline at the latest, by the
-// connection's; the driver doesn't notice a mere cancel on the way.
+// does. A lone caller that blocks is held until its own deadline at the latest, by the
+// connection's; the driver doesn't notice a mere cancel on the way. One that was started
+// sends alone only where that is soon over: see gauge.
 type batcher struct {
 	client goredis.UniversalClient
-	alone  int // aloneMost, but for a benchmark
+	alone  int  // aloneMost, but for a benchmark
+	prompt bool // the client ends a request with its ctx
 
 	mu       sync.Mutex // protects what follows
 	pending  []*command // not taken yet; renewals first
@@ -74,6 +78,8 @@ type batcher struct {
 	lone     int        // callers sending alone
 	flushers int        // goroutines sending batches
 	closed   bool
+	begun    begun
+	gauge    gauge
 	// late fires when pending has waited for patience. It is armed while pending
 	// is not empty, so that no stuck flush can make others wait with it.
 	late *time.Timer
@@ -82,18 +88,31 @@ type batcher struct {
 }
 
 func newBatcher(client goredis.UniversalClient) *batcher {
-	q := &batcher{client: client, alone: aloneMost}
+	q := &batcher{client: client, alone: aloneMost, prompt: prompt(client)}
 	q.late = time.AfterFunc(time.Hour, q.overdue)
 	q.late.Stop()
+	q.begun.lapse = time.AfterFunc(time.Hour, q.lapse)
+	q.begun.lapse.Stop()
 	return q
+}
+
+// prompt reports whether a client ends a request with its ctx, and not by its own
+// timeouts alone.
+func prompt(client goredis.UniversalClient) bool {
+	switch c := client.(type) {
+	case *goredis.Client:
+		return c.Options().ContextTimeoutEnabled
+	case *goredis.ClusterClient:
+		return c.Options().ContextTimeoutEnabled
+	}
+	return false
 }
 
 // do has a command sent. Either it is settled, and its answer can be read; or
 // ctx ended before, and the outcome says whether it may still run.
 func (q *batcher) do(ctx context.Context, c *command) (o backends.Outcome, isSettled bool) {
 	if q.join(c) {
-		defer q.landed()
-		q.send(ctx, c)
+		q.sendAlone(ctx, c)
 		return o, true
 	}
 	select {
@@ -111,15 +130,19 @@ func (q *batcher) do(ctx context.Context, c *command) (o backends.Outcome, isSet
 	return o, true
 }
 
-// join lets the caller send alone, or puts its command with those that wait.
+// join lets the caller send alone, or puts its command with those that wait. A started
+// command that is refused goes alone as well, and finds that it is settled: nobody is
+// told within Start.
 func (q *batcher) join(c *command) (alone bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.closed:
-		c.refuse()
-		return false
-	case q.flushers == 0 && len(q.pending) == 0 && q.lone < q.alone:
+		if c.refuse(); c.to == nil {
+			c.done <- struct{}{}
+		}
+		return c.to != nil
+	case q.flushers == 0 && len(q.pending) == 0 && q.lone < q.alone && (c.to == nil || q.prompt && q.gauge.quick()):
 		q.lone++
 		return true
 	}
@@ -129,7 +152,12 @@ func (q *batcher) join(c *command) (alone bool) {
 	} else {
 		q.pending = append(q.pending, c)
 	}
+	if c.to != nil {
+		q.begun.add(c)
+	}
 	switch n := len(q.pending); {
+	case c.to != nil && q.flushers == 0 && q.lone == 0: // nobody is on the way who would see to it
+		q.startLocked()
 	case n == 1:
 		q.since = time.Now()
 		q.late.Reset(patience)
@@ -139,11 +167,19 @@ func (q *batcher) join(c *command) (alone bool) {
 	return false
 }
 
-// landed ends a lone caller's turn. Whoever came meanwhile gets a flusher: the
-// caller has its answer and does not stay for them.
-func (q *batcher) landed() {
+// sendAlone sends one command, with its caller's ctx. Whoever came meanwhile gets a
+// flusher: the caller has its answer and does not stay for them.
+func (q *batcher) sendAlone(ctx context.Context, c *command) {
+	defer q.landed(c, time.Now())
+	q.send(ctx, c)
+}
+
+// landed ends a lone caller's turn.
+func (q *batcher) landed(c *command, since time.Time) {
+	took := time.Since(since)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.gauge.note(took, c.answered())
 	q.lone--
 	if len(q.pending) > 0 && q.flushers == 0 && !q.closed {
 		q.startLocked()
@@ -176,16 +212,8 @@ func (q *batcher) startLocked() {
 		return // all their callers left
 	}
 	q.flushers++
-	q.running.Go(func() { q.flush(batch) }) // ends when nothing waits; a batch is bounded by callBudget
-}
-
-// flush sends batches until nothing waits any more.
-func (q *batcher) flush(batch []*command) {
-	var spare []goredis.Cmder
-	for len(batch) > 0 {
-		spare = q.sendAll(batch, spare)
-		batch = q.next(batch)
-	}
+	f := &flusher{batcher: q}
+	q.running.Go(func() { f.flush(batch) }) // ends when nothing waits; a batch is bounded by callBudget
 }
 
 // next takes a flusher's next batch; without one the flusher is done.
@@ -233,26 +261,52 @@ func (q *batcher) takeLocked(spare []*command) []*command {
 	return batch
 }
 
+// spawn runs f on a goroutine that wait waits for. It returns false, and does not, after
+// close.
+func (q *batcher) spawn(f func()) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.running.Go(f)
+	}
+	return !q.closed
+}
+
 // close refuses what waits and what comes. Batches on their way end as they
 // do: with the client, if that is closed now, or by their deadline.
 func (q *batcher) close() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.closed = true
 	q.late.Stop()
+	var refused []*command // that were started
 	for _, c := range q.pending {
-		c.refuse()
+		switch {
+		case !c.refuse():
+		case c.to == nil:
+			c.done <- struct{}{}
+		default:
+			refused = append(refused, c)
+		}
 	}
+	q.begun.remove(refused)
 	q.pending, q.renewals = nil, 0
+	q.mu.Unlock()
+	for _, c := range refused {
+		c.finish()
+	}
 }
 
 // wait waits for the flushers to end.
-func (q *batcher) wait() { q.running.Wait() }
+func (q *batcher) wait() {
+	q.running.Wait()
+	q.begun.lapse.Stop() // what it was set for is settled by now
+}
 
-// refuse settles a command that was never sent.
-func (c *command) refuse() {
-	if c.state.CompareAndSwap(waiting, settled) {
-		c.SetErr(goredis.ErrClosed)
-		c.done <- struct{}{}
+// refuse settles a command that was never sent, unless its caller has left.
+func (c *command) refuse() bool {
+	if !c.state.CompareAndSwap(waiting, settled) {
+		return false
 	}
+	c.SetErr(goredis.ErrClosed)
+	return true
 }

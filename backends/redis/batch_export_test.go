@@ -6,11 +6,16 @@ import (
 	"math"
 	"net"
 	"sync/atomic"
+	"time"
 )
 
 // SendAlone makes every caller send its own request, as if there were no
 // batches: what benchmarks compare with. Call it before anything else.
 func (b *Backend) SendAlone() { b.batch.alone = math.MaxInt }
+
+// WaitAlone lets lone callers wait as long as their calls do, so that no test depends on
+// how busy the machine is. Call it before anything else.
+func (b *Backend) WaitAlone() { b.aloneBudget = time.Hour }
 
 // Out is how many callers and how many batches are on their way, and how many
 // commands wait.

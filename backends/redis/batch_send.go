@@ -9,7 +9,7 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// send sends one command, with its caller's ctx.
+// send sends one command.
 func (q *batcher) send(ctx context.Context, c *command) {
 	q.process(ctx, c)
 	if c.unknown() {
@@ -25,6 +25,21 @@ func (q *batcher) process(ctx context.Context, c *command) {
 	}
 }
 
+// A flusher sends batches; its slices are used again for the next.
+type flusher struct {
+	*batcher
+	list []goredis.Cmder
+	told []*command
+}
+
+// flush sends batches until nothing waits any more.
+func (f *flusher) flush(batch []*command) {
+	for len(batch) > 0 {
+		f.sendAll(batch)
+		batch = f.next(batch)
+	}
+}
+
 // sendAll sends a batch, and settles each of its commands. The commands that
 // find their script missing, and only these, are sent again; it takes three
 // rounds at most however often the server's scripts are flushed meanwhile:
@@ -32,15 +47,12 @@ func (q *batcher) process(ctx context.Context, c *command) {
 //	all by SHA
 //	one of each missing script with its source, the others behind it by SHA
 //	all with their source: flushed again, or on different nodes of a Cluster
-//
-// spare is a slice to use again; it is returned for the next batch.
-func (q *batcher) sendAll(batch []*command, spare []goredis.Cmder) []goredis.Cmder {
+func (f *flusher) sendAll(batch []*command) {
 	ctx, cancel := context.WithDeadline(context.Background(), latest(batch))
 	defer cancel()
-	spare = q.pipeline(ctx, batch, spare)
-	again := settle(batch, true)
+	again := f.round(ctx, batch, true)
 	if len(again) == 0 {
-		return spare
+		return
 	}
 	brought := make(map[*scripts.Script]bool)
 	for _, c := range again {
@@ -51,31 +63,70 @@ func (q *batcher) sendAll(batch []*command, spare []goredis.Cmder) []goredis.Cmd
 			c.bySource()
 		}
 	}
-	spare = q.pipeline(ctx, again, spare)
-	if again = settle(again, true); len(again) == 0 {
-		return spare
+	if again = f.round(ctx, again, true); len(again) == 0 {
+		return
 	}
 	for _, c := range again {
 		c.bySource()
 	}
-	spare = q.pipeline(ctx, again, spare)
-	settle(again, false)
-	return spare
+	f.round(ctx, again, false)
+}
+
+// round sends commands once, and hands them back to their callers, apart from those
+// whose script was missing, if they are to be repaired. Those it returns; a caller that
+// left has been told that its command may have run, and needs no repair.
+//
+// The commands that were started are finished here, one after the other: each tells an
+// actor, whose step may start the next call. That holds up nobody for long. No lock is
+// held; a step takes some µs and blocks on nothing, by the contract of
+// backends.Starter; calls that are started meanwhile wait for patience at most until
+// another flusher takes them; and should one asker block after all, those behind it are
+// not settled yet, and end by their deadlines (see begun) as what may have run.
+func (f *flusher) round(ctx context.Context, batch []*command, repair bool) (missing []*command) {
+	since := time.Now()
+	f.pipeline(ctx, batch)
+	took, answered := time.Since(since), batch[0].answered()
+	f.told = f.told[:0]
+	for _, c := range batch {
+		switch {
+		case repair && c.unknown():
+			if c.state.Load() == taken {
+				missing = append(missing, c)
+			}
+		case !c.state.CompareAndSwap(taken, settled): // its caller has left
+		case c.to == nil:
+			c.done <- struct{}{} // from here on it is the caller's
+		default:
+			f.told = append(f.told, c)
+			c.read = c.finish()
+		}
+	}
+	f.mu.Lock()
+	f.gauge.note(took, answered)
+	f.begun.remove(f.told)
+	f.mu.Unlock()
+	for _, c := range f.told {
+		if c.read {
+			c.recycle() // not before it is out of begun
+		}
+	}
+	clear(f.told)
+	return missing
 }
 
 // pipeline sends commands in one go. What became of each of them is in the
 // command.
-func (q *batcher) pipeline(ctx context.Context, batch []*command, spare []goredis.Cmder) []goredis.Cmder {
+func (f *flusher) pipeline(ctx context.Context, batch []*command) {
 	if len(batch) == 1 {
-		q.process(ctx, batch[0])
-		return spare
+		f.process(ctx, batch[0])
+		return
 	}
-	list := spare[:0]
+	f.list = f.list[:0]
 	for _, c := range batch {
-		list = append(list, c)
+		f.list = append(f.list, c)
 	}
-	p := q.client.Pipeline()
-	_ = p.BatchProcess(ctx, list...) // it only collects
+	p := f.client.Pipeline()
+	_ = p.BatchProcess(ctx, f.list...) // it only collects
 	_, err := p.Exec(ctx)
 	for _, c := range batch {
 		// A hook that ends the pipeline early leaves commands without a word.
@@ -83,26 +134,7 @@ func (q *batcher) pipeline(ctx context.Context, batch []*command, spare []goredi
 			c.SetErr(err)
 		}
 	}
-	clear(list)
-	return list
-}
-
-// settle hands the commands back to their callers, apart from those whose
-// script was missing, if they are to be repaired. Those it returns; a caller
-// that left has been told that its command may have run, and needs no repair.
-func settle(batch []*command, repair bool) []*command {
-	var missing []*command
-	for _, c := range batch {
-		switch {
-		case repair && c.unknown():
-			if c.state.Load() == taken {
-				missing = append(missing, c)
-			}
-		case c.state.CompareAndSwap(taken, settled):
-			c.done <- struct{}{} // from here on it is the caller's
-		}
-	}
-	return missing
+	clear(f.list)
 }
 
 // latest is the deadline of a batch: that of its most patient caller, and no

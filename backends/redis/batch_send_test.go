@@ -24,7 +24,8 @@ func batchOf(ctx context.Context, t *testing.T, n int) []*command {
 	for i := range batch {
 		key := "pylock:" + t.Name() + ":" + strconv.Itoa(i)
 		token := session.Token(uint64(i + 1)).Wire()
-		batch[i] = newCommand(ctx, scripts.Acquire, scripts.Keys(key), []string{token, "60000", "tester", "0", "1"})
+		batch[i] = newCommand(scripts.Acquire, key, token, "60000", "tester", "0", "1")
+		batch[i].deadline, _ = ctx.Deadline()
 		batch[i].state.Store(taken)
 	}
 	return batch
@@ -39,6 +40,8 @@ func faulty(t *testing.T, f *Faults) *Backend {
 	t.Cleanup(func() { _ = b.Close() })
 	return b
 }
+
+func sendAll(b *Backend, batch []*command) { (&flusher{batcher: b.batch}).sendAll(batch) }
 
 // outcomes judges the commands of a settled batch.
 func outcomes(ctx context.Context, t *testing.T, b *Backend, batch []*command) (granted, notRun, mayHaveRun []*command) {
@@ -95,7 +98,7 @@ func TestAnAnswerStandsWhenTheConnectionBreaksBehindIt(t *testing.T) {
 	b := faulty(t, f)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	b.batch.sendAll(batchOf(ctx, t, 2), nil) // the script and a connection are there
+	sendAll(b, batchOf(ctx, t, 2)) // the script and a connection are there
 	inside.FlushDB(ctx)
 	inside.ConfigResetStat(ctx)
 
@@ -113,7 +116,7 @@ func TestAnAnswerStandsWhenTheConnectionBreaksBehindIt(t *testing.T) {
 		return max(0, len(p)+int(min(rest, 0))), rest <= 0
 	})))
 	batch := batchOf(ctx, t, 100)
-	b.batch.sendAll(batch, nil)
+	sendAll(b, batch)
 
 	granted, notRun, mayHaveRun := outcomes(ctx, t, b, batch)
 	if len(granted) == 0 || len(mayHaveRun) == 0 || len(notRun) > 0 {
@@ -137,7 +140,7 @@ func TestWhatWasNotWrittenDidNotRun(t *testing.T) {
 	b := faulty(t, f)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	b.batch.sendAll(batchOf(ctx, t, 2), nil)
+	sendAll(b, batchOf(ctx, t, 2))
 	inside.FlushDB(ctx)
 	inside.ConfigResetStat(ctx)
 
@@ -148,7 +151,7 @@ func TestWhatWasNotWrittenDidNotRun(t *testing.T) {
 		return max(0, len(p)+int(min(rest, 0))), rest <= 0
 	})))
 	batch := batchOf(ctx, t, 100)
-	b.batch.sendAll(batch, nil)
+	sendAll(b, batch)
 	f.Write.Store(nil)
 
 	granted, notRun, mayHaveRun := outcomes(ctx, t, b, batch)
@@ -170,17 +173,18 @@ func TestOnlyCommandsWhoseScriptIsMissingAreSentAgain(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	warm := batchOf(ctx, t, 1)
-	b.batch.sendAll(warm, nil) // acquire is known from here on, cancel is not
+	sendAll(b, warm) // acquire is known from here on, cancel is not
 	inside.FlushDB(ctx)
 	inside.ConfigResetStat(ctx)
 
 	batch := batchOf(ctx, t, 10)
 	for i := range 5 {
-		c := newCommand(ctx, scripts.Cancel, scripts.Keys("pylock:other:"+strconv.Itoa(i)), []string{batch[i].texts[4], "1"})
+		c := newCommand(scripts.Cancel, "pylock:other:"+strconv.Itoa(i), batch[i].texts[4], "1")
+		c.deadline, _ = ctx.Deadline()
 		c.state.Store(taken)
 		batch = append(batch, c)
 	}
-	b.batch.sendAll(batch, nil)
+	sendAll(b, batch)
 	for i, c := range batch {
 		if v, err := c.answer(); err != nil {
 			t.Errorf("command %d: %v, %v", i, v, err)
@@ -192,14 +196,14 @@ func TestOnlyCommandsWhoseScriptIsMissingAreSentAgain(t *testing.T) {
 	}
 }
 
-// A flusher flushes the server's scripts behind every single command, however long
+// A scriptFlusher flushes the server's scripts behind every single command, however long
 // that takes: a batch may take 2 s, and these are some hundred round trips.
-type flusher struct{ server *goredis.Client }
+type scriptFlusher struct{ server *goredis.Client }
 
-func (flusher) DialHook(next goredis.DialHook) goredis.DialHook          { return next }
-func (flusher) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook { return next }
+func (scriptFlusher) DialHook(next goredis.DialHook) goredis.DialHook          { return next }
+func (scriptFlusher) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook { return next }
 
-func (f flusher) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+func (f scriptFlusher) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
 	return func(ctx context.Context, list []goredis.Cmder) (first error) {
 		ctx = context.WithoutCancel(ctx)
 		for _, cmd := range list {
@@ -219,13 +223,13 @@ func TestScriptsFlushedBehindEveryCommandAreBroughtAlong(t *testing.T) {
 	server := servertest.Redis(t)
 	patient := func() *goredis.Client { return server.RedisClient(t, &goredis.Options{ReadTimeout: time.Minute}) }
 	client := patient()
-	client.AddHook(flusher{patient()})
+	client.AddHook(scriptFlusher{patient()})
 	b := New(client, Options{})
 	t.Cleanup(func() { _ = b.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	batch := batchOf(ctx, t, 20)
-	b.batch.sendAll(batch, nil)
+	sendAll(b, batch)
 	if granted, _, _ := outcomes(ctx, t, b, batch); len(granted) != len(batch) {
 		t.Errorf("%d of %d were granted", len(granted), len(batch))
 	}
@@ -268,7 +272,7 @@ func renewalsFirst(t *testing.T) {
 	names := make(map[*command]string)
 	for range 2 { // the second time after some were taken
 		for i, s := range verbs {
-			c := newCommand(t.Context(), s, scripts.Keys("k"), []string{strconv.Itoa(i)})
+			c := newCommand(s, "k", strconv.Itoa(i))
 			names[c] = s.Name + strconv.Itoa(i)
 			if q.join(c) {
 				t.Fatal("it went alone")

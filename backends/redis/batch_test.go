@@ -250,10 +250,12 @@ func TestCloseLetsNobodyHang(t *testing.T) {
 	}
 }
 
-func TestNobodySeesAScriptFlush(t *testing.T) {
+func TestNobodySeesAScriptFlush(t *testing.T) { bothWays(t, nobodySeesAScriptFlush) }
+
+func nobodySeesAScriptFlush(t *testing.T, way way) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
+	b, inside := way(open(t, server.URL())), server.RedisClient(t, nil)
 	const enough = 40 // of the flushes, each in the middle of a crowd's calls
 	var flushes atomic.Int64
 	var wg sync.WaitGroup
@@ -289,10 +291,13 @@ func TestNobodySeesAScriptFlush(t *testing.T) {
 }
 
 // Requests that were executed and whose answer was lost, in batches and alone.
-func TestAThousandLostReplies(t *testing.T) {
+func TestAThousandLostReplies(t *testing.T) { bothWays(t, aThousandLostReplies) }
+
+func aThousandLostReplies(t *testing.T, way way) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	b, f := openFaulty(t, server)
+	faulty, f := openFaulty(t, server)
+	b := way(faulty)
 	mustGrant(t, b, newRequest("pylock:warm"))
 	inside := server.RedisClient(t, nil)
 	inside.FlushDB(bounded(t))
@@ -330,10 +335,13 @@ func TestAThousandLostReplies(t *testing.T) {
 }
 
 // Connections end anywhere, callers leave at any time: an outcome is still true.
-func TestOutcomesAreTrueUnderRandomCuts(t *testing.T) {
+func TestOutcomesAreTrueUnderRandomCuts(t *testing.T) { bothWays(t, outcomesAreTrueUnderRandomCuts) }
+
+func outcomesAreTrueUnderRandomCuts(t *testing.T, way way) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	b, f := openFaulty(t, server)
+	faulty, f := openFaulty(t, server)
+	b := way(faulty)
 	inside := server.RedisClient(t, nil)
 	mustGrant(t, b, newRequest("pylock:warm"))
 	inside.FlushDB(bounded(t))
@@ -362,8 +370,8 @@ func TestOutcomesAreTrueUnderRandomCuts(t *testing.T) {
 				if reply.Outcome == backends.Granted && !has || reply.Outcome == backends.NotRun && has || reply.Outcome == backends.Held {
 					t.Errorf("%v, but the server has it: %v", reply.Outcome, has)
 				}
-				for err = b.Cancel(bounded(t), r.Attempt); err != nil; {
-					err = b.Cancel(bounded(t), r.Attempt)
+				for err = backends.Cancel(bounded(t), b, r.Attempt); err != nil; {
+					err = backends.Cancel(bounded(t), b, r.Attempt)
 				}
 			}
 		})

@@ -23,7 +23,7 @@ import (
 const benchKeys = 10_000
 
 // BenchmarkPairs acquires and releases 10 000 keys by many callers, batched,
-// each command alone, and as a ceiling by the same commands encoded beforehand
+// each command alone, by calls that are started, and as a ceiling by the same commands encoded beforehand
 // and written in pipelines of 128 over four connections, whose replies are
 // only counted (what redis-benchmark -P does, which can't number attempts).
 // An op is a pair; ops/s counts scripts.
@@ -31,6 +31,7 @@ func BenchmarkPairs(b *testing.B) {
 	for _, callers := range []int{1, 2, 4, 8, 64, 512} {
 		b.Run(fmt.Sprintf("batched/%d", callers), func(b *testing.B) { pairs(b, callers, false) })
 		b.Run(fmt.Sprintf("alone/%d", callers), func(b *testing.B) { pairs(b, callers, true) })
+		b.Run(fmt.Sprintf("started/%d", callers), func(b *testing.B) { startedPairs(b, callers) })
 	}
 	b.Run("ceiling", ceiling)
 }
@@ -66,6 +67,69 @@ func pairs(b *testing.B, callers int, alone bool) {
 				ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 				pair(ctx, i)
 				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(2*float64(b.N)/b.Elapsed().Seconds(), "ops/s")
+}
+
+// A starting caller starts one call from within the answer of another, as a key actor
+// does; only what it has to run itself does it run on a goroutine of its own.
+type startingCaller struct {
+	b       *testing.B
+	backend *redis.Backend
+	next    func() (backends.Request, bool)
+	r       backends.Request
+	got     bool
+	runs    chan func() // one slot
+}
+
+func (c *startingCaller) Answered(reply backends.Reply, err error) {
+	verb := backends.Acquiring
+	if c.got = !c.got && err == nil && reply.Outcome == backends.Granted; c.got {
+		verb = backends.Releasing
+	} else if err != nil {
+		c.b.Errorf("%+v, %v", reply, err)
+	}
+	c.start(verb)
+}
+
+func (c *startingCaller) start(verb backends.Verb) {
+	if verb == backends.Acquiring {
+		var more bool
+		if c.r, more = c.next(); !more {
+			close(c.runs)
+			return
+		}
+	}
+	if run := c.backend.Start(backends.Call{Verb: verb, Request: c.r, Deadline: time.Now().Add(2 * time.Second)}, c); run != nil {
+		c.runs <- run
+	}
+}
+
+func startedPairs(b *testing.B, callers int) {
+	backend := open(b, servertest.Redis(b).URL())
+	session := backends.NewSession()
+	var left, numbers atomic.Int64
+	names := benchNames()
+	next := func() (backends.Request, bool) {
+		n := numbers.Add(1)
+		return backends.Request{
+			Attempt: backends.Attempt{Key: names[n%benchKeys], Token: session.Token(uint64(n))},
+			TTL:     time.Minute, Label: "bench", Queue: true,
+		}, left.Add(-1) >= 0
+	}
+	var wg sync.WaitGroup
+	b.ReportAllocs()
+	b.ResetTimer()
+	left.Store(int64(b.N))
+	for range callers {
+		wg.Go(func() {
+			c := &startingCaller{b: b, backend: backend, next: next, runs: make(chan func(), 1)}
+			c.start(backends.Acquiring)
+			for run := range c.runs {
+				run()
 			}
 		})
 	}

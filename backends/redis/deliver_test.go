@@ -24,7 +24,7 @@ func publishing(client *goredis.Client) func(ctx context.Context, channel, messa
 // newDelivering opens a backend that publishes what the scripts hand to it.
 func newDelivering(t testing.TB, publish func(ctx context.Context, channel, message string) error) *redis.Backend {
 	t.Helper()
-	b := open(t, shared.URL())
+	b := openPatient(t, shared.URL())
 	b.DeliverBy(publish)
 	return b
 }

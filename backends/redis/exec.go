@@ -14,29 +14,43 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// run executes one script for one attempt, in one request. The verbs ask no
-// more of it than this: either the script's reply, or a fault that says whether
-// it may have run. How requests travel together is the batcher's business.
+// run executes one script in one request. Inspect and Revoke ask no more of it than
+// this: either the script's reply, or a fault that says whether it may have run. How
+// requests travel together is the batcher's business.
 func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args ...string) (any, *fault) {
 	if err := b.ready(ctx); err != nil {
 		return nil, &fault{outcome: backends.NotRun, err: err}
 	}
-	c := newCommand(ctx, s, scripts.Keys(key), args)
-	if outcome, settled := b.batcher(ctx, key).do(ctx, c); !settled {
-		// The batch may still write to c: it is left to the collector.
+	c := newCommand(s, key, args...)
+	c.deadline, _ = ctx.Deadline()
+	v, f := b.travel(ctx, c)
+	if f == nil {
+		c.recycle()
+	}
+	return v, f
+}
+
+// travel has a command sent and waits for its reply. The command may be recycled after
+// a reply; after a fault it is left to the collector, since a batch may still write to it.
+func (b *Backend) travel(ctx context.Context, c *command) (any, *fault) {
+	if outcome, settled := b.batcher(ctx, c.key()).do(ctx, c); !settled {
 		return nil, &fault{outcome: outcome, err: backends.Interrupted(ctx, name)}
 	}
-	defer c.recycle()
+	v, f := b.answer(ctx, c)
+	if f != nil && f.wrongType {
+		f.err = b.nameWrongType(ctx, scripts.Keys(c.key()), f.err)
+	}
+	return v, f
+}
+
+// answer is what came of a command that is settled.
+func (b *Backend) answer(ctx context.Context, c *command) (any, *fault) {
 	v, err := c.answer()
-	if err == nil {
-		once(&b.let)
-		return v, nil
+	if err != nil {
+		return nil, b.judge(ctx, c.script, c.key(), err, c.written.Load())
 	}
-	f := b.judge(ctx, s, key, err, c.written.Load())
-	if f.wrongType {
-		f.err = b.nameWrongType(ctx, scripts.Keys(key), f.err)
-	}
-	return nil, f
+	once(&b.let)
+	return v, nil
 }
 
 // ready says why nothing is to be sent at all; nil if there is no reason.
@@ -71,10 +85,24 @@ type command struct {
 
 	script   *scripts.Script
 	first    bool      // it overtakes the others that wait: a renewal, since its lease runs out
-	deadline time.Time // until when its caller waits, for the deadline of a batch
+	deadline time.Time // until when its caller waits
 	state    atomic.Uint32
 	done     chan struct{} // one slot; the flush sends once, if it settles the command
 	written  atomic.Bool
+
+	// Of a call: what is needed to read its reply.
+	call  backends.Call
+	pace  pacing
+	push  string
+	inbox *inbox
+
+	// Of a call that was started, and waits on no goroutine: see start.go.
+	to         backends.Asker // nil: a caller waits for done
+	backend    *Backend
+	batcher    *batcher
+	prev, next *command // in batcher.begun
+	read       bool     // its flusher's: finish has read its reply
+	run        func()   // alone, bound once
 
 	// What the driver serializes. args holds pointers to text and into texts, which
 	// spares an allocation each; the last argument is the command itself.
@@ -87,11 +115,11 @@ type command struct {
 var commands = sync.Pool{New: func() any { return &command{done: make(chan struct{}, 1)} }}
 
 // newCommand builds an EVALSHA.
-func newCommand(ctx context.Context, s *scripts.Script, keys, args []string) *command {
+func newCommand(s *scripts.Script, key string, args ...string) *command {
 	c := commands.Get().(*command)
 	c.script, c.first = s, s == scripts.Renew
-	c.deadline, _ = ctx.Deadline()
 	c.state.Store(waiting)
+	keys := scripts.Keys(key)
 	c.texts = append(append(c.texts[:0], keys...), args...)
 	c.args = append(c.args[:0], nil, nil, len(keys))
 	for i := range c.texts {
@@ -102,6 +130,9 @@ func newCommand(ctx context.Context, s *scripts.Script, keys, args []string) *co
 	c.bySHA()
 	return c
 }
+
+// key is the lock that the command is about.
+func (c *command) key() string { return c.texts[0] }
 
 // bySHA makes it a request that the server may not know the script of.
 func (c *command) bySHA() { c.renew("evalsha", c.script.SHA()) }
@@ -120,7 +151,8 @@ func (c *command) renew(verb, script string) {
 
 // recycle hands the command back; nobody else may know it any more.
 func (c *command) recycle() {
-	c.Cmd = nil
+	c.Cmd, c.inbox, c.to, c.backend, c.batcher = nil, nil, nil, nil, nil
+	c.call = backends.Call{}
 	clear(c.texts) // they are large, and one of them is a secret
 	clear(c.last)
 	commands.Put(c)
@@ -149,6 +181,12 @@ func (c *command) answer() (any, error) {
 		err = nil
 	}
 	return c.Val(), err
+}
+
+// answered tells whether it has its script's reply.
+func (c *command) answered() bool {
+	_, err := c.answer()
+	return err == nil
 }
 
 // unknown tells whether the server didn't know the script: nothing ran.

@@ -22,8 +22,14 @@ type fault struct {
 	wrongType bool
 }
 
+// reply is what the call returns that had the fault.
+func (f *fault) reply() (backends.Reply, error) { return backends.Reply{Outcome: f.outcome}, f.err }
+
 // errClosed is what calls get after Close.
 var errClosed = backends.Unavailable(name, backends.ErrClosed)
+
+// errNoAnswer is what started calls get whose deadline has passed.
+var errNoAnswer = backends.Unavailable(name, context.DeadlineExceeded)
 
 // judge tells what an error means.
 //

@@ -92,7 +92,7 @@ var sharedSentinel = sync.OnceValues(func() (*servers.Sentinel, error) {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, shared.URL()) })
+	backendtest.Run(t, func(t *testing.T) backends.Backend { return openPatient(t, shared.URL()) })
 }
 
 // onCluster is that Cluster.
@@ -108,7 +108,7 @@ func onCluster(t *testing.T) *servers.Cluster {
 func TestConformanceOnACluster(t *testing.T) {
 	t.Parallel()
 	c := onCluster(t)
-	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, c.URL()) })
+	backendtest.Run(t, func(t *testing.T) backends.Backend { return openPatient(t, c.URL()) })
 }
 
 // onSentinel is that set.
@@ -124,7 +124,7 @@ func onSentinel(t *testing.T) *servers.Sentinel {
 func TestConformanceBySentinel(t *testing.T) {
 	t.Parallel()
 	s := onSentinel(t)
-	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, s.URL()) })
+	backendtest.Run(t, func(t *testing.T) backends.Backend { return openPatient(t, s.URL()) })
 }
 
 // open opens a backend that the test's end closes, if the test hasn't.
@@ -135,6 +135,14 @@ func open(t testing.TB, rawURL string) *redis.Backend {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// openPatient does so; see WaitAlone.
+func openPatient(t testing.TB, rawURL string) *redis.Backend {
+	t.Helper()
+	b := open(t, rawURL)
+	b.WaitAlone()
 	return b
 }
 

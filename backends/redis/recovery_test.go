@@ -53,10 +53,12 @@ func retry(t testing.TB, b backends.Backend, r backends.Request) backends.Reply 
 	return backends.Reply{}
 }
 
-func TestABackendOutlivesItsServer(t *testing.T) {
+func TestABackendOutlivesItsServer(t *testing.T) { bothWays(t, aBackendOutlivesItsServer) }
+
+func aBackendOutlivesItsServer(t *testing.T, way way) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	b := open(t, server.URL())
+	b := way(open(t, server.URL()))
 	r := newRequest(newKey(t))
 	before := mustGrant(t, b, r)
 
@@ -84,6 +86,10 @@ func TestABackendOutlivesItsServer(t *testing.T) {
 }
 
 func TestARepeatFindsTheLeaseWhoseGrantWasLost(t *testing.T) {
+	bothWays(t, aRepeatFindsTheLeaseWhoseGrantWasLost)
+}
+
+func aRepeatFindsTheLeaseWhoseGrantWasLost(t *testing.T, way way) {
 	t.Parallel()
 	for name, fault := range map[string]func(*servertest.Proxy){
 		"the connection ends":   (*servertest.Proxy).CutAfterRequest,
@@ -93,7 +99,7 @@ func TestARepeatFindsTheLeaseWhoseGrantWasLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proxy := servertest.NewProxy(t, shared.Addr)
-			b := open(t, "redis://"+proxy.Addr)
+			b := way(open(t, "redis://"+proxy.Addr))
 			r := newRequest(newKey(t))
 			mustGrant(t, b, newRequest(newKey(t))) // the connection and the script are there
 			fault(proxy)
@@ -174,10 +180,12 @@ func TestADoneContextSendsNothing(t *testing.T) {
 	}
 }
 
-func TestAFullPoolRunsNothing(t *testing.T) {
+func TestAFullPoolRunsNothing(t *testing.T) { bothWays(t, aFullPoolRunsNothing) }
+
+func aFullPoolRunsNothing(t *testing.T, way way) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	b := open(t, server.URL()+"?pool_size=1&pool_timeout=50ms&max_active_conns=1&read_timeout=10m")
+	b := way(open(t, server.URL()+"?pool_size=1&pool_timeout=50ms&max_active_conns=1&read_timeout=10m"))
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -243,10 +251,12 @@ func TestAFlushedScriptIsSentAgain(t *testing.T) {
 }
 
 // Redis refuses a script's writes at maxmemory unless it has written before.
-func TestAReleaseWorksOnAFullServer(t *testing.T) {
+func TestAReleaseWorksOnAFullServer(t *testing.T) { bothWays(t, aReleaseWorksOnAFullServer) }
+
+func aReleaseWorksOnAFullServer(t *testing.T, way way) {
 	t.Parallel()
 	server := servertest.Redis(t)
-	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
+	b, inside := way(open(t, server.URL())), server.RedisClient(t, nil)
 	holder, waiter := newRequest(newKey(t)), newRequest("")
 	waiter.Key = holder.Key
 	lone := newRequest(newKey(t))
@@ -282,7 +292,7 @@ func TestAReleaseWorksOnAFullServer(t *testing.T) {
 	if err := b.Release(bounded(t), holder.Attempt); err != nil {
 		t.Errorf("release to a waiter: %v", err)
 	}
-	if err := b.Cancel(bounded(t), waiter.Attempt); err != nil {
+	if err := backends.Cancel(bounded(t), b, waiter.Attempt); err != nil {
 		t.Errorf("cancel of what was just given: %v", err)
 	}
 }
@@ -332,13 +342,17 @@ func TestAKeyInUseGoesOnOnAFullServer(t *testing.T) {
 }
 
 func TestALazyBackendOpensWithTheServerAway(t *testing.T) {
+	bothWays(t, aLazyBackendOpensWithTheServerAway)
+}
+
+func aLazyBackendOpensWithTheServerAway(t *testing.T, way way) {
 	t.Parallel()
 	server := servertest.Redis(t)
 	server.Stop()
 	if _, err := redis.Open(bounded(t), parse(t, server.URL()), redis.Options{}); !errors.Is(err, backends.ErrUnavailable) {
 		t.Errorf("open: %v, want ErrUnavailable", err)
 	}
-	b := open(t, server.URL()+"?lazy=true")
+	b := way(open(t, server.URL()+"?lazy=true"))
 	r := newRequest(newKey(t))
 	reply, err := b.Acquire(bounded(t), r)
 	wantFailed(t, r, reply, err, backends.NotRun)
@@ -350,10 +364,12 @@ func TestALazyBackendOpensWithTheServerAway(t *testing.T) {
 	}
 }
 
-func TestAClientOfTheCallersStaysOpen(t *testing.T) {
+func TestAClientOfTheCallersStaysOpen(t *testing.T) { bothWays(t, aClientOfTheCallersStaysOpen) }
+
+func aClientOfTheCallersStaysOpen(t *testing.T, way way) {
 	t.Parallel()
 	client := shared.RedisClient(t, &goredis.Options{ContextTimeoutEnabled: true})
-	b := redis.New(client, redis.Options{})
+	b := way(redis.New(client, redis.Options{}))
 	r := newRequest(newKey(t))
 	mustGrant(t, b, r)
 	if err := b.Close(); err != nil {

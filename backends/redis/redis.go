@@ -38,6 +38,7 @@ const name = "redis"
 
 var (
 	_ backends.Backend   = (*Backend)(nil)
+	_ backends.Starter   = (*Backend)(nil)
 	_ backends.Canceler  = (*Backend)(nil)
 	_ backends.Waker     = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
@@ -77,6 +78,9 @@ type Backend struct {
 	deliverer *deliverer
 	// dialer makes the connections of Open's client; nil of New's.
 	dialer *dialer
+	// aloneBudget is how long a lone caller sends a started call at most:
+	// backends.AloneBudget, but for a test.
+	aloneBudget time.Duration
 
 	inbox       atomic.Pointer[inbox] // nil until Subscribe
 	subscribing sync.Mutex            // protects inbox against two writers: Subscribe, Close
@@ -100,7 +104,7 @@ type Backend struct {
 // answer, it looks for that server's keys on another, where nobody holds them.
 func New(client goredis.UniversalClient, o Options) *Backend {
 	log, closeLog := logqueue.Wrap(o.Logger)
-	b := &Backend{client: client, owned: o.Owned, log: log, closeLog: closeLog, topology: topologyOf(client), batch: newBatcher(client)}
+	b := &Backend{client: client, owned: o.Owned, log: log, closeLog: closeLog, topology: topologyOf(client), batch: newBatcher(client), aloneBudget: backends.AloneBudget}
 	b.pushes = newPushes(client, b.topology)
 	if b.topology.nodes != nil {
 		b.routes = newRoutes(b.topology.nodes)
@@ -137,88 +141,6 @@ func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) 
 	b.subscribing.Unlock()
 	in.await()
 	return nil
-}
-
-// Acquire makes one attempt; see backends.Backend.
-func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
-	in := b.inbox.Load()
-	pace := pacing{probe: r.Probe, queued: r.Queue, hears: in.hearing()}
-	pace.seldom = !pace.hears && in.denied()
-	wait := "0"
-	switch {
-	case r.Queue && pace.hears:
-		wait = "1"
-	case r.Queue && pace.seldom:
-		wait = "3"
-	case r.Queue:
-		wait = "2"
-	}
-	push := b.pushes.push()
-	v, f := b.run(ctx, scripts.Acquire, r.Key, r.Token.Wire(), millis(r.TTL), r.Label, wait, push)
-	if f != nil {
-		return backends.Reply{Outcome: f.outcome}, f.err
-	}
-	reply, messages, err := readAcquire(v, push, pace)
-	b.deliver(messages)
-	if errors.Is(err, backends.ErrSettled) {
-		return backends.Reply{Outcome: backends.NotRun}, err
-	}
-	if err != nil {
-		return backends.Reply{Outcome: backends.MayHaveRun}, err
-	}
-	if reply.Outcome == backends.Granted {
-		once(&b.granted)
-	}
-	if in != nil {
-		in.note(r, &reply)
-	}
-	return reply, nil
-}
-
-// once sets a flag that many cores read, and writes to it no more than it must.
-func once(flag *atomic.Bool) {
-	if !flag.Load() {
-		flag.Store(true)
-	}
-}
-
-// Renew makes the lease last ttl from now; see backends.Backend.
-func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
-	v, f := b.run(ctx, scripts.Renew, a.Key, a.Token.Wire(), millis(ttl), strconv.FormatUint(known, 10))
-	if f != nil {
-		return backends.Reply{Outcome: f.outcome}, f.err
-	}
-	reply, err := readRenew(v)
-	if in := b.inbox.Load(); in != nil {
-		in.noteRenewal(a, &reply, err)
-	}
-	return reply, err
-}
-
-// Release gives the lease back; see backends.Backend.
-func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
-	b.inbox.Load().ends(a.Token)
-	push := b.pushes.push()
-	v, f := b.run(ctx, scripts.Release, a.Key, a.Token.Wire(), push)
-	if f != nil {
-		return f.err
-	}
-	messages, err := readRelease(v, push)
-	b.deliver(messages)
-	return err
-}
-
-// Cancel ends an attempt that nobody awaits; see backends.Canceler.
-func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
-	b.inbox.Load().ends(a.Token)
-	push := b.pushes.push()
-	v, f := b.run(ctx, scripts.Cancel, a.Key, a.Token.Wire(), push)
-	if f != nil {
-		return f.err
-	}
-	messages, err := readCancel(v, push)
-	b.deliver(messages)
-	return err
 }
 
 // Inspect tells who holds a key; see backends.Inspector.
@@ -287,11 +209,4 @@ func (b *Backend) answersAgain() {
 		in.wake(backends.Wake{Kind: backends.Answering})
 		in.reconnectNow()
 	}
-}
-
-// millis is a lease in the server's unit, rounded up so that it is never
-// shorter than what was asked for.
-func millis(d time.Duration) string {
-	ms := (d + time.Millisecond - 1) / time.Millisecond
-	return strconv.FormatInt(max(1, int64(ms)), 10)
 }

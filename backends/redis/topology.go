@@ -92,6 +92,7 @@ func (t *topology) nodeOf(name string) string {
 // unless its slot has moved, and nothing depends on that.
 type routes struct {
 	nodes *goredis.ClusterClient
+	known atomic.Bool // where the slots are: the driver need not ask before it answers
 
 	mu     sync.RWMutex        // protects what follows
 	byNode map[string]*batcher // by address; few ever, so those of lost nodes stay
@@ -109,6 +110,7 @@ func (r *routes) of(ctx context.Context, key string) *batcher {
 	if err != nil {
 		return nil
 	}
+	once(&r.known)
 	addr := node.Options().Addr
 	r.mu.RLock()
 	q := r.byNode[addr]
