@@ -52,6 +52,7 @@ type Coordinator struct {
 	cfg        Config
 	backend    backends.Backend
 	can        backends.Capabilities
+	starter    backends.Starter // the backend, if it is one
 	session    backends.Session
 	machines   machine.Config
 	effects    *sync.Pool // of *[]machine.Effect; by pointer like directory.replies
@@ -59,7 +60,7 @@ type Coordinator struct {
 	directory  *directory
 	sweeper    *sweeper
 	clock      *clock
-	ctx        context.Context // of all backend calls; ends when Close stops waiting
+	ctx        context.Context // of all backend calls that block; ends when Close stops waiting
 	cancel     context.CancelFunc
 	closeLog   func()
 
@@ -123,6 +124,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 		drained:    make(chan struct{}, 1),
 		closeLog:   closeLog,
 	}
+	c.starter, _ = b.(backends.Starter)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.directory = newDirectory(c.dispatcher, func(e *entry) actor.Actor { return newKeyActor(c, e) })
 	c.directory.immediate = c.can.Immediate

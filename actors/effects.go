@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"github.com/turnstile-go/turnstile/actors/machine"
 	"github.com/turnstile-go/turnstile/backends"
@@ -60,7 +62,7 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 	case machine.Ask:
 		return r.ask(e.Call)
 	case machine.Drop:
-		if r.cancel != nil {
+		if r.cancel != nil { // a call that was started ends by its budget, which Close has waited for
 			r.cancel()
 		}
 	case machine.Undo:
@@ -127,8 +129,8 @@ func (r *turn) end(h *Hold, cause error) {
 // when it returns, and the messages that wait would wait for ever.
 const mostInPlace = 4
 
-// ask makes a backend call beside the mailbox; its result comes as a message. A
-// backend that only computes is called in place instead.
+// ask makes a backend call beside the mailbox, or has a Starter begin it; its result
+// comes as a message. A backend that only computes is called in place instead.
 func (r *turn) ask(c *machine.Call) machine.Event {
 	r.c.counters.calls.Add(1)
 	attempt := backends.Attempt{Key: r.full}
@@ -141,6 +143,10 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 		r.now = r.c.clock.now()
 		return machine.Answered{Call: c}
 	}
+	if r.c.starter != nil && c.Verb != machine.Looking {
+		r.c.start(&started{entry: r.entry, call: c}, attempt)
+		return nil
+	}
 	entry, coordinator := r.entry, r.c
 	ctx, cancel := context.WithTimeout(coordinator.ctx, c.Budget)
 	r.cancel = cancel
@@ -150,6 +156,62 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 		entry.run(result{c})
 	})
 	return nil
+}
+
+// A started call is with a Starter, which tells what came of it.
+type started struct {
+	entry    *entry
+	call     *machine.Call
+	answered atomic.Bool // by the backend, or in its place after its panic
+}
+
+// Answered implements backends.Asker.
+func (s *started) Answered(reply backends.Reply, err error) {
+	if !s.answered.CompareAndSwap(false, true) {
+		return
+	}
+	s.call.Reply, s.call.Err = reply, err
+	s.entry.post(result{s.call})
+}
+
+// start has the Starter begin a call.
+func (c *Coordinator) start(s *started, a backends.Attempt) {
+	defer c.recovered(s)
+	m := s.call
+	m.Chance = rand.Float64()
+	m.Sent = c.clock.now()
+	run := c.starter.Start(backends.Call{
+		Verb: verbs[m.Verb], Known: m.Known, Deadline: time.Now().Add(m.Budget),
+		Request: backends.Request{Attempt: a, TTL: m.TTL, Label: m.Owner, Queue: m.Queue, Probe: m.Probe},
+	}, s)
+	if run == nil {
+		return
+	}
+	// THE ONE PLACE where a lone caller's call is run: on a worker.
+	c.dispatcher.Schedule(func() { // ends after backends.AloneBudget
+		defer c.recovered(s)
+		run()
+	})
+}
+
+// verbs are those of the calls that a Starter takes.
+var verbs = [...]backends.Verb{
+	machine.Acquiring: backends.Acquiring, machine.Renewing: backends.Renewing,
+	machine.Releasing: backends.Releasing, machine.Cancelling: backends.Cancelling,
+}
+
+// recovered answers a call that panicked, unless it was answered before.
+func (c *Coordinator) recovered(s *started) {
+	if p := recover(); p != nil {
+		s.Answered(backends.Reply{}, c.panicked(s.call, p))
+	}
+}
+
+// panicked is the error of a call whose backend panicked: one key's trouble must not
+// take the process down, nor the key's waiters with it.
+func (c *Coordinator) panicked(m *machine.Call, p any) error {
+	c.warn("backend panicked", "verb", m.Verb, "panic", p, "stack", string(debug.Stack()))
+	return fmt.Errorf("%w: %v panicked: %v", backends.ErrUnavailable, m.Verb, p)
 }
 
 // undo cancels what a forgotten call may have got.
@@ -162,14 +224,11 @@ func (r *turn) undo(c *machine.Call) {
 	})
 }
 
-// call makes a backend call. A panic of the backend becomes an error: one key's
-// trouble must not take the process down, nor the key's waiters with it.
+// call makes a backend call that blocks. A panic of the backend becomes an error.
 func (c *Coordinator) call(ctx context.Context, m *machine.Call, a backends.Attempt) {
 	defer func() {
 		if r := recover(); r != nil {
-			m.Reply = backends.Reply{}
-			m.Err = fmt.Errorf("%w: %v panicked: %v", backends.ErrUnavailable, m.Verb, r)
-			c.warn("backend panicked", "verb", m.Verb, "panic", r, "stack", string(debug.Stack()))
+			m.Reply, m.Err = backends.Reply{}, c.panicked(m, r)
 		}
 	}()
 	m.Chance = rand.Float64()

@@ -1,0 +1,148 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// A starter's calls are started: its verbs that block are not called.
+type starter struct {
+	backends.Backend                 // nil
+	started          []backends.Call // written by the key's actor
+	start            func(n int, c backends.Call, to backends.Asker) (run func())
+}
+
+func (s *starter) Start(c backends.Call, to backends.Asker) (run func()) {
+	s.started = append(s.started, c)
+	return s.start(len(s.started), c, to)
+}
+
+func (s *starter) Close() error { return nil }
+
+// granted is what a sound backend answers when nobody else wants the key.
+func granted(c backends.Call) backends.Reply {
+	switch c.Verb {
+	case backends.Acquiring, backends.Renewing:
+		return backends.Reply{Outcome: backends.Granted, Base: 1000, TTL: c.TTL}
+	}
+	return backends.Reply{}
+}
+
+func TestCallsAreStarted(t *testing.T) {
+	for name, start := range map[string]func(n int, c backends.Call, to backends.Asker) (run func()){
+		"and answered by the backend": func(_ int, c backends.Call, to backends.Asker) func() {
+			go to.Answered(granted(c), nil)
+			return nil
+		},
+		"and run by a lone caller": func(_ int, c backends.Call, to backends.Asker) func() {
+			return func() { to.Answered(granted(c), nil) }
+		},
+		"and answered twice": func(_ int, c backends.Call, to backends.Asker) func() {
+			return func() {
+				to.Answered(granted(c), nil)
+				to.Answered(backends.Reply{}, backends.ErrRefused)
+			}
+		},
+		"and panic": func(n int, c backends.Call, to backends.Asker) func() {
+			if n == 1 {
+				panic("a fault in Start")
+			}
+			return func() { to.Answered(granted(c), nil) }
+		},
+		"and panic when they are on their way": func(n int, c backends.Call, to backends.Asker) func() {
+			if n == 1 {
+				time.AfterFunc(time.Second, func() { to.Answered(backends.Reply{}, backends.ErrRefused) })
+				panic("a fault in Start")
+			}
+			return func() { to.Answered(granted(c), nil) }
+		},
+		"and panic in a lone caller": func(n int, c backends.Call, to backends.Asker) func() {
+			return func() {
+				if n == 1 {
+					panic("a fault of the driver")
+				}
+				to.Answered(granted(c), nil)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCoordinator(t, &starter{start: start}, Config{})
+				h := hold(t, c, Spec{Expires: time.Minute})
+				time.Sleep(2 * time.Second) // virtual: whatever comes late has come
+				if err := h.Release(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A started call says what the verb's arguments would, and ends by its budget.
+func TestAStartedCallIsWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &starter{start: func(_ int, c backends.Call, to backends.Asker) func() {
+			return func() { to.Answered(granted(c), nil) }
+		}}
+		c := newCoordinator(t, b, Config{Prefix: "pylock:", Owner: "me"})
+		begun := time.Now()
+		h := hold(t, c, Spec{Expires: time.Minute, Timeout: time.Hour})
+		if err := h.Extend(2 * time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Release(); err != nil {
+			t.Fatal(err)
+		}
+		if len(b.started) != 3 {
+			t.Fatalf("%d calls, want acquire, renew, release", len(b.started))
+		}
+		for i, verb := range []backends.Verb{backends.Acquiring, backends.Renewing, backends.Releasing} {
+			of := b.started[i]
+			if of.Verb != verb || of.Key != "pylock:k" || of.Token != b.started[0].Token || of.Token == (backends.Token{}) {
+				t.Errorf("%+v: want %v of pylock:k, by one token", of, verb)
+			}
+			if d := of.Deadline.Sub(begun); d <= 0 || d > callTimeout {
+				t.Errorf("%v has a deadline %v from now", verb, d)
+			}
+		}
+		if a := b.started[0]; a.Label != "me" || !a.Queue || a.TTL < time.Minute {
+			t.Errorf("acquire: %+v", a)
+		}
+		if r := b.started[1]; r.Known != 1000 || r.TTL < 2*time.Minute {
+			t.Errorf("renewal: %+v", r)
+		}
+	})
+}
+
+// Nobody can cancel a started call, and Close need not: it waits for 2 s, which is as long
+// as any call may take.
+func TestCloseOutlastsStartedCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := func(_ int, c backends.Call, to backends.Asker) func() {
+			if c.Verb == backends.Acquiring {
+				return func() { to.Answered(granted(c), nil) }
+			}
+			time.AfterFunc(time.Until(c.Deadline), func() {
+				to.Answered(backends.Reply{}, backends.Unavailable("fake", context.DeadlineExceeded))
+			})
+			return nil
+		}
+		c, err := New(&starter{start: silent}, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hold(t, c, Spec{Expires: time.Minute})
+		begun := time.Now()
+		if err := c.Close(); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("%v, want the release's error", err)
+		}
+		if took := time.Since(begun); took > callTimeout+10*time.Millisecond { // virtual
+			t.Errorf("it took %v", took)
+		}
+	})
+}
