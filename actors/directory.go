@@ -178,7 +178,21 @@ func (e *entry) run(message any) bool {
 	if e.posted.Add(1)&retired != 0 {
 		return false
 	}
-	e.mailbox.run(message)
+	if s := e.mailbox.run(message); s != nil {
+		s.alone()
+	}
+	return true
+}
+
+// answer is run for the result of a call, and for those that wait for nothing: a call
+// that follows is not made on the caller's goroutine.
+func (e *entry) answer(message any) bool {
+	if e.posted.Add(1)&retired != 0 {
+		return false
+	}
+	if s := e.mailbox.run(message); s != nil {
+		e.mailbox.hand(s)
+	}
 	return true
 }
 

@@ -144,7 +144,9 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 		return machine.Answered{Call: c}
 	}
 	if r.c.starter != nil && c.Verb != machine.Looking {
-		r.c.start(&started{entry: r.entry, call: c}, attempt)
+		if s := (&started{by: r.c, entry: r.entry, call: c}); r.c.start(s, attempt) {
+			r.entry.mailbox.lone = s
+		}
 		return nil
 	}
 	entry, coordinator := r.entry, r.c
@@ -153,15 +155,17 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 	coordinator.dispatcher.Schedule(func() { // ends by the call's own timeout
 		coordinator.call(ctx, c, attempt)
 		cancel()
-		entry.run(result{c})
+		entry.answer(result{c})
 	})
 	return nil
 }
 
 // A started call is with a Starter, which tells what came of it.
 type started struct {
+	by       *Coordinator
 	entry    *entry
 	call     *machine.Call
+	run      func()      // the rest of a lone caller's call; else nil
 	answered atomic.Bool // by the backend, or in its place after its panic
 }
 
@@ -171,27 +175,28 @@ func (s *started) Answered(reply backends.Reply, err error) {
 		return
 	}
 	s.call.Reply, s.call.Err = reply, err
-	s.entry.post(result{s.call})
+	s.entry.answer(result{s.call})
 }
 
-// start has the Starter begin a call.
-func (c *Coordinator) start(s *started, a backends.Attempt) {
+// alone makes the rest of a lone caller's call, which takes at most the time that the
+// backend gives it.
+func (s *started) alone() {
+	defer s.by.recovered(s)
+	s.run()
+}
+
+// start has the Starter begin a call. It returns true if the rest of the call is for
+// whoever runs the actor, to be made after the mailbox was given back.
+func (c *Coordinator) start(s *started, a backends.Attempt) (lone bool) {
 	defer c.recovered(s)
 	m := s.call
 	m.Chance = rand.Float64()
 	m.Sent = c.clock.now()
-	run := c.starter.Start(backends.Call{
+	s.run = c.starter.Start(backends.Call{
 		Verb: verbs[m.Verb], Known: m.Known, Deadline: time.Now().Add(m.Budget),
 		Request: backends.Request{Attempt: a, TTL: m.TTL, Label: m.Owner, Queue: m.Queue, Probe: m.Probe},
 	}, s)
-	if run == nil {
-		return
-	}
-	// THE ONE PLACE where a lone caller's call is run: on a worker.
-	c.dispatcher.Schedule(func() { // ends after backends.AloneBudget
-		defer c.recovered(s)
-		run()
-	})
+	return s.run != nil
 }
 
 // verbs are those of the calls that a Starter takes.

@@ -234,7 +234,7 @@ const yieldEvery = 64
 func (h *Hold) Discard() {
 	if h.released.CompareAndSwap(false, true) {
 		h.reply = make(chan error, 1) // takes an answer that nobody reads, so it is not the pool's
-		h.entry.run(release{h})
+		h.entry.answer(release{h})
 	}
 }
 

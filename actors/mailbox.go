@@ -25,7 +25,10 @@ import (
 //     or goes on, or schedules a worker, which runs from then on.
 //   - Nobody is held up. A caller handles its own message and at most inlineMore of
 //     those that came meanwhile; the rest is a worker's. No step blocks: it makes no
-//     call but to a backend that only computes, and no user's code runs in it.
+//     call but to a backend that only computes, and no user's code runs in it. A caller
+//     makes a call that its own message began, if the backend has nobody else on the
+//     way (backends.Starter), after giving the mailbox back, and for the time that the
+//     backend bounds (200 ms on Redis): so it notices its ctx in time.
 //   - Nothing re-enters. A step sends on channels with a free slot, and posts nothing.
 //     A backend may push from inside a call that a step makes, with its locks held:
 //     pushes are posted with PostUserMessage, which runs nothing. So are messages of
@@ -36,6 +39,11 @@ type mailbox struct {
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
 	worker     func() // process, bound once
+
+	// lone is what remains of a call that the last step began, if nobody else is on the
+	// way to the backend. It is owned by whoever runs, who makes it after giving the
+	// mailbox back: a call blocks.
+	lone *started
 
 	mu      sync.Mutex // protects what follows
 	running bool       // somebody handles messages, or is about to
@@ -105,13 +113,13 @@ func (m *mailbox) scheduleLocked() {
 }
 
 // run handles a message on the caller's goroutine if nothing is before it. Otherwise
-// it is posted.
-func (m *mailbox) run(message any) {
+// it is posted. If run returns a call, its rest is the caller's to make.
+func (m *mailbox) run(message any) (lone *started) {
 	m.mu.Lock()
 	if m.running {
 		m.user = append(m.user, message)
 		m.mu.Unlock()
-		return
+		return nil
 	}
 	m.running = true
 	started := m.started
@@ -121,16 +129,33 @@ func (m *mailbox) run(message any) {
 		m.invoker.InvokeSystemMessage(started)
 	}
 	m.invoker.InvokeUserMessage(message) // what panics in it is recovered there
+	lone, m.lone = m.lone, nil
 	for range inlineMore {
 		next := m.next()
 		if next == nil {
-			return
+			return lone
 		}
-		m.invoker.InvokeUserMessage(next)
+		m.handle(next)
 	}
 	if !m.rest() {
 		m.dispatcher.Schedule(m.worker)
 	}
+	return lone
+}
+
+// handle handles a message of another goroutine's, and leaves a call that it begins to
+// a worker.
+func (m *mailbox) handle(message any) {
+	m.invoker.InvokeUserMessage(message)
+	if s := m.lone; s != nil {
+		m.lone = nil
+		m.hand(s)
+	}
+}
+
+// hand has a worker make the rest of a call.
+func (m *mailbox) hand(s *started) {
+	m.dispatcher.Schedule(s.alone) // ends with the call
 }
 
 // next takes the message that was posted first. If it returns nil, the caller's turn
@@ -188,7 +213,7 @@ func (m *mailbox) batch() bool {
 	}
 	for i, message := range user {
 		user[i] = nil
-		m.invoker.InvokeUserMessage(message)
+		m.handle(message)
 	}
 	if cap(user) > 0 && cap(user) <= kept {
 		m.mu.Lock()

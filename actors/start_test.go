@@ -3,6 +3,8 @@ package actors
 import (
 	"context"
 	"errors"
+	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,4 +147,38 @@ func TestCloseOutlastsStartedCalls(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+// TestALoneCallIsMadeByItsOwnCaller: a caller makes the calls that its own messages
+// begin, outside the actor, and no others.
+func TestALoneCallIsMadeByItsOwnCaller(t *testing.T) {
+	var by []string // the goroutines of the calls; one call at a time
+	var c *Coordinator
+	b := &starter{start: func(_ int, call backends.Call, to backends.Asker) func() {
+		return func() {
+			by = append(by, call.Verb.String()+" by "+goroutine())
+			if _, live := c.Lookup("k"); !live { // the mailbox is free meanwhile
+				t.Error("the actor handles nothing while the call is on its way")
+			}
+			to.Answered(granted(call), nil)
+		}
+	}}
+	c = newCoordinator(t, b, Config{})
+	h := hold(t, c, Spec{Expires: time.Minute})
+	if err := h.Release(); err != nil {
+		t.Error(err)
+	}
+	self := goroutine()
+	if want := []string{"acquire by " + self, "release by " + self}; !slices.Equal(by, want) {
+		t.Errorf("%q, want %q", by, want)
+	}
+	h = hold(t, c, Spec{Expires: time.Minute})
+	by = nil
+	h.Discard() // nobody waits for it
+	for c.Stats().LiveKeys > 0 {
+		runtime.Gosched()
+	}
+	if len(by) != 1 || by[0] == "release by "+self {
+		t.Errorf("%q, want one release, by a worker", by)
+	}
 }
