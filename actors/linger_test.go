@@ -2,6 +2,9 @@ package actors
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +74,27 @@ func TestNotTooManyKeysLinger(t *testing.T) {
 	}
 }
 
+// TestALingeringKeyLeavesTimeToOthers: a goroutine that takes and releases a key that
+// lingers never waits. Others of its processor run all the same, and not only when the
+// runtime stops it after 10 ms.
+func TestALingeringKeyLeavesTimeToOthers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c := newCoordinator(t, &reclaiming{}, Config{})
+	use(t, c, "k")
+	use(t, c, "k")
+	var ran atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() { ran.Store(true) })
+	n := 0
+	for ; !ran.Load(); n++ {
+		use(t, c, "k")
+	}
+	wg.Wait()
+	if n > 2*yieldEvery {
+		t.Errorf("another goroutine ran after %d holds, want it after %d", n, yieldEvery)
+	}
+}
+
 // TestALeaseIsReclaimedOnce: and only while it lingers, whichever session asks.
 func TestALeaseIsReclaimedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -112,6 +136,12 @@ func TestALeaseIsReclaimedOnce(t *testing.T) {
 		use(t, c, "k") // attempt 3: not under what was given away
 		want("given away before", 2, false)
 		want("lingering", 3, true)
+		use(t, c, "k")                                                            // attempt 4
+		if e := c.directory.find("k"); !e.unused.CompareAndSwap(4, 4|reclaimed) { // as reclaim does, and the actor is not told yet
+			t.Errorf("attempt 4 does not linger: %x", e.unused.Load())
+		}
+		use(t, c, "k")
+		want("lingering", 5, true)
 		synctest.Wait()
 		if n := c.lingering.Load(); n != 0 {
 			t.Errorf("%d keys linger", n)

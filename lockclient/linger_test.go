@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/embedded"
 )
 
@@ -138,6 +139,33 @@ func TestALingeringKeyIsFreeHere(t *testing.T) {
 		want("taken over, elsewhere", other, true, 1, 1)
 		release(t, lock)
 	})
+}
+
+// inspecting is a backend that lets something happen before each look at a key.
+type inspecting struct {
+	*embedded.Backend
+	before func()
+}
+
+func (b *inspecting) Inspect(ctx context.Context, key string) (backends.Info, error) {
+	b.before()
+	return b.Backend.Inspect(ctx, key)
+}
+
+// TestAKeyThatIsTakenOverIsHeld: also to a client that looks while that happens.
+func TestAKeyThatIsTakenOverIsHeld(t *testing.T) {
+	other := embeddedClient(t, Config{Owner: "the other"})
+	b := &inspecting{Backend: embedded.Open(t.Name())}
+	c, err := New(b, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	calls(t, c, "k")
+	b.before = func() { acquire(t, other, "k") }
+	if i, err := c.Inspect(t.Context(), "k"); err != nil || !i.Held || *i.Holder != "the other" {
+		t.Errorf("%+v, %v", i, err)
+	}
 }
 
 // TestAnotherClientHasALingeringKeyAtOnce: within its own call, also by one try, and
