@@ -56,6 +56,9 @@ func TestNotTooManyKeysLinger(t *testing.T) {
 		t.Run(fmt.Sprint(row.linger), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCoordinator(t, &reclaiming{}, Config{Linger: row.linger})
+				if row.linger == NoLinger && c.machines.Linger != 0 {
+					t.Errorf("leases have room to linger for %v", c.machines.Linger)
+				}
 				for _, want := range []int64{row.once, row.twice} {
 					for i := range keys {
 						use(t, c, fmt.Sprint(i))
