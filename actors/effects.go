@@ -62,8 +62,11 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 	case machine.Ask:
 		return r.ask(e.Call)
 	case machine.Drop:
-		if r.cancel != nil { // a call that was started ends by its budget, which Close has waited for
-			r.cancel()
+		switch c := e.Call.Tag.(type) {
+		case context.CancelFunc:
+			c()
+		case *started:
+			c.Answered(backends.Reply{}, backends.Unavailable(r.c.can.Name, context.Canceled))
 		}
 	case machine.Undo:
 		r.undo(e.Call)
@@ -144,14 +147,16 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 		return machine.Answered{Call: c}
 	}
 	if r.c.starter != nil && c.Verb != machine.Looking {
-		if s := (&started{by: r.c, entry: r.entry, call: c}); r.c.start(s, attempt) {
+		s := &started{by: r.c, entry: r.entry, call: c}
+		c.Tag = s
+		if r.c.start(s, attempt) {
 			r.entry.mailbox.lone = s
 		}
 		return nil
 	}
 	entry, coordinator := r.entry, r.c
 	ctx, cancel := context.WithTimeout(coordinator.ctx, c.Budget)
-	r.cancel = cancel
+	c.Tag = cancel
 	coordinator.dispatcher.Schedule(func() { // ends by the call's own timeout
 		coordinator.call(ctx, c, attempt)
 		cancel()
@@ -166,10 +171,11 @@ type started struct {
 	entry    *entry
 	call     *machine.Call
 	run      func()      // the rest of a lone caller's call; else nil
-	answered atomic.Bool // by the backend, or in its place after its panic
+	answered atomic.Bool // by the backend, or in its place after its panic or a Drop
 }
 
-// Answered implements backends.Asker.
+// Answered implements backends.Asker. Drop calls it in the backend's place, too: the
+// call itself ends later, by its deadline or with the backend.
 func (s *started) Answered(reply backends.Reply, err error) {
 	if !s.answered.CompareAndSwap(false, true) {
 		return

@@ -158,7 +158,7 @@ func (h *Hold) Wanted() <-chan struct{} {
 	}
 	wanted := h.wanted
 	h.mu.Unlock()
-	if first && !h.entry.run(watch{h}) {
+	if first && !h.entry.answer(watch{h}) {
 		h.want() // the actor has retired, so the hold is over
 	}
 	return wanted

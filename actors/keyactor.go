@@ -22,7 +22,6 @@ type keyActor struct {
 	full  string // the key with its prefix
 
 	machine machine.Machine
-	cancel  func() // of the call in flight; nil if there is none, or it is made in place
 
 	timer   *time.Timer
 	timerAt instant // when it fires; zero when it is not running
@@ -110,9 +109,6 @@ func (r *turn) decode(message any) machine.Event {
 	case disown:
 		return machine.Disown{Disowning: m.Disowning}
 	case result:
-		if r.machine.Awaits(m.Call) {
-			r.cancel = nil
-		}
 		return machine.Answered{Call: m.Call}
 	case wake:
 		return machine.Woken{Kind: m.kind}
@@ -198,7 +194,6 @@ func (r *turn) panicked(message, p any) {
 	for r.todo = slices.Concat(left, effects); len(r.todo) > 0; {
 		r.carryOnOut()
 	}
-	r.cancel = nil
 	r.arm(look, r.now)
 	r.rest(r.now)
 }

@@ -182,3 +182,35 @@ func TestALoneCallIsMadeByItsOwnCaller(t *testing.T) {
 		t.Errorf("%q, want one release, by a worker", by)
 	}
 }
+
+// TestCloseCountsTheTimeThatAReleaseWaited: the backend answers nothing before a call's
+// deadline. A Release has waited for that long, so Close does not do so again.
+func TestCloseCountsTheTimeThatAReleaseWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &starter{start: func(n int, c backends.Call, to backends.Asker) func() {
+			if n == 1 {
+				return func() { to.Answered(granted(c), nil) }
+			}
+			time.AfterFunc(time.Until(c.Deadline), func() {
+				to.Answered(backends.Reply{}, backends.ErrUnavailable)
+			})
+			return nil
+		}}
+		c, err := New(b, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := hold(t, c, Spec{Expires: time.Minute}).Release(); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("release: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond) // virtual: the release is under way again
+		start := time.Now()
+		if err := c.Close(); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("close: %v, want that the lease was not given back", err)
+		}
+		if took := time.Since(start); took > callTimeout/2 {
+			t.Errorf("close took %v", took)
+		}
+		time.Sleep(callTimeout) // virtual: the late answer finds nobody
+	})
+}

@@ -141,12 +141,24 @@ func TestAGrantThatComesAfterItsLeaseIsDiscarded(t *testing.T) {
 		release(t, acquire(t, c, p.keyAt(p.server(key), "warm")))
 		const expires = 400 * time.Millisecond // the lease: (400 + 400) ms / 0.9
 		const delay = 1500 * time.Millisecond
-		late := w.delayOneReply(delay)
-		start := time.Now()
-		lock := acquire(t, c, key, lockclient.Expires(expires), lockclient.Timeout(patience))
-		lease := p.inside(key).PTTL(t.Context(), "pylock:"+key).Val() // the lease was longer when it was granted
-		left := time.Until(lock.Deadline())
-		if took := time.Since(start); took < delay || late.Load() != 1 {
+		var lock *lockclient.Lock
+		var lease, left, took time.Duration
+		// A caller who finds nobody else on the way waits 200 ms for its own answer, and
+		// asks again. After such a round trip nobody does so for a second.
+		for try := 0; try == 0 || try < tries && took < delay; try++ {
+			if lock != nil {
+				release(t, lock)
+			}
+			late := w.delayOneReply(delay)
+			start := time.Now()
+			lock = acquire(t, c, key, lockclient.Expires(expires), lockclient.Timeout(patience))
+			lease = p.inside(key).PTTL(t.Context(), "pylock:"+key).Val() // the lease was longer when it was granted
+			left, took = time.Until(lock.Deadline()), time.Since(start)
+			if late.Load() != 1 {
+				t.Fatal("no reply was late")
+			}
+		}
+		if took < delay {
 			t.Errorf("granted after %v: the reply was not late", took)
 		}
 		if left <= 0 || lease < left {

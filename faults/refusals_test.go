@@ -154,6 +154,8 @@ func TestAnExhaustedPoolIsWaitedOut(t *testing.T) {
 	server, _ := redisServer(t) // elsewhere it is the same pool, one to a node
 	w := newWire(t)
 	c := open(t, "redis://"+w.door(server.Addr)+"?pool_size=1&max_active_conns=1&pool_timeout=50ms&read_timeout=30s", "tester")
+	// After a slow round trip no caller makes its own, which it would give up after 200 ms.
+	w.delayOneReply(50 * time.Millisecond)
 	release(t, acquire(t, c, "warm"))
 	held := w.holdBack(t, func(b []byte) bool { return acquires(b, "tester") })
 	stuck := acquiring(t, c, "stuck", lockclient.Timeout(patience))

@@ -127,6 +127,7 @@ type Call struct {
 	Probe   int           // of an acquire: how often the attempt was answered Held
 	Budget  time.Duration // how long the call may take
 	Began   Instant
+	Tag     any // the shell's own
 
 	wanted bool // while it was in flight, a push said that others wait
 	again  bool // while it was in flight, a push said that the backend answers again

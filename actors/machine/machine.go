@@ -296,9 +296,6 @@ func (m *Machine) Idle() bool {
 		m.disownings == nil && m.offered == nil
 }
 
-// Awaits reports whether c is the call in flight.
-func (m *Machine) Awaits(c *Call) bool { return m.call == c }
-
 // Closing reports whether Close has come.
 func (m *Machine) Closing() bool { return m.closing }
 

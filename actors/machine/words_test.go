@@ -50,14 +50,14 @@ func TestPanicHalfWay(t *testing.T) {
 	}
 }
 
-// TestAwaits: one call is in flight, until it is answered or forgotten.
-func TestAwaits(t *testing.T) {
+// TestOneCallIsInFlight: one call is in flight, until it is answered or forgotten.
+func TestOneCallIsInFlight(t *testing.T) {
 	p := newPlay().all(arrive("a"))
 	c := p.asked()
-	if !p.m.Awaits(c) || p.m.Closing() {
+	if p.m.call != c || p.m.Closing() {
 		t.Error("the call is in flight, and nothing closes")
 	}
-	if p.all(held(), closeIn(second)); p.m.Awaits(c) || !p.m.Awaits(p.asked()) || !p.m.Closing() {
+	if p.all(held(), closeIn(second)); p.m.call == c || p.m.call != p.asked() || !p.m.Closing() {
 		t.Error("the call was answered, a cancel is in flight, and it closes")
 	}
 }

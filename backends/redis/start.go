@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
@@ -64,16 +65,25 @@ func (c *command) alone() {
 }
 
 // finish reads the answer of a started command that is settled, and tells its asker. It
-// returns true if the command may be recycled: not after a fault.
-func (c *command) finish() bool {
-	b, to := c.backend, c.to
+// returns true if the command may be recycled: not after a fault. A panic becomes the
+// asker's error: one key's trouble must not take the process down, nor the others of its
+// batch with it.
+func (c *command) finish() (recyclable bool) {
+	b, to, told := c.backend, c.to, false
+	defer func() {
+		if p := recover(); p != nil && !told {
+			to.Answered(backends.Reply{}, fmt.Errorf("%w: reading the answer panicked: %v", backends.ErrUnavailable, p))
+		}
+	}()
 	v, err := c.answer()
 	if err != nil {
+		told = true
 		c.fail()
 		return false
 	}
 	once(&b.let)
 	reply, err := b.read(c, v)
+	told = true
 	to.Answered(reply, err)
 	return true
 }

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,18 +132,22 @@ func (r *routes) of(ctx context.Context, key string) *batcher {
 // close closes all batchers, for good.
 func (r *routes) close() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.closed = true
-	for _, q := range r.byNode {
+	r.mu.Unlock()
+	for _, q := range r.batchers() { // outside the mutex: it tells askers
 		q.close()
 	}
 }
 
-// wait waits for their flushers to end.
-func (r *routes) wait() {
+func (r *routes) batchers() []*batcher {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, q := range r.byNode {
+	return slices.Collect(maps.Values(r.byNode))
+}
+
+// wait waits for their flushers to end.
+func (r *routes) wait() {
+	for _, q := range r.batchers() { // outside the mutex: a flusher's asker may start a call
 		q.wait()
 	}
 }
