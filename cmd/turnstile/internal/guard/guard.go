@@ -323,7 +323,7 @@ func stand() {
 	case 2:
 		// Somebody who starts a guard by hand may tell it anything.
 		if strings.HasPrefix(words[0], "TURNSTILE_") && strings.HasPrefix(words[1], "TURNSTILE_") {
-			group = marked(words)
+			group = findMarked(words, marked)
 		}
 	case 3:
 		group, _ = strconv.Atoi(words[2])
@@ -332,6 +332,22 @@ func stand() {
 		return
 	}
 	endGroup(func() bool { return Running(group) }, func() { _ = syscall.Kill(-group, syscall.SIGKILL) })
+}
+
+// markedFor is how long the guard looks for a process with its marks.
+const markedFor = time.Second
+
+// findMarked looks for the group of a process with all the marks, again and again for
+// a while: a process that is being replaced by exec(3) has no environment for a moment.
+// The command's own child is often the last that has the marks: the command itself ends
+// with turnstile.
+func findMarked(marks []string, look func([]string) int) (group int) {
+	for end, pause := time.Now().Add(markedFor), guardPoll; ; pause += pause / 2 {
+		if group = look(marks); group != 0 || time.Now().After(end) {
+			return group
+		}
+		time.Sleep(pause)
+	}
 }
 
 // endGroup kills again and again, since a process may join the group in between, until

@@ -159,3 +159,26 @@ func TestAGuardThatCannotBeReplacedIsGivenUp(t *testing.T) {
 	g.Dismiss()
 	g.Wait()
 }
+
+// A process has no environment for a moment while it is replaced by exec(3). Found by
+// a grandchild that outlived its turnstile: the guard had looked once.
+func TestAGuardLooksAgainForWhatHasItsMarks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		if group := findMarked(nil, func([]string) int {
+			if looks++; looks < 6 {
+				return 0
+			}
+			return 42
+		}); group != 42 || looks != 6 {
+			t.Errorf("group %d after %d looks, want 42 after 6", group, looks)
+		}
+		began := time.Now()
+		if group := findMarked(nil, func([]string) int { return 0 }); group != 0 {
+			t.Errorf("group %d, want none", group)
+		}
+		if took := time.Since(began); took < markedFor || took > 2*markedFor {
+			t.Errorf("it looked for %v, want %v and not much more", took, markedFor)
+		}
+	})
+}
