@@ -1,7 +1,8 @@
 // Package guard is a process of ours that outlives a SIGKILL of turnstile, and ends
 // what turnstile can't end any more.
 //
-//	guard.go  both sides: what turnstile tells its guard, and what the guard does
+//	guard.go  turnstile's side: what it tells its guard
+//	stand.go  the guard's side: what it does
 //	group_*   what there is to know of a process group
 //
 // The guard is the binary itself, run again. It is a guard before it is anything
