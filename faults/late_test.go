@@ -175,6 +175,8 @@ func TestAGrantThatNobodyAwaitsIsGivenBack(t *testing.T) {
 	everywhere(t, func(t *testing.T, p *place) {
 		w, key := newWire(t), p.key("k")
 		c := p.through(w.door, owner, 0)
+		// After a slow round trip no caller makes its own, which it would give up after 200 ms.
+		w.delayOneReply(50 * time.Millisecond)
 		release(t, acquire(t, c, p.keyAt(p.server(key), "warm")))
 		w.delayOneReply(500 * time.Millisecond)
 		_, err := c.Acquire(t.Context(), key, lockclient.Expires(time.Minute), lockclient.Timeout(200*time.Millisecond))
