@@ -139,6 +139,7 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 	attempt := backends.Attempt{Key: r.full}
 	if c.Verb != machine.Looking {
 		attempt = r.c.attempt(r.full, c.Attempt)
+		attempt.Ambiguous = c.Ambiguous
 	}
 	if r.c.can.Immediate && r.inPlace < mostInPlace {
 		r.inPlace++
@@ -228,6 +229,8 @@ func (c *Coordinator) panicked(m *machine.Call, p any) error {
 // undo cancels what a forgotten call may have got.
 func (r *turn) undo(c *machine.Call) {
 	coordinator, attempt := r.c, r.c.attempt(r.full, c.Attempt)
+	attempt.Ambiguous = true // the cancel that followed the panic may have overtaken it
+
 	coordinator.dispatcher.Schedule(func() { // ends by its timeout
 		ctx, cancel := context.WithTimeout(coordinator.ctx, callTimeout)
 		defer cancel()

@@ -85,6 +85,35 @@ func TestCallsAreStarted(t *testing.T) {
 	}
 }
 
+// TestTheCallsOfAnAmbiguousAttemptSaySo: those of an attempt whose first request had no answer,
+// and not those of the next.
+func TestTheCallsOfAnAmbiguousAttemptSaySo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &starter{start: func(n int, c backends.Call, to backends.Asker) func() {
+			return func() {
+				if n == 1 {
+					to.Answered(backends.Reply{}, backends.ErrUnavailable)
+					return
+				}
+				to.Answered(granted(c), nil)
+			}
+		}}
+		c := newCoordinator(t, b, Config{})
+		for range 2 {
+			if err := hold(t, c, Spec{Expires: time.Minute}).Release(); err != nil {
+				t.Error(err)
+			}
+		}
+		var said []bool
+		for _, call := range b.started {
+			said = append(said, call.Ambiguous)
+		}
+		if want := []bool{false, true, true, false, false}; !slices.Equal(said, want) {
+			t.Errorf("acquire, acquire, release; acquire, release are ambiguous: %v, want %v", said, want)
+		}
+	})
+}
+
 // A started call says what the verb's arguments would, and ends by its budget.
 func TestAStartedCallIsWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -52,6 +52,17 @@ func (o Outcome) String() string {
 type Attempt struct {
 	Key   string // the full key: 1 to 512 bytes and the prefix, any bytes but NUL
 	Token Token
+	// Ambiguous says that an earlier request of this attempt was sent and never answered,
+	// so that a copy of it may still arrive.
+	//
+	//	Granted, Held, NotRun; renewed, released, cancelled, ErrNotHeld, ErrRevoked   an answer
+	//	MayHaveRun; any other error of Renew, Release, Cancel; a call given up        none
+	//
+	// From the first that was not answered on, every later call of the attempt has it set.
+	// A backend whose late requests can do harm has to remember such an attempt once it is
+	// released or cancelled. It need not remember one whose requests were all answered, as each
+	// is sent once. A backend that remembers every attempt may ignore the field.
+	Ambiguous bool
 }
 
 // A Request is an attempt with what the backend needs to carry it out.
@@ -111,7 +122,8 @@ type Backend interface {
 	//
 	// The error is nil exactly for Granted and Held. It matches ErrUnavailable,
 	// and ErrRefused if waiting can't mend it; it keeps ctx.Err() visible.
-	// An attempt that was released or cancelled is never granted afterwards.
+	// An attempt that was released or cancelled is never granted afterwards, if its end said
+	// that it was Ambiguous. Otherwise no copy of a request is left that could be.
 	Acquire(ctx context.Context, r Request) (Reply, error)
 
 	// Renew makes the lease last ttl from now and mints a new base. known is

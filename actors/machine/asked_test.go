@@ -97,7 +97,7 @@ var answerRows = []row{
 	{
 		name:  "held, one try, of an attempt that may be on its way from before",
 		start: unheard.then(fails(silent)), event: held(), words: "Answered, nobody waits",
-		want: []string{"time out b: held", "ask cancel 1"}, to: "settling", look: never,
+		want: []string{"time out b: held", "ask cancel 1, ambiguous"}, to: "settling", look: never,
 	},
 	{
 		name:  "held, one try, of an attempt whose first request did not run",
@@ -140,7 +140,7 @@ var answerRows = []row{
 		name: "refused for good", start: askingFor("a").then(arrive("b")), event: fails(refused),
 		words: "Answered, nobody waits",
 		want: []string{
-			"refuse a: unavailable, refused, wrong type", "refuse b: unavailable, refused, wrong type", "ask cancel 1",
+			"refuse a: unavailable, refused, wrong type", "refuse b: unavailable, refused, wrong type", "ask cancel 1, ambiguous",
 		},
 		to: "settling", look: never,
 	},
@@ -156,21 +156,21 @@ var answerRows = []row{
 	},
 	{
 		name: "may have run, one try", start: askingFor("a", once), event: fails(silent), words: "Answered, nobody waits",
-		want: []string{"time out a: silent: unavailable, cut", "ask cancel 1"}, to: "settling", look: never,
+		want: []string{"time out a: silent: unavailable, cut", "ask cancel 1, ambiguous"}, to: "settling", look: never,
 	},
 	{
 		name: "an outcome without a word, one try", start: askingFor("a", once), event: answer(done), words: "Answered, nobody waits",
-		want: []string{"time out a: silent: unavailable", "ask cancel 1"}, to: "settling", look: never,
+		want: []string{"time out a: silent: unavailable", "ask cancel 1, ambiguous"}, to: "settling", look: never,
 	},
 	{
 		name: "may have run, one try that came later", start: askingFor("a").then(wait(ms), arrive("b", once)),
 		event: fails(silent),
-		want:  []string{acquire1}, to: "asking", look: 2 * second,
+		want:  []string{acquire1 + ", ambiguous"}, to: "asking", look: 2 * second,
 	},
 	{
 		name: "may have run, the backend answers again", start: askingFor("a").then(woken(backends.Answering)),
 		event: fails(silent),
-		want:  []string{acquire1}, to: "asking", look: 60 * second,
+		want:  []string{acquire1 + ", ambiguous"}, to: "asking", look: 60 * second,
 	},
 	{
 		name: "a call that a panic forgot", start: forgotten.then(arrive("b")), event: late,

@@ -26,12 +26,12 @@ var askingRows = []row{
 	},
 	{
 		name: "one try has a right to a call", start: failing("a"), event: arrive("b", once),
-		want: []string{acquire1}, to: "asking", look: 2 * second,
+		want: []string{acquire1 + ", ambiguous"}, to: "asking", look: 2 * second,
 	},
 	{
 		name: "one try, when another's was refused", start: queuedAt("a").then(wait(300*ms), tick, fails(silent)),
 		event: arrive("b", once),
-		want:  []string{acquire1 + ", probe 1"}, to: "asking", look: 2 * second,
+		want:  []string{acquire1 + ", probe 1, ambiguous"}, to: "asking", look: 2 * second,
 	},
 	{
 		name: "too many wait", start: askingFor("a").then(set(func(c *Config) { c.MaxWaiters = 1 })), event: arrive("b"),
@@ -75,7 +75,7 @@ var askingRows = []row{
 	{name: "queued", start: queuedAt("a"), event: woken(backends.Revoking), to: "asking", look: 300 * ms},
 	{
 		name: "ends a pause", start: failing("a"), event: woken(backends.Answering),
-		want: []string{acquire1}, to: "asking", look: 60 * second,
+		want: []string{acquire1 + ", ambiguous"}, to: "asking", look: 60 * second,
 	},
 	{
 		name: "held is no failure", start: queuedAt("a"), event: woken(backends.Answering),
@@ -93,7 +93,7 @@ var askingRows = []row{
 	},
 	{
 		name: "a pause is over", start: failing("a"), after: firstPauseAtHalf, event: tick,
-		want: []string{acquire1}, to: "asking", look: 60*second - firstPauseAtHalf,
+		want: []string{acquire1 + ", ambiguous"}, to: "asking", look: 60*second - firstPauseAtHalf,
 	},
 	{
 		name: "a new attempt", start: unsettled, after: firstPauseAtHalf, event: tick,
@@ -116,7 +116,7 @@ var askingRows = []row{
 	{
 		name: "time is over after failures", start: failing("a", waiting(2*ms)), after: 2 * ms, event: tick,
 		words: "Tick, the last times out",
-		want:  []string{"time out a: silent: unavailable, cut", "ask cancel 1"}, to: "settling", look: never,
+		want:  []string{"time out a: silent: unavailable, cut", "ask cancel 1, ambiguous"}, to: "settling", look: never,
 	},
 	{
 		name: "nothing is left", start: start{arrive("a", waiting(2*ms)), fails(settled)}, after: 2 * ms, event: tick,

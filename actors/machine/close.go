@@ -63,6 +63,9 @@ func (m *Machine) panicked(p Panicked) Instant {
 	case &m.asking:
 		m.abandonAttempt()
 	}
+	if m.call != nil {
+		m.ambiguous = m.call.Attempt // its answer will find nobody
+	}
 	m.call = nil
 	if m.closing && m.now >= m.closeBy {
 		// Close has been patient. What panics on its way to the backend would keep it

@@ -37,12 +37,12 @@ var closeRows = []row{
 	{
 		name: "silent since the first of its failures", start: failing("a").then(wait(500*ms), tick, fails(silent)),
 		after: second, event: closeIn(2 * second), words: "Close",
-		want: []string{"refuse a: closed", "ask cancel 1, within 500ms"}, to: "settling", look: 500 * ms,
+		want: []string{"refuse a: closed", "ask cancel 1, ambiguous, within 500ms"}, to: "settling", look: 500 * ms,
 	},
 	{
 		name: "it answered after its failures", start: failing("a").then(wait(firstPauseAtHalf), tick, held(), wait(100*ms)),
 		event: closeIn(2 * second), words: "Close",
-		want: []string{"refuse a: closed", "ask cancel 1"}, to: "settling", look: 2 * second,
+		want: []string{"refuse a: closed", "ask cancel 1, ambiguous"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "there is no time at all", start: askingFor("a"), event: closeIn(0),
@@ -75,7 +75,7 @@ var closeRows = []row{
 	{name: "a call is under way", start: releasing, event: closeIn(second), to: "settling", look: second},
 	{
 		name: "tried at once", start: retrying, event: closeIn(second),
-		want: []string{"ask release 1, within 1s"}, to: "settling", look: second,
+		want: []string{"ask release 1, ambiguous, within 1s"}, to: "settling", look: second,
 	},
 	{
 		name: "there is no time at all", start: retrying, event: closeIn(0), words: "Close, its time is over",

@@ -118,16 +118,17 @@ func (v Verb) String() string {
 // A Call is one backend call: what is asked and, when it comes back as an Answered,
 // what was answered. At most one of a key is in flight.
 type Call struct {
-	Verb    Verb
-	Attempt uint64        // its number
-	TTL     time.Duration // of an acquire or a renewal
-	Known   uint64        // of a renewal: the newest base
-	Owner   string        // of an acquire: the holder's label
-	Queue   bool          // of an acquire: the caller will wait
-	Probe   int           // of an acquire: how often the attempt was answered Held
-	Budget  time.Duration // how long the call may take
-	Began   Instant
-	Tag     any // the shell's own
+	Verb      Verb
+	Attempt   uint64        // its number
+	Ambiguous bool          // an earlier request of the attempt was never answered
+	TTL       time.Duration // of an acquire or a renewal
+	Known     uint64        // of a renewal: the newest base
+	Owner     string        // of an acquire: the holder's label
+	Queue     bool          // of an acquire: the caller will wait
+	Probe     int           // of an acquire: how often the attempt was answered Held
+	Budget    time.Duration // how long the call may take
+	Began     Instant
+	Tag       any // the shell's own
 
 	wanted bool // while it was in flight, a push said that others wait
 	again  bool // while it was in flight, a push said that the backend answers again
@@ -138,4 +139,18 @@ type Call struct {
 	Info   *backends.Info // of a look
 	Err    error
 	Chance float64 // random, from 0 to below 1: it spreads pauses and renewals
+}
+
+// unanswered reports whether the call may have run, for all that was answered: then a copy of its
+// request may be on its way yet.
+func (c *Call) unanswered() bool {
+	switch {
+	case c.Verb == Looking:
+		return false
+	case c.Verb == Acquiring && c.Err == nil:
+		return c.Reply.Outcome == backends.MayHaveRun
+	case c.Verb == Acquiring:
+		return c.Reply.Outcome != backends.NotRun
+	}
+	return c.Err != nil && !backends.IsNotHeld(c.Err) && !backends.IsRevoked(c.Err)
 }

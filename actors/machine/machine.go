@@ -47,13 +47,14 @@ type Machine struct {
 	holders holds // at most one where the backend excludes
 	offered *Hold // Taken or Withdrawn is awaited
 
-	phase    phase // one of the next four; the others are zero
-	free     free
-	asking   asking
-	leased   leased
-	settling settling
-	call     *Call // the phase's, in flight; a phase ends only when there is none
-	planned  plan  // of the step under way; here so that it costs no allocation
+	phase     phase // one of the next four; the others are zero
+	free      free
+	asking    asking
+	leased    leased
+	settling  settling
+	call      *Call  // the phase's, in flight; a phase ends only when there is none
+	ambiguous uint64 // the newest attempt of which a request was sent and never answered
+	planned   plan   // of the step under way; here so that it costs no allocation
 
 	releasing  *Hold      // its caller waits for what becomes of the key
 	extensions *Extension // the first of those that are unanswered
@@ -230,6 +231,9 @@ func (m *Machine) answered(c *Call) {
 	// was late: to a process that had no CPU for a while, everything is late.
 	m.expireHolds()
 	m.call = nil
+	if c.unanswered() {
+		m.ambiguous = c.Attempt
+	}
 	c.Reply.Contended = c.Reply.Contended || c.wanted
 	if c.Err != nil {
 		m.news.err = c.Err

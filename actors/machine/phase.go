@@ -78,6 +78,7 @@ func (m *Machine) plan() Instant {
 
 func (m *Machine) begin(c *Call) {
 	c.Began, c.Budget = m.now, Patience
+	c.Ambiguous = c.Verb != Looking && c.Attempt == m.ambiguous
 	if c.Verb == Renewing {
 		c.Budget = m.renewalBudget()
 	}

@@ -162,7 +162,7 @@ var releaseRows = []row{
 	},
 	{
 		name: "a check ends a pause", start: leasedBy("a").then(wait(renewAt), tick, fails(silent)), event: check("a"),
-		want: []string{"ask renew 1 for " + ttlOf(soundOf(ttl10)-renewAt).String() + " over 101"}, to: "leased", look: 2 * second,
+		want: []string{"ask renew 1 for " + ttlOf(soundOf(ttl10)-renewAt).String() + " over 101, ambiguous"}, to: "leased", look: 2 * second,
 	},
 	{name: "an offer is open", start: offeredTo("a"), event: extend("a", second), wrong: true},
 	{

@@ -136,7 +136,7 @@ var renewedRows = []row{
 	},
 	{
 		name: "may have run, the backend answers again", start: renewing.then(woken(backends.Answering)), event: fails(silent),
-		want: []string{renew1(left + 500*ms)}, to: "leased", look: left - proofEnds,
+		want: []string{renew1(left+500*ms) + ", ambiguous"}, to: "leased", look: left - proofEnds,
 	},
 	{
 		name: "refused for now", start: renewing.then(arrive("b"), extend("a", 20*second)), event: fails(passing),

@@ -19,7 +19,7 @@ var settlingRows = []row{
 	{name: "one try, once another has left", start: cancelling, event: arrive("b", once), to: "settling", look: 2 * second},
 	{
 		name: "one try has a right to a call", start: retrying, event: arrive("b", once),
-		want: []string{"ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"ask release 1, ambiguous"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "too many wait", start: releasing.then(set(func(c *Config) { c.MaxWaiters = 0 })), event: arrive("b"),
@@ -89,7 +89,7 @@ var settlingRows = []row{
 	{name: "refused for now", start: releasing, event: fails(passing), to: "settling", look: firstPauseAtHalf},
 	{
 		name: "may have run, the backend answers again", start: releasing.then(woken(backends.Answering)), event: fails(silent),
-		want: []string{"ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"ask release 1, ambiguous"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "refused for a reason that may pass: b fails, the release goes on", start: releasing.then(arrive("b")), event: fails(wrongLogin),
@@ -105,7 +105,7 @@ var settlingRows = []row{
 	},
 	{
 		name: "may have run, one try that came later", start: releasing.then(wait(ms), arrive("b", once)), event: fails(silent),
-		want: []string{"ask release 1"}, to: "settling", look: 2*second - ms,
+		want: []string{"ask release 1, ambiguous"}, to: "settling", look: 2*second - ms,
 	},
 	{
 		name: "may have run, when the lease is over anyway", start: releasing.then(wait(2*second), tick), after: ttl10 - 2*second,
@@ -143,12 +143,12 @@ var settlingRows = []row{
 	{name: "it goes back already", start: releasing, event: woken(backends.Revoking), to: "settling", look: 2 * second},
 	{
 		name: "ends a pause", start: retrying, event: woken(backends.Answering),
-		want: []string{"ask release 1"}, to: "settling", look: 2 * second,
+		want: []string{"ask release 1, ambiguous"}, to: "settling", look: 2 * second,
 	},
 	{name: "a pause goes on", start: retrying, after: firstPauseAtHalf - 1, event: tick, to: "settling", look: 1},
 	{
 		name: "a pause is over", start: retrying, after: firstPauseAtHalf, event: tick,
-		want: []string{"ask release 1"}, to: "settling", look: 2*second - firstPauseAtHalf,
+		want: []string{"ask release 1, ambiguous"}, to: "settling", look: 2*second - firstPauseAtHalf,
 	},
 	{
 		name: "a release has waited for 2 s", start: releasing, after: 2 * second, event: tick,
@@ -161,7 +161,7 @@ var settlingRows = []row{
 	},
 	{
 		name: "a release that failed for 2 s", start: releasing.then(wait(second), fails(silent)), after: second, event: tick,
-		want: []string{"released a: unavailable, cut", "ask release 1"}, to: "settling", look: never,
+		want: []string{"released a: unavailable, cut", "ask release 1, ambiguous"}, to: "settling", look: never,
 	},
 	{
 		name: "a disowning has waited for 2 s", start: leasedBy("a").then(disown(0)), after: 2 * second, event: tick,

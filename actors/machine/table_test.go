@@ -16,7 +16,7 @@ var phases = []string{"free", "asking", "leased", "settling"}
 // table is every row.
 func table() (all []row) {
 	for _, rows := range [][]row{
-		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows, watchRows, lingerRows,
+		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows, watchRows, lingerRows, ambiguousRows,
 	} {
 		all = append(all, rows...)
 	}

@@ -11,28 +11,28 @@ var timedRows = []row{
 	{name: "still lingering", start: lingering, after: second - 1, event: tick, to: "leased", look: 1},
 	{
 		name: "the lease is over", start: unproved.then(wait(soundOf(ttlOf(11500 * ms)))), event: tick, words: "Tick, the lease is over",
-		want: []string{"ask release 1"}, to: "settling", look: 60*second - soundOf(ttlOf(11500*ms)),
+		want: []string{"ask release 1, ambiguous"}, to: "settling", look: 60*second - soundOf(ttlOf(11500*ms)),
 	},
 	{
 		name: "no renewal got through: the hold is lost early", start: keeping.then(fails(silent), wait(10*second-keepAt-proofEnds)), event: tick,
 		words: "Tick, the hold is over",
-		want:  []string{"end a: lost, unavailable, cut", "ask release 1"}, to: "settling",
+		want:  []string{"end a: lost, unavailable, cut", "ask release 1, ambiguous"}, to: "settling",
 		look: never,
 	},
 	{
 		name: "… by a twentieth of a short one", start: keptShort.then(fails(silent), wait(150*ms)), event: tick,
 		words: "Tick, the hold is over",
-		want:  []string{"end a: lost, unavailable, cut", "ask release 1"}, to: "settling",
+		want:  []string{"end a: lost, unavailable, cut", "ask release 1, ambiguous"}, to: "settling",
 		look: never,
 	},
 	{
 		name: "a renewal has what is left, if that is little", start: keptShort.then(fails(silent), wait(140*ms)), event: tick,
-		want: []string{renew1(400*ms) + ", within 20ms"}, to: "leased", look: 10 * ms,
+		want: []string{renew1(400*ms) + ", ambiguous, within 20ms"}, to: "leased", look: 10 * ms,
 	},
 	{
 		name: "… also one that is not renewed", start: renewing.then(fails(silent), wait(left-proofEnds)), event: tick,
 		words: "Tick, the hold is over",
-		want:  []string{"end a: lost, unavailable, cut", "ask release 1"}, to: "settling",
+		want:  []string{"end a: lost, unavailable, cut", "ask release 1, ambiguous"}, to: "settling",
 		look: never,
 	},
 	{
@@ -75,7 +75,7 @@ var timedRows = []row{
 	},
 	{
 		name: "an extension is tried again", start: leasedBy("a").then(extend("a", 20*second), fails(silent)), after: firstPauseAtHalf, event: tick,
-		want: []string{renew1(20500 * ms)}, to: "leased", look: 2*second - firstPauseAtHalf,
+		want: []string{renew1(20500*ms) + ", ambiguous"}, to: "leased", look: 2*second - firstPauseAtHalf,
 	},
 	{
 		name: "a revoked lease is asked for each second, for b", start: revokedFrom, after: second, event: tick,

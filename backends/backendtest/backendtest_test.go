@@ -50,6 +50,7 @@ func TestABrokenBackendIsFoundOut(t *testing.T) {
 		{"late copies granted after release", forgetsSettled, "a released attempt is never granted again"},
 		{"late copies granted after cancel", forgetsSettled, "a cancelled attempt is never granted again"},
 		{"late copies granted, cancel first", forgetsSettled, "an attempt cancelled before it arrived is never granted"},
+		{"ambiguous attempts refused", refusesAmbiguous, "an ambiguous attempt is served as any other"},
 		{"one settled number for all keys", settlesAllKeys, "settling an attempt settles nothing on other keys"},
 		{"keys folded to lower case", foldsCase, "odd keys are kept apart"},
 		{"leases that end early", expiresEarly, "an expired lease goes to the next, and not before its end"},

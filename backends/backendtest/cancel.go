@@ -89,7 +89,7 @@ func contextEndsUnderWay(st *store) error {
 		if err != nil {
 			return err
 		}
-		if err := nothingLeft(a, b, r); err != nil {
+		if err := nothingLeft(a, b, ambiguous(r)); err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
 	}

@@ -19,6 +19,7 @@ const (
 	renewsBlindly
 	repeatsFences
 	forgetsSettled
+	refusesAmbiguous
 	settlesAllKeys
 	foldsCase
 	expiresEarly
@@ -171,6 +172,9 @@ func (f *fake) Acquire(ctx context.Context, r backends.Request) (backends.Reply,
 	if f.fault != forgetsSettled && f.settled[f.settledUpTo(r.Attempt)] >= r.Token.Attempt() {
 		return backends.Reply{Outcome: backends.NotRun}, backends.ErrSettled
 	}
+	if r.Ambiguous && f.fault == refusesAmbiguous {
+		return backends.Reply{Outcome: backends.NotRun}, backends.ErrSettled
+	}
 	if f.mayHave(rec, r) {
 		return f.grant(rec, r), nil
 	}
@@ -288,8 +292,7 @@ func (f *fake) Release(ctx context.Context, a backends.Attempt) error {
 }
 
 func (f *fake) settle(a backends.Attempt) {
-	name := f.settledUpTo(a)
-	f.settled[name] = max(f.settled[name], a.Token.Attempt())
+	f.settled[f.settledUpTo(a)] = max(f.settled[f.settledUpTo(a)], a.Token.Attempt())
 }
 
 func (f *fake) Cancel(ctx context.Context, a backends.Attempt) error {

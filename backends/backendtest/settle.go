@@ -8,6 +8,9 @@ import (
 
 // A copy of a request that was delayed may arrive when nobody awaits it any
 // more. Were it granted, the lease would belong to no one until it expired.
+//
+// The end of such an attempt says that it is ambiguous. The copy doesn't: it was sent before
+// anybody knew.
 func settleChecks() []check {
 	return []check{
 		{"a released attempt is never granted again", releasedIsSettled, exclusive, twoHoldAtOnce},
@@ -15,6 +18,7 @@ func settleChecks() []check {
 		{"an attempt cancelled before it arrived is never granted", cancelledUnseen, exclusive, twoHoldAtOnce},
 		{"settling an attempt settles nothing on other keys", settledByKey, nil, nil},
 		{"a settled attempt leaves its session's next ones alone", settledThenNext, nil, nil},
+		{"an ambiguous attempt is served as any other", ambiguousIsServed, nil, nil},
 	}
 }
 
@@ -37,6 +41,12 @@ func late(s, other *session, r backends.Request) error {
 	return other.free(next)
 }
 
+// ambiguous is the same attempt once a request of it was not answered.
+func ambiguous(r backends.Request) backends.Request {
+	r.Ambiguous = true
+	return r
+}
+
 // releasedIsSettled: the copy of the acquire comes after hold and release, as a
 // request does that a dead connection kept for a while.
 func releasedIsSettled(st *store) error {
@@ -48,7 +58,7 @@ func releasedIsSettled(st *store) error {
 	if err != nil {
 		return err
 	}
-	if err := a.free(r); err != nil {
+	if err := a.free(ambiguous(r)); err != nil {
 		return err
 	}
 	r.Queue = false
@@ -70,7 +80,7 @@ func cancelledIsSettled(st *store) error {
 	if _, err := b.want(backends.Held, waiter); err != nil {
 		return err
 	}
-	if err := first(b.cancel(waiter), a.free(holder)); err != nil {
+	if err := first(b.cancel(ambiguous(waiter)), a.free(holder)); err != nil {
 		return err
 	}
 	return late(b, c, waiter)
@@ -83,7 +93,7 @@ func cancelledUnseen(st *store) error {
 		return err
 	}
 	r := a.request(st.key("k"), long)
-	if err := a.cancel(r); err != nil {
+	if err := a.cancel(ambiguous(r)); err != nil {
 		return err
 	}
 	return late(a, b, r)
@@ -130,6 +140,40 @@ func settledThenNext(st *store) error {
 			return err
 		}
 		if err := a.free(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ambiguousIsServed: the field says how an attempt has to end, and changes no answer. What it
+// leaves behind is the session's past: the next attempt, of which all was answered, is served too.
+func ambiguousIsServed(st *store) error {
+	a, b, _, err := st.three()
+	if err != nil {
+		return err
+	}
+	r := ambiguous(a.request(st.key("k"), long))
+	reply, err := a.want(backends.Granted, r)
+	if err != nil {
+		return err
+	}
+	again, err := a.Renew(a.ctx, r.Attempt, long, reply.Base)
+	if err != nil {
+		return fmt.Errorf("renew: %w", err)
+	}
+	if again.Base <= reply.Base {
+		return fmt.Errorf("renewed with base %d after %d", again.Base, reply.Base)
+	}
+	if err := first(a.free(r), a.cancel(ambiguous(a.request(r.Key, long)))); err != nil {
+		return err
+	}
+	for _, s := range []*session{a, b} {
+		next, _, err := s.hold(r.Key, long)
+		if err != nil {
+			return err
+		}
+		if err := s.free(next); err != nil {
 			return err
 		}
 	}
