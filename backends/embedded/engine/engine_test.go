@@ -70,6 +70,8 @@ var rows = []struct{ script, want string }{
 	{"return {redis.call('GET', KEYS[1]), type(redis.call('EXISTS', KEYS[1]))}", `["x" "number"]`},
 	{"return type(redis.call('HMGET', KEYS[2], 'a')[1])", `"boolean"`},
 	{"return #redis.call('HMGET', KEYS[2], 'a', 'b')", "2"},
+	{"redis.call('SET', KEYS[1], 'x'); redis.call('HSET', 'h', 'a', 'b'); return redis.call('MGET', KEYS[1], 'h', 'none', KEYS[1])", `["x" nil nil "x"]`},
+	{"local f = redis.call('MGET', 'none', unpack(KEYS)); return {#f, f[1] == false, f[2], f[3] == false}", `[3 1 "x" 1]`},
 	{"redis.call('SET', KEYS[1], 12); return redis.call('GET', KEYS[1])", `"12"`},
 	{"redis.call('SET', KEYS[1], 1.5); return redis.call('GET', KEYS[1])", `"1.5"`},
 	{"redis.call('SET', KEYS[1], 1795441474249168); return redis.call('GET', KEYS[1])", `"1795441474249168"`},

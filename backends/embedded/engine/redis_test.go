@@ -86,7 +86,7 @@ func TestRedisSaysTheSame(t *testing.T) {
 // words are what random commands are made of, by position.
 var (
 	verbs = []string{
-		"GET", "SET", "SET", "SETNX", "GETSET", "INCR", "INCRBY", "DECR", "DECRBY", "DEL", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "PERSIST", "TTL",
+		"GET", "SET", "SET", "SETNX", "GETSET", "MGET", "INCR", "INCRBY", "DECR", "DECRBY", "DEL", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "PERSIST", "TTL",
 		"HSET", "HSET", "HSETNX", "HGET", "HMGET", "HGETALL", "HDEL", "HLEN", "HEXISTS", "HINCRBY",
 		"ZADD", "ZADD", "ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANK", "ZRANGE", "ZCOUNT", "ZREMRANGEBYSCORE", "PUBLISH", "nosuch",
 	}

@@ -10,7 +10,7 @@ type Command struct {
 
 // commands is every command there is, by its name in upper case.
 var commands = byName(
-	Command{"get", 2, get}, Command{"set", -3, set}, Command{"setnx", 3, setnx}, Command{"getset", 3, getset},
+	Command{"get", 2, get}, Command{"set", -3, set}, Command{"setnx", 3, setnx}, Command{"getset", 3, getset}, Command{"mget", -2, mget},
 	Command{"incr", 2, incr}, Command{"incrby", 3, incrby}, Command{"decr", 2, decr}, Command{"decrby", 3, decrby},
 
 	Command{"del", -2, del}, Command{"exists", -2, exists}, Command{"type", 2, typeOf},

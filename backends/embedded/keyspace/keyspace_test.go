@@ -62,6 +62,8 @@ func TestCommandsAnswerLikeRedis(t *testing.T) {
 		{"SET k v NX GET", "nil", "SET k w NX GET", `"v"`, "GET k", `"v"`},
 		{"SET k v EX 9223372036854775807", "-ERR invalid expire time in 'set' command"},
 		{"SETNX k v", "1", "SETNX k w", "0", "GETSET k x", `"v"`, "GETSET j x", "nil", "HSET h f v", "1", "GETSET h x", wrong},
+		{"SET k v", "OK", "SET j w PX 10", "OK", "HSET h f v", "1", "ZADD z 1 m", "1", "MGET k none h z j k", `["v" nil nil nil "w" "v"]`},
+		{"MGET k", "[nil]", "MGET", "-ERR Wrong number of args calling Redis command from script", "MGET k k", "[nil nil]"},
 		{"INCR n", "1", "INCRBY n 41", "42", "DECR n", "41", "DECRBY n 40", "1", "INCRBY n +1", notInt, "SET n 01", "OK", "INCR n", notInt},
 		{"SET n 9223372036854775807", "OK", "INCR n", "-ERR increment or decrement would overflow"},
 		{"DECRBY n -9223372036854775808", "-ERR decrement would overflow"},

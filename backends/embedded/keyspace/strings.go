@@ -18,6 +18,19 @@ func get(k *Keyspace, args []string) Reply {
 	return bulk(e.str)
 }
 
+// mget is get of each key, where what is no string is nil.
+func mget(k *Keyspace, args []string) Reply {
+	k.scratch = k.scratch[:0]
+	for _, key := range args[1:] {
+		value := Reply{}
+		if e, wrong := k.lookupKind(key, stringKind); e != nil && !wrong {
+			value = bulk(e.str)
+		}
+		k.scratch = append(k.scratch, value)
+	}
+	return Reply{Kind: Array, Array: k.scratch}
+}
+
 // setOptions is what follows SET's key and value.
 type setOptions struct {
 	nx, xx, get, keepTTL bool
