@@ -155,7 +155,7 @@ func TestEveryFileIsAVerb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var verbs []string
+	verbs := []string{scripts.Fast.Name + ".lua"}
 	for _, s := range scripts.Mutex() {
 		verbs = append(verbs, s.Name+".lua")
 	}

@@ -1,0 +1,76 @@
+-- Frees and takes any number of quiet keys: nobody waits for them, and nothing of them has to be remembered.
+--
+-- KEYS: the lock and the companion of each item, frees first: lock, companion, lock, companion, …
+-- ARGV: the number of frees; then for each free its token; then for each take its token, its ttl in ms and its label
+-- Reply:
+--   {item, …}  one string an item, in the order of KEYS: the 12 digits of the attempt, and behind them
+--              1     freed: the lock was the token's, and is nobody's now
+--              base  granted: the fence base in µs, 16 digits
+--              0     ask in full: nothing was done, and the full script of the verb says what there is
+--
+-- A key is quiet if its companion says so (state 0) and its last base is behind the clock. A take also goes on without
+-- a companion; a free does not, since others may wait. Where the server's memory is full, takes are answered 0.
+-- A call has 256 items at most. On a Cluster it has one, since all its keys share a slot.
+--
+-- Safe to run twice: a repeated take finds its own token under the lock, and a repeated free finds another's or none:
+-- both are answered 0, and the full script tells. A copy of a take that arrives after its attempt was ended finds the
+-- key not quiet: an attempt of which a request went unanswered is ended in full, which remembers it (see more in
+-- shared.lua).
+
+local frees, items = tonumber(ARGV[1]), #KEYS / 2
+local found = redis.call('MGET', unpack(KEYS)) -- nil for what is no string: see below
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+
+-- Everything is judged before the first write: no item's arguments may end a call that has changed something.
+local reply, gone, long, lives, ends = {}, {}, {}, {}, {}
+for i = 1, frees do
+  local token, companion = ARGV[1 + i], found[2 * i]
+  local attempt = string.sub(token, 33)
+  if found[2 * i - 1] == token and companion and #companion >= 67
+      and string.sub(companion, 1, 2) == '20' and string.sub(companion, 3, 18) < now then
+    gone[#gone + 1] = KEYS[2 * i - 1]
+    if redis.call('PTTL', KEYS[2 * i]) > 120000 then long[#long + 1] = KEYS[2 * i] end
+    reply[i] = attempt .. '1'
+  else
+    reply[i] = attempt .. '0'
+  end
+end
+local at = frees + 2
+for i = frees + 1, items do
+  local token, companion = ARGV[at], found[2 * i]
+  if not found[2 * i - 1] and (not companion or #companion >= 67
+      and string.sub(companion, 1, 2) == '20' and string.sub(companion, 3, 18) < now) then
+    lives[i] = '20' .. now .. '+' .. now .. string.sub(token, 13) .. ARGV[at + 2]
+    ends[i] = string.format('%.0f', ARGV[at + 1] + 60000)
+  end
+  at = at + 3
+end
+
+-- Frees go first: they take no memory, and after them a script may write though the memory is full.
+if gone[1] then redis.call('DEL', unpack(gone)) end
+for i = 1, #long do
+  redis.call('PEXPIRE', long[i], '60000') -- a key that was used once leaves nothing for a day
+end
+at = frees + 2
+for i = frees + 1, items do
+  local token, said = ARGV[at], '0'
+  if lives[i] then
+    -- Only NX's OK grants: the call may name a key twice, and what is no string looked like nothing.
+    local lock, companion = KEYS[2 * i - 1], KEYS[2 * i]
+    local set = redis.pcall('SET', lock, token, 'NX', 'PX', ARGV[at + 1])
+    if set and set.ok then
+      if found[2 * i] then
+        redis.call('SET', companion, lives[i], 'PX', ends[i])
+        said = now
+      elseif redis.call('SET', companion, lives[i], 'NX', 'PX', ends[i]) then
+        said = now
+      else
+        redis.call('DEL', lock) -- under the companion's name stands something of somebody else's
+      end
+    end
+  end
+  reply[i] = string.sub(token, 33) .. said
+  at = at + 3
+end
+return reply
