@@ -18,7 +18,7 @@ import (
 // known are the commands that scripts may call: every one is on the embedded
 // engine as well, and on a server none needs more than the lock's own keys.
 var known = strings.Fields(`
-	TIME GET SET DEL PTTL PEXPIRE
+	TIME GET MGET SET DEL PTTL PEXPIRE
 	HGET HMGET HSET HDEL HLEN HGETALL
 	ZADD ZREM ZSCORE ZRANK ZRANGE ZCOUNT
 	PUBLISH`)
@@ -146,6 +146,21 @@ func TestHeadersAgreeWithTheCode(t *testing.T) {
 		sum := sha1.Sum([]byte(s.Source()))
 		if want := hex.EncodeToString(sum[:]); s.SHA() != want {
 			t.Errorf("%s: SHA is %s, want %s", s.Name, s.SHA(), want)
+		}
+	}
+}
+
+// fast.lua takes any number of keys and arguments, so that no list of names can be held against its code.
+func TestTheHeaderOfTheFastScript(t *testing.T) {
+	lines := header(scripts.Fast.Source())
+	for _, title := range []string{"KEYS:", "ARGV:", "Reply:", "Safe to run twice"} {
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, title) }) {
+			t.Errorf("no paragraph %s", title)
+		}
+	}
+	for _, m := range called.FindAllStringSubmatch(comment.ReplaceAllString(scripts.Fast.Source(), ""), -1) {
+		if !slices.Contains(known, m[1]) {
+			t.Errorf("an unknown command: %s", m[0])
 		}
 	}
 }

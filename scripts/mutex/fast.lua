@@ -8,9 +8,10 @@
 --              base  granted: the fence base in µs, 16 digits
 --              0     ask in full: nothing was done, and the full script of the verb says what there is
 --
--- A key is quiet if its companion says so (state 0) and its last base is behind the clock. A take also goes on without
--- a companion; a free does not, since others may wait. Where the server's memory is full, takes are answered 0.
--- A call has 256 items at most. On a Cluster it has one, since all its keys share a slot.
+-- A key is quiet if its companion says so (state 0, see shared.lua) and its last base is behind the clock. A take also
+-- goes on without a companion; a free does not, since others may wait. Where the server's memory is full, takes are
+-- answered 0 (those behind a free may go through). A call has 256 items at most. On a Cluster it has one, since all
+-- its keys have to share a slot.
 --
 -- Safe to run twice: a repeated take finds its own token under the lock, and a repeated free finds another's or none:
 -- both are answered 0, and the full script tells. A copy of a take that arrives after its attempt was ended finds the
@@ -18,33 +19,29 @@
 -- shared.lua).
 
 local frees, items = tonumber(ARGV[1]), #KEYS / 2
-local found = redis.call('MGET', unpack(KEYS)) -- nil for what is no string: see below
+local found = redis.call('MGET', unpack(KEYS)) -- false for what is no string: see below
 local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000000 + time[2])
+local now = string.format('%016.0f', time[1] * 1000000 + time[2])
 
 -- Everything is judged before the first write: no item's arguments may end a call that has changed something.
-local reply, gone, long, lives, ends = {}, {}, {}, {}, {}
-for i = 1, frees do
-  local token, companion = ARGV[1 + i], found[2 * i]
-  local attempt = string.sub(token, 33)
-  if found[2 * i - 1] == token and companion and #companion >= 67
-      and string.sub(companion, 1, 2) == '20' and string.sub(companion, 3, 18) < now then
-    gone[#gone + 1] = KEYS[2 * i - 1]
-    if redis.call('PTTL', KEYS[2 * i]) > 120000 then long[#long + 1] = KEYS[2 * i] end
-    reply[i] = attempt .. '1'
+local reply, gone, long, ends = {}, {}, {}, {}
+local at = frees + 2 -- of the first take's arguments
+for i = 1, items do
+  local free, companion = not found[2 * i - 1], found[2 * i]
+  local quiet = companion and #companion >= 67 and string.sub(companion, 1, 2) == '20'
+    and string.sub(companion, 19, 19) == '+' and string.sub(companion, 3, 18) < now
+  if i <= frees then
+    local token, said = ARGV[1 + i], '0'
+    if quiet and found[2 * i - 1] == token then
+      gone[#gone + 1] = KEYS[2 * i - 1]
+      if redis.call('PTTL', KEYS[2 * i]) > 120000 then long[#long + 1] = KEYS[2 * i] end
+      said = '1'
+    end
+    reply[i] = string.sub(token, 33) .. said
   else
-    reply[i] = attempt .. '0'
+    if free and (quiet or not companion) then ends[i] = ARGV[at + 1] + 60000 end
+    at = at + 3
   end
-end
-local at = frees + 2
-for i = frees + 1, items do
-  local token, companion = ARGV[at], found[2 * i]
-  if not found[2 * i - 1] and (not companion or #companion >= 67
-      and string.sub(companion, 1, 2) == '20' and string.sub(companion, 3, 18) < now) then
-    lives[i] = '20' .. now .. '+' .. now .. string.sub(token, 13) .. ARGV[at + 2]
-    ends[i] = string.format('%.0f', ARGV[at + 1] + 60000)
-  end
-  at = at + 3
 end
 
 -- Frees go first: they take no memory, and after them a script may write though the memory is full.
@@ -55,15 +52,16 @@ end
 at = frees + 2
 for i = frees + 1, items do
   local token, said = ARGV[at], '0'
-  if lives[i] then
+  if ends[i] then
     -- Only NX's OK grants: the call may name a key twice, and what is no string looked like nothing.
     local lock, companion = KEYS[2 * i - 1], KEYS[2 * i]
     local set = redis.pcall('SET', lock, token, 'NX', 'PX', ARGV[at + 1])
     if set and set.ok then
+      local lives = '20' .. now .. '+' .. now .. string.sub(token, 13) .. ARGV[at + 2]
       if found[2 * i] then
-        redis.call('SET', companion, lives[i], 'PX', ends[i])
+        redis.call('SET', companion, lives, 'PX', ends[i])
         said = now
-      elseif redis.call('SET', companion, lives[i], 'NX', 'PX', ends[i]) then
+      elseif redis.call('SET', companion, lives, 'NX', 'PX', ends[i]) then
         said = now
       else
         redis.call('DEL', lock) -- under the companion's name stands something of somebody else's

@@ -49,8 +49,8 @@ const inboxPrefix = "turnstile:inbox:"
 // messagesMost is how many sessions one call tells something, at most.
 const messagesMost = 3
 
-// take takes the messages off a reply's end, notes them, and passes them on.
-func (l *lock) take(s *scripts.Script, reply any) (rest any) {
+// messages takes the messages off a reply's end, notes them, and passes them on.
+func (l *lock) messages(s *scripts.Script, reply any) (rest any) {
 	l.Helper()
 	fields, _ := reply.([]any)
 	if len(fields) == 0 {

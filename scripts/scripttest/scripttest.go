@@ -23,7 +23,7 @@ type Exec func(script *scripts.Script, keys []string, args ...string) (any, erro
 
 // Raw runs one command, to look inside and to set a case's scene. Replies are
 // as for Exec: nil, and no error, for a null. The cases use GET, SET, DEL,
-// EXISTS, PTTL, PEXPIRE, PERSIST, HGET, HSET, HLEN, ZADD, ZRANK, ZCARD and TIME.
+// EXISTS, TYPE, PTTL, PEXPIRE, PERSIST, HGET, HSET, HLEN, ZADD, ZRANK, ZCARD and TIME.
 type Raw func(cmd ...string) (any, error)
 
 // Run puts an engine through all cases, one after another, first with scripts
@@ -34,7 +34,7 @@ type Raw func(cmd ...string) (any, error)
 // two engines that agree return the same lines.
 func Run(t *testing.T, exec Exec, raw Raw) []string {
 	t.Helper()
-	groups := [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, overwrittenCases, revokeCases, keepCases}
+	groups := [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, overwrittenCases, revokeCases, keepCases, fastCases}
 	var transcript []string
 	for _, push := range []string{pushed, handed} {
 		t.Run("push "+push, func(t *testing.T) {
@@ -202,7 +202,7 @@ func (l *lock) call(s *scripts.Script, args []string, fields []any) {
 	}
 	rest := got
 	if l.push == handed && slices.Contains([]*scripts.Script{scripts.Acquire, scripts.Release, scripts.Cancel, scripts.Revoke}, s) {
-		rest = l.take(s, got)
+		rest = l.messages(s, got)
 	}
 	line, err := compare(rest, fields)
 	if err != nil {

@@ -88,7 +88,7 @@ var (
 	verbs = []string{
 		"GET", "SET", "SET", "SETNX", "GETSET", "MGET", "INCR", "INCRBY", "DECR", "DECRBY", "DEL", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "PERSIST", "TTL",
 		"HSET", "HSET", "HSETNX", "HGET", "HMGET", "HGETALL", "HDEL", "HLEN", "HEXISTS", "HINCRBY",
-		"ZADD", "ZADD", "ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANK", "ZRANGE", "ZCOUNT", "ZREMRANGEBYSCORE", "PUBLISH", "nosuch",
+		"ZADD", "ZADD", "ZADD", "ZREM", "ZCARD", "ZSCORE", "ZMSCORE", "ZRANK", "ZRANGE", "ZCOUNT", "ZREMRANGEBYSCORE", "PUBLISH", "nosuch",
 	}
 	names = []string{"s", "h", "z", "any"}
 	words = []string{

@@ -21,7 +21,7 @@ var commands = byName(
 	Command{"hgetall", 2, hgetall}, Command{"hdel", -3, hdel}, Command{"hlen", 2, hlen}, Command{"hexists", 3, hexists},
 	Command{"hincrby", 4, hincrby},
 
-	Command{"zadd", -4, zadd}, Command{"zrem", -3, zrem}, Command{"zcard", 2, zcard}, Command{"zscore", 3, zscore},
+	Command{"zadd", -4, zadd}, Command{"zrem", -3, zrem}, Command{"zcard", 2, zcard}, Command{"zscore", 3, zscore}, Command{"zmscore", -3, zmscore},
 	Command{"zrank", 3, zrank}, Command{"zrange", -4, zrange}, Command{"zcount", 4, zcount},
 	Command{"zremrangebyscore", 4, zremrangebyscore},
 

@@ -78,6 +78,7 @@ func TestCommandsAnswerLikeRedis(t *testing.T) {
 		{"HINCRBY h n 5", "5", "HINCRBY h n -7", "-2", "HSET h s x", "1", "HINCRBY h s 1", "-ERR hash value is not an integer", "HINCRBY h n x", notInt},
 		{"ZADD z 2 b 1 a 1 c", "3", "ZRANGE z 0 -1", `["a" "c" "b"]`, "ZRANGE z -2 9 WITHSCORES", `["c" "1" "b" "2"]`, "ZRANGE z 5 6", "[]"},
 		{"ZADD z 1 a", "1", "ZADD z CH 2 a 3 b", "2", "ZADD z NX 9 a", "0", "ZADD z XX 9 n", "0", "ZCARD z", "2", "ZSCORE z a", `"2"`},
+		{"ZMSCORE z a b", "[nil nil]", "ZADD z 1 a 2.5 b", "2", "ZMSCORE z b x a b", `["2.5" nil "1" "2.5"]`, "SET k v", "OK", "ZMSCORE k a", wrong},
 		{"ZADD z GT 1 a", "1", "ZADD z GT CH 0 a", "0", "ZADD z LT CH 0 a", "1", "ZADD z GT LT 1 a", "-ERR GT, LT, and/or NX options at the same time are not compatible"},
 		{"ZADD z NX XX 1 a", "-ERR XX and NX options at the same time are not compatible", "ZADD z 1", "-ERR Wrong number of args calling Redis command from script", "ZADD z NX 1", "-ERR syntax error"},
 		{"ZADD z 1 a nan b", "-ERR value is not a valid float", "EXISTS z", "0", "ZSCORE z a", "nil", "ZRANK z a", "nil"},

@@ -125,6 +125,24 @@ func zscore(k *Keyspace, args []string) Reply {
 	return Reply{}
 }
 
+func zmscore(k *Keyspace, args []string) Reply {
+	e, wrong := k.lookupKind(args[1], zsetKind)
+	if wrong {
+		return failure(errWrongType)
+	}
+	k.scratch = k.scratch[:0]
+	for _, member := range args[2:] {
+		score := Reply{}
+		if e != nil {
+			if s, ok := e.zset.score(member); ok {
+				score = bulk(FormatFloat(s))
+			}
+		}
+		k.scratch = append(k.scratch, score)
+	}
+	return Reply{Kind: Array, Array: k.scratch}
+}
+
 func zrank(k *Keyspace, args []string) Reply {
 	e, wrong := k.lookupKind(args[1], zsetKind)
 	if wrong {
