@@ -66,8 +66,7 @@ type Coordinator struct {
 
 	attempts  atomic.Uint64
 	lingering atomic.Int64 // keys that do
-	counters  counters
-	seldom    seldom // lines about renewals that fail
+	seldom    seldom       // lines about renewals that fail
 
 	lookers  sync.Mutex // protects what follows, up to the Wait
 	lookless bool       // nobody is left to look
@@ -85,6 +84,14 @@ type Coordinator struct {
 type counters struct {
 	holds, handoffs, timeouts, losses, expired, calls atomic.Uint64
 	waiters                                           atomic.Int64
+}
+
+// granted counts a grant, or takes it back where by is -1.
+func (c *counters) granted(handoff bool, by int64) {
+	c.holds.Add(uint64(by))
+	if handoff {
+		c.handoffs.Add(uint64(by))
+	}
 }
 
 // Stats counts what a coordinator did since it was made.
@@ -167,12 +174,10 @@ func (c *Coordinator) machineConfig() machine.Config {
 // ErrClosed if the coordinator is closed.
 func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
 	h.state.Spec, h.state.Tag = spec, h
-	h.reply = c.directory.replies.Get().(chan error)
 	if !c.directory.post(key, func(e *entry) any {
 		h.entry = e
 		return acquire{h}
 	}) {
-		c.directory.replies.Put(h.reply)
 		return backends.ErrClosed
 	}
 	return nil
@@ -232,12 +237,18 @@ func (c *Coordinator) Capabilities() backends.Capabilities { return c.can }
 
 // Stats returns the counters.
 func (c *Coordinator) Stats() Stats {
-	n := &c.counters
-	return Stats{
-		Holds: n.holds.Load(), Handoffs: n.handoffs.Load(), Timeouts: n.timeouts.Load(),
-		Losses: n.losses.Load(), Expired: n.expired.Load(), BackendCalls: n.calls.Load(),
-		Waiters: n.waiters.Load(), LiveKeys: c.directory.live.Load(),
+	s := Stats{LiveKeys: c.directory.live.Load()}
+	for i := range c.directory.shards {
+		n := &c.directory.shards[i].counters
+		s.Holds += n.holds.Load()
+		s.Handoffs += n.handoffs.Load()
+		s.Timeouts += n.timeouts.Load()
+		s.Losses += n.losses.Load()
+		s.Expired += n.expired.Load()
+		s.BackendCalls += n.calls.Load()
+		s.Waiters += n.waiters.Load()
 	}
+	return s
 }
 
 // Close fails the waiters with ErrClosed, ends the holds, gives the leases back

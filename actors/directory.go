@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -27,7 +26,8 @@ const retired = 1 << 63
 //	the swap is first   post sees the retired bit, and the sender finds or spawns the next actor
 //
 // The entry leaves the map in the same critical section as the swap, so whoever
-// looks again under the shard's mutex finds no entry, or a live one.
+// looks again under the shard's mutex finds no entry, or a live one. A hot entry is
+// found without the mutex: the count alone decides there.
 type directory struct {
 	root       *actor.RootContext
 	dispatcher actor.Dispatcher
@@ -40,8 +40,8 @@ type directory struct {
 	immediate  bool        // what the backend does is done when a message has been handled
 	late       func(*Hold) // told of a release that found its hold ended, or failed
 
-	// replies pools the one-slot channels of acquires and releases. Only the receiver
-	// of its answer puts a channel back: that of an abandoned acquire never returns.
+	// replies pools the one-slot channels of parked callers: see Hold. Only its caller
+	// puts a channel back, with nothing to come: that of an abandoned acquire never returns.
 	// The pool is no global, since a channel that was made in a synctest bubble must
 	// not be met outside it. It is no part of the directory either: the runtime knows
 	// of every used pool for a collection or two, and so it would keep all that a
@@ -50,14 +50,21 @@ type directory struct {
 }
 
 type shard struct {
+	// hot is an entry that was found twice in a row: a key that very many want need not
+	// be looked for under the mutex. It may have retired.
+	hot atomic.Pointer[entry]
+
 	mu      sync.Mutex        // protects what follows
 	entries map[string]*entry // nil before the first
 	peak    int               // entries since the map was made
+	found   *entry            // last, but for hot
 	closed  bool
 
 	props    *actor.Props // nil before the first
-	spawning *entry       // whose actor and mailbox props' producers return
-	_        [24]byte     // keeps two shards' mutexes out of one cache line
+	spawning *entry       // its actor and mailbox are what props' producers return
+
+	counters counters // here, so that two processors seldom count in one place
+	_        [16]byte // keeps two shards out of one cache line
 }
 
 // An entry is a key's place in the directory, and the address of its actor.
@@ -65,10 +72,12 @@ type shard struct {
 // it: the way there by its pid is eight calls deep, and a waiter's goroutine
 // would need a stack of 4 KB for it, where 2 KB do.
 type entry struct {
-	key     string // as the caller gave it
-	dir     *directory
-	mailbox mailbox
-	posted  atomic.Uint64 // messages ever posted; the retired bit
+	key      string // as the caller gave it
+	dir      *directory
+	counters *counters
+	pid      *actor.PID
+	mailbox  mailbox
+	posted   atomic.Uint64 // messages ever posted; the retired bit
 
 	// idle: a push for all keys can't concern the actor. Only the actor writes it,
 	// before and after it handles a message: an acquire that is posted meanwhile asks
@@ -92,7 +101,7 @@ type entry struct {
 func newDirectory(d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory {
 	return &directory{
 		root: system().Root, dispatcher: d, spawn: spawn, seed: maphash.MakeSeed(), clock: newClock(),
-		replies: &sync.Pool{New: func() any { return make(chan error, 1) }},
+		replies: &sync.Pool{New: func() any { return make(chan struct{}, 1) }},
 	}
 }
 
@@ -117,26 +126,44 @@ func (dir *directory) shard(key string) *shard {
 // is closed.
 func (dir *directory) post(key string, message func(*entry) any) bool {
 	s := dir.shard(key)
+	if e := s.hot.Load(); e != nil && e.key == key && e.postOrRun(message(e)) {
+		return true // also while the directory closes: then the actor refuses it
+	}
 	for {
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
+		e := dir.findOrAdd(s, key)
+		if e == nil {
 			return false
 		}
-		e := s.entries[key]
-		if e == nil {
-			e = dir.addLocked(s, key)
-		}
-		s.mu.Unlock()
-		m := message(e)
-		if e.crowded.Load() {
-			if e.post(m) {
-				return true
-			}
-		} else if e.run(m) {
+		if e.postOrRun(message(e)) {
 			return true
 		}
 	}
+}
+
+// findOrAdd returns nil if the directory is closed.
+func (dir *directory) findOrAdd(s *shard, key string) *entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	e := s.entries[key]
+	switch {
+	case e == nil:
+		e = dir.addLocked(s, key)
+	case s.found == e:
+		s.hot.Store(e)
+	}
+	s.found = e
+	return e
+}
+
+// postOrRun is run, or post where so many wait that a caller handles no message itself.
+func (e *entry) postOrRun(message any) bool {
+	if e.crowded.Load() {
+		return e.post(message)
+	}
+	return e.run(message)
 }
 
 // find returns the entry of a key that is live, or nil.
@@ -151,9 +178,9 @@ func (dir *directory) addLocked(s *shard, key string) *entry {
 	if s.props == nil {
 		dir.openLocked(s)
 	}
-	e := &entry{key: key, dir: dir}
+	e := &entry{key: key, dir: dir, counters: &s.counters}
 	s.spawning = e
-	dir.root.Spawn(s.props)
+	e.pid = dir.root.Spawn(s.props)
 	s.spawning = nil
 	s.entries[key] = e
 	s.peak = max(s.peak, len(s.entries))
@@ -206,6 +233,10 @@ func (dir *directory) retire(e *entry) bool {
 		return false
 	}
 	delete(s.entries, e.key)
+	s.hot.CompareAndSwap(e, nil) // nothing is kept of it
+	if s.found == e {
+		s.found = nil
+	}
 	if len(s.entries) == 0 && s.peak > 64 {
 		// Go's maps keep their buckets: a million one-off keys must not.
 		s.entries, s.peak = make(map[string]*entry), 0
@@ -240,79 +271,4 @@ func (dir *directory) close() {
 		s.closed = true
 		s.mu.Unlock()
 	}
-}
-
-// A sweeper asks actors that have been idle for a while to retire. Its timer
-// runs only while somebody is idle.
-type sweeper struct {
-	after time.Duration
-	clock *clock
-
-	armed sync.WaitGroup // 1 from when the timer is set until its sweep has ended
-
-	mu      sync.Mutex // protects what follows
-	idle    []idler    // oldest first
-	timer   *time.Timer
-	stopped bool
-}
-
-type idler struct {
-	entry *entry
-	since instant
-}
-
-// add is called by an actor that has just become idle, once until it is swept.
-func (s *sweeper) add(e *entry, now instant) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped {
-		return
-	}
-	s.idle = append(s.idle, idler{e, now})
-	if len(s.idle) == 1 {
-		s.armLocked(s.after)
-	}
-}
-
-func (s *sweeper) armLocked(d time.Duration) {
-	s.armed.Add(1)
-	if s.timer == nil {
-		s.timer = time.AfterFunc(d, s.sweep)
-		return
-	}
-	s.timer.Reset(d)
-}
-
-func (s *sweeper) sweep() {
-	defer s.armed.Done()
-	now := s.clock.now()
-	s.mu.Lock()
-	due := 0
-	for due < len(s.idle) && now.Sub(s.idle[due].since) >= s.after {
-		due++
-	}
-	batch := s.idle[:due:due]
-	s.idle = s.idle[due:]
-	switch {
-	case s.stopped:
-	case len(s.idle) > 0:
-		s.armLocked(s.after - now.Sub(s.idle[0].since))
-	default:
-		s.idle = nil // lets go of the array of a large batch
-	}
-	s.mu.Unlock()
-	for _, i := range batch {
-		i.entry.post(sweep{})
-	}
-}
-
-// stop returns when no sweep is under way, and begins no other.
-func (s *sweeper) stop() {
-	s.mu.Lock()
-	s.stopped = true
-	if s.timer != nil && s.timer.Stop() {
-		s.armed.Done()
-	}
-	s.mu.Unlock()
-	s.armed.Wait()
 }

@@ -36,9 +36,7 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 	case machine.Offer:
 		return r.offer(holdOf(e))
 	case machine.Refuse:
-		if h := holdOf(e); h.stage.CompareAndSwap(waiting, settled) {
-			h.reply <- e.Err
-		}
+		holdOf(e).settle(e.Err)
 	case machine.TimeOut:
 		r.timeOut(holdOf(e), *e.Why)
 	case machine.Finish:
@@ -46,7 +44,7 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 	case machine.End:
 		r.end(holdOf(e), e.Err)
 	case machine.Revoke:
-		r.c.counters.losses.Add(1)
+		r.entry.counters.losses.Add(1)
 		holdOf(e).end(e.Err)
 		r.c.noteOf(holdOf(e), "hold revoked")
 	case machine.Move:
@@ -54,7 +52,7 @@ func (r *turn) carryOutFirst() (next machine.Event) {
 	case machine.Wanted:
 		holdOf(e).want()
 	case machine.Released:
-		answer(holdOf(e).reply, e.Err)
+		holdOf(e).settle(e.Err)
 	case machine.Extended:
 		answer(e.Extension.Tag.(chan error), e.Err)
 	case machine.Disowned:
@@ -90,25 +88,25 @@ func answer(slot chan error, err error) {
 }
 
 // offer gives the key to a waiter, if it has not given up by now: see waiting. What
-// the grant says must be there before the swap lets the caller read it.
+// the grant says must be there before the swap lets the caller read it, the counts too.
 func (r *turn) offer(h *Hold) machine.Event {
 	h.deadline = h.state.Deadline
-	if !h.stage.CompareAndSwap(waiting, settled) {
+	r.entry.counters.granted(h.state.Handoff, 1)
+	if !h.settle(nil) {
+		r.entry.counters.granted(h.state.Handoff, -1)
 		return machine.Withdrawn{}
 	}
-	r.c.counters.holds.Add(1)
-	if h.state.Handoff {
-		r.c.counters.handoffs.Add(1)
-	}
-	h.reply <- nil
 	return machine.Taken{}
 }
 
 func (r *turn) timeOut(h *Hold, why machine.Why) {
-	if h.stage.CompareAndSwap(waiting, settled) {
-		e := r.waitError(h, why)
-		r.c.counters.timeouts.Add(1)
-		h.reply <- &e
+	if h.stage.Load() == abandoned {
+		return
+	}
+	e := r.waitError(h, why)
+	r.entry.counters.timeouts.Add(1)
+	if !h.settle(&e) {
+		r.entry.counters.timeouts.Add(^uint64(0))
 	}
 }
 
@@ -117,11 +115,11 @@ func (r *turn) end(h *Hold, cause error) {
 	case h.state.Revoked(): // that was counted and told
 		h.end(cause)
 	case errors.Is(cause, backends.ErrExpired):
-		r.c.counters.expired.Add(1)
+		r.entry.counters.expired.Add(1)
 		h.end(cause)
 		r.c.noteOf(h, "hold expired before its release", "held", h.state.Over.Sub(h.state.Granted))
 	default:
-		r.c.counters.losses.Add(1)
+		r.entry.counters.losses.Add(1)
 		h.end(cause)
 		r.c.noteOf(h, "hold lost", "cause", cause)
 	}
@@ -135,7 +133,7 @@ const mostInPlace = 4
 // ask makes a backend call beside the mailbox, or has a Starter begin it; its result
 // comes as a message. A backend that only computes is called in place instead.
 func (r *turn) ask(c *machine.Call) machine.Event {
-	r.c.counters.calls.Add(1)
+	r.entry.counters.calls.Add(1)
 	attempt := backends.Attempt{Key: r.full}
 	if c.Verb != machine.Looking {
 		attempt = r.c.attempt(r.full, c.Attempt)

@@ -15,8 +15,16 @@ import (
 // A Spec is what a caller asks of an acquire.
 type Spec = machine.Spec
 
-// The stages of a hold, up to its grant. Whoever swaps waiting for another
-// stage decides the race between a grant and the caller's giving up:
+// The stages of a question to the actor: an acquire, and later the release. The actor
+// mostly answers while the caller posts it, and then nobody has to be woken. So a caller
+// parks, with a channel, only if it finds no answer.
+//
+//	waiting → settled             answered before the caller looked
+//	waiting → parked → settled    the answer wakes the caller
+//	waiting, parked → abandoned   the caller of an acquire gave up
+//
+// Each step is a compare-and-swap, so whoever is first decides the race between a grant
+// and the caller's giving up:
 //
 //	actor grants, caller gives up   grant wins: the caller finds a hold and gives it back
 //	caller gives up, actor grants   abandon wins: the actor drops the waiter and grants the next
@@ -24,7 +32,8 @@ type Spec = machine.Spec
 // There is no third order, so no hold is ever left with nobody.
 const (
 	waiting uint32 = iota
-	settled        // the actor answered: granted, or an error
+	parked
+	settled // the actor answered: granted, or an error
 	abandoned
 )
 
@@ -33,9 +42,13 @@ const (
 // twice. It is one object from acquire to release so that a hold costs one
 // allocation beside its messages.
 type Hold struct {
-	// Set by Begin, then immutable.
-	entry *entry
-	reply chan error // one slot; see directory.replies. nil while the hold is held
+	entry *entry // set by Begin, then immutable
+
+	// reply is the caller's, who sets it before it parks; the actor reads it while stage
+	// is parked. See directory.replies.
+	reply chan struct{}
+	// answer is the actor's until stage is settled, and then the caller's.
+	answer error
 
 	// Owned by the actor, but for Spec, and for Fence and Granted, which are immutable
 	// once the acquire is answered. Over is read by a release that was answered.
@@ -57,39 +70,79 @@ type Hold struct {
 // Wait blocks until the acquire has its outcome, nil for a grant, or until done
 // is closed: then decided is false, and the caller has to Abandon.
 func (h *Hold) Wait(done <-chan struct{}) (decided bool, err error) {
+	if h.stage.Load() == settled || !h.park() {
+		return true, h.answer
+	}
 	if done == nil {
-		err = <-h.reply
+		<-h.reply
 	} else {
 		select {
-		case err = <-h.reply:
+		case <-h.reply:
 		case <-done:
 			return false, nil
 		}
 	}
 	h.recycle()
-	return true, err
+	return true, h.answer
 }
 
-// recycle gives the reply channel back, whose only answer was taken: a hold that
-// is held needs none.
+// park has the answer wake the caller. It returns false if the answer is there.
+func (h *Hold) park() bool {
+	h.reply = h.entry.dir.replies.Get().(chan struct{})
+	if h.stage.CompareAndSwap(waiting, parked) {
+		return true
+	}
+	h.recycle()
+	return false
+}
+
+// recycle gives the reply channel back, after its one answer was taken, or if none will
+// ever come.
 func (h *Hold) recycle() {
 	h.entry.dir.replies.Put(h.reply)
 	h.reply = nil
 }
 
+// settle answers the caller. It returns false if the caller has given up, or was answered
+// before: after a panic it may be answered twice. The actor calls it.
+func (h *Hold) settle(err error) bool {
+	for {
+		switch h.stage.Load() {
+		case waiting:
+			h.answer = err
+			if h.stage.CompareAndSwap(waiting, settled) {
+				return true
+			}
+		case parked:
+			h.answer = err
+			reply := h.reply // not after the swap: from then on it is the caller's
+			if h.stage.CompareAndSwap(parked, settled) {
+				reply <- struct{}{}
+				return true
+			}
+		default:
+			return false
+		}
+	}
+}
+
 // Abandon gives the acquire up. It returns false if the outcome was decided
 // before; then Wait has the outcome, and a grant has to be released.
 func (h *Hold) Abandon() bool {
-	if !h.stage.CompareAndSwap(waiting, abandoned) {
+	if !h.abandon() {
 		return false
 	}
 	h.entry.post(abandon{h})
 	return true
 }
 
+func (h *Hold) abandon() bool {
+	return h.stage.CompareAndSwap(parked, abandoned) || h.stage.CompareAndSwap(waiting, abandoned)
+}
+
 // AbandonWhy is Abandon, and tells what the acquire was waiting for.
 func (h *Hold) AbandonWhy() (WaitError, bool) {
-	if !h.stage.CompareAndSwap(waiting, abandoned) {
+	if !h.abandon() {
 		return WaitError{}, false
 	}
 	why := make(chan WaitError, 1)
@@ -208,14 +261,12 @@ func (h *Hold) Release() error {
 	if !h.released.CompareAndSwap(false, true) {
 		return backends.ErrNotHeld
 	}
-	h.reply = h.entry.dir.replies.Get().(chan error)
+	h.stage.Store(waiting)
 	if !h.entry.run(release{h}) {
-		h.recycle()
 		h.entry.dir.late(h)
 		return h.state.Outcome(backends.ErrNotHeld) // the actor has retired, so the hold is over
 	}
-	err := <-h.reply
-	h.recycle()
+	_, err := h.Wait(nil)
 	if err != nil {
 		h.entry.dir.late(h)
 	}
@@ -233,7 +284,7 @@ const yieldEvery = 64
 // Discard gives back a hold that its caller doesn't want, and waits for nothing.
 func (h *Hold) Discard() {
 	if h.released.CompareAndSwap(false, true) {
-		h.reply = make(chan error, 1) // takes an answer that nobody reads, so it is not the pool's
+		h.stage.Store(waiting) // nobody parks for the answer
 		h.entry.answer(release{h})
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // A keyActor owns one key in this process. All that it decides is in its machine: a
 // message becomes an event, the machine takes a step, and the actor carries out what
-// the step wants done. Its fields are touched by Receive alone.
+// the step wants done. Its fields are touched by receive alone.
 type keyActor struct {
 	// Immutable.
 	c     *Coordinator
@@ -28,32 +28,33 @@ type keyActor struct {
 	gained  int64   // clock.ahead when it was set: it fires late if that has grown
 	active  uint64  // entry.handled when the sweeper was told of this actor
 	swept   bool    // the sweeper has it on its list
+	slot    bool    // it has one of those for keys that linger
 	retired bool
 }
 
 func newKeyActor(c *Coordinator, e *entry) *keyActor {
 	a := &keyActor{c: c, entry: e, full: c.cfg.Prefix + e.key}
 	a.machine.Init(&c.machines, e.key, a)
+	e.mailbox.receiver = a
 	return a
 }
 
-// Receive implements protoactor's Actor.
+// Receive implements protoactor's Actor, for messages of the system.
 func (a *keyActor) Receive(ctx actor.Context) {
-	switch ctx.Message().(type) {
-	case *actor.Stopped:
-		// The actor's last message, and a worker's: Close waits for those.
-		a.c.gone()
-		return
-	case actor.SystemMessage, actor.AutoReceiveMessage:
-		return
+	if _, ok := ctx.Message().(*actor.Stopped); ok {
+		a.c.gone() // the actor's last message, and a worker's: Close waits for those
 	}
+}
+
+// receive implements receiver.
+func (a *keyActor) receive(message any) {
 	a.entry.handled++
 	if a.entry.idle.Load() {
 		a.entry.idle.Store(false)
 	}
-	a.handle(ctx.Message())
+	a.handle(message)
 	if a.retired {
-		ctx.Stop(ctx.Self())
+		a.c.directory.root.Stop(a.entry.pid)
 	}
 }
 
@@ -127,7 +128,7 @@ func (r *turn) decode(message any) machine.Event {
 }
 
 func (r *turn) left(h *Hold) machine.Event {
-	r.c.counters.timeouts.Add(1)
+	r.entry.counters.timeouts.Add(1)
 	return machine.Leave{Hold: &h.state}
 }
 
@@ -139,13 +140,13 @@ func (r *turn) run() instant {
 		effects, look := r.machine.Step(r.event, r.now, *buffer)
 		*buffer = effects
 		r.todo = effects
-		r.countWaiters()
 		r.event = r.carryOut()
 		clear(effects)
 		if r.event == nil {
 			if cap(*buffer) <= keptEffects {
 				r.c.effects.Put(buffer)
 			}
+			r.countWaiters()
 			return look
 		}
 	}
@@ -157,7 +158,7 @@ const crowd = 128
 // countWaiters counts those who came and went since the last time.
 func (r *turn) countWaiters() {
 	if n := r.machine.Waiters(); n != r.waiting {
-		r.c.counters.waiters.Add(int64(n - r.waiting))
+		r.entry.counters.waiters.Add(int64(n - r.waiting))
 		r.waiting = n
 		if crowded := n >= crowd; crowded != r.entry.crowded.Load() {
 			r.entry.crowded.Store(crowded)
@@ -222,6 +223,7 @@ func (a *keyActor) rest(now instant) {
 		return
 	}
 	a.entry.idle.Store(true)
+	a.giveSlot()
 	closing := a.machine.Closing()
 	if a.swept && !closing {
 		return

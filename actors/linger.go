@@ -43,26 +43,44 @@ const reclaimed = 1 << 63
 // Keep lets the lease of an attempt linger, unless too many keys do. From then on
 // another session may reclaim it: see entry.unused.
 func (a *keyActor) Keep(attempt uint64) bool {
-	c := a.c
-	if n := c.lingering.Add(1); n > mostLingering && c.machines.LingerAgain {
-		c.lingering.Add(-1)
+	if !a.takeSlot() {
 		return false
 	}
 	a.entry.unused.Store(attempt)
 	return true
 }
 
+// takeSlot returns false if too many keys linger. The slot stays with the actor until it
+// is idle: to count at each hold costs more than the rest of it.
+func (a *keyActor) takeSlot() bool {
+	if a.slot {
+		return true
+	}
+	if n := a.c.lingering.Add(1); n > mostLingering && a.c.machines.LingerAgain {
+		a.c.lingering.Add(-1)
+		return false
+	}
+	a.slot = true
+	return true
+}
+
+func (a *keyActor) giveSlot() {
+	if a.slot {
+		a.slot = false
+		a.c.lingering.Add(-1)
+	}
+}
+
 // Resume takes the lease into use again. It returns false if another session has it by
 // now, or will.
 func (a *keyActor) Resume(attempt uint64) bool {
-	a.c.lingering.Add(-1)
 	return a.entry.unused.CompareAndSwap(attempt, 0)
 }
 
 // Drop leaves the lease to whoever wants it: it is never in use again. So there is no
 // moment between its linger and its end at the backend at which another session's one
 // try would find it held.
-func (a *keyActor) Drop() { a.c.lingering.Add(-1) }
+func (a *keyActor) Drop() { a.giveSlot() }
 
 // reclaim gives up the lease of one of this session's attempts if it lingers, for
 // another session that wants the key. It waits for nothing: one swap decides.

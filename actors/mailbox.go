@@ -35,7 +35,12 @@ import (
 //     the system and of timers.
 //   - Stacks. A goroutine may have to grow its stack for a step, and keeps that while
 //     it waits. So acquires run where they are only while few wait: see entry.
+//
+// The actor gets its messages straight from here. protoactor's way to it looks for
+// middleware, metrics and a timeout at each. It does what happens once in an actor's
+// life: its start, its stop and its name.
 type mailbox struct {
+	receiver   receiver
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
 	worker     func() // process, bound once
@@ -47,11 +52,13 @@ type mailbox struct {
 
 	mu      sync.Mutex // protects what follows
 	running bool       // somebody handles messages, or is about to
-	started any        // the system's first message, kept for whoever handles the next
 	system  []any
 	user    []any
 	spare   []any // the last batch, emptied
 }
+
+// A receiver handles a mailbox's messages: the key actor, but for tests.
+type receiver interface{ receive(message any) }
 
 const (
 	// kept is the capacity a drained mailbox keeps: a burst of a hundred thousand
@@ -89,15 +96,13 @@ func (m *mailbox) PostUserMessage(message any) {
 	m.scheduleLocked()
 }
 
-// PostSystemMessage implements actor.Mailbox. There are only Started, when the actor
-// is spawned, for which nobody waits, and Stop, when it knows that no message is left.
+// PostSystemMessage implements actor.Mailbox. There are only Started, of which the actor
+// makes nothing, and Stop, when it knows that no message is left.
 func (m *mailbox) PostSystemMessage(message any) {
-	m.mu.Lock()
-	if _, ok := message.(*actor.Started); ok && m.started == nil {
-		m.started = message // a message of a user's follows: see directory.post
-		m.mu.Unlock()
+	if _, ok := message.(*actor.Started); ok {
 		return
 	}
+	m.mu.Lock()
 	m.system = append(m.system, message)
 	m.scheduleLocked()
 }
@@ -122,13 +127,8 @@ func (m *mailbox) run(message any) (lone *started) {
 		return nil
 	}
 	m.running = true
-	started := m.started
-	m.started = nil
 	m.mu.Unlock()
-	if started != nil {
-		m.invoker.InvokeSystemMessage(started)
-	}
-	m.invoker.InvokeUserMessage(message) // what panics in it is recovered there
+	m.receiver.receive(message) // what panics in it is recovered there
 	lone, m.lone = m.lone, nil
 	for range inlineMore {
 		next := m.next()
@@ -146,7 +146,7 @@ func (m *mailbox) run(message any) (lone *started) {
 // handle handles a message of another goroutine's, and leaves a call that it begins to
 // a worker.
 func (m *mailbox) handle(message any) {
-	m.invoker.InvokeUserMessage(message)
+	m.receiver.receive(message)
 	if s := m.lone; s != nil {
 		m.lone = nil
 		m.hand(s)
@@ -202,12 +202,9 @@ func (m *mailbox) rest() bool {
 // were none. System messages come first.
 func (m *mailbox) batch() bool {
 	m.mu.Lock()
-	started, system, user := m.started, m.system, m.user
-	m.started, m.system, m.user, m.spare = nil, nil, m.spare, nil
+	system, user := m.system, m.user
+	m.system, m.user, m.spare = nil, m.spare, nil
 	m.mu.Unlock()
-	if started != nil {
-		m.invoker.InvokeSystemMessage(started)
-	}
 	for _, message := range system {
 		m.invoker.InvokeSystemMessage(message)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -20,7 +21,8 @@ type invoker struct {
 }
 
 func (i *invoker) InvokeSystemMessage(any) { i.system.Add(1) }
-func (i *invoker) InvokeUserMessage(m any) { i.user(m) }
+func (i *invoker) InvokeUserMessage(any)   { panic("the way of messages is the receiver's") }
+func (i *invoker) receive(m any)           { i.user(m) }
 func (i *invoker) EscalateFailure(any, any) {
 	panic("no actor of these tests fails")
 }
@@ -30,6 +32,7 @@ func newMailbox(t *testing.T, user func(any)) (*mailbox, *invoker) {
 	m, i, d := &mailbox{}, &invoker{user: user}, newDispatcher()
 	m.init()
 	m.RegisterHandlers(i, d)
+	m.receiver = i
 	t.Cleanup(d.Close)
 	return m, i
 }
@@ -142,18 +145,11 @@ func TestNoMessageRunsInsideAnother(t *testing.T) {
 // TestASystemMessageIsAWorkers: Stop ends the actor, and Close waits for workers.
 func TestASystemMessageIsAWorkers(t *testing.T) {
 	var m *mailbox
-	started := make(chan string, 1)
+	stopped := make(chan string, 1)
 	m, i := newMailbox(t, func(any) { m.PostSystemMessage(&actor.Stop{}) })
-	m.PostSystemMessage(&actor.Started{})
-	if n := i.system.Load(); n != 0 {
-		t.Errorf("%d system messages before the first of a user's", n)
-	}
-	m.invoker = systemInvoker{i, func() { started <- goroutine() }}
+	m.invoker = systemInvoker{i, func() { stopped <- goroutine() }}
 	m.run("the caller's")
-	if by := <-started; by != goroutine() {
-		t.Errorf("Started is handled by %s, want the caller: nobody else is on the way", by)
-	}
-	if by := <-started; by == goroutine() || !strings.HasPrefix(by, "goroutine ") {
+	if by := <-stopped; by == goroutine() || !strings.HasPrefix(by, "goroutine ") {
 		t.Errorf("Stop is handled by %s, the caller", by)
 	}
 }
@@ -166,59 +162,56 @@ type systemInvoker struct {
 
 func (s systemInvoker) InvokeSystemMessage(any) { s.told() }
 
-// tellingInvoker tells of each message of a user's who handles it.
-type tellingInvoker struct {
-	actor.MessageInvoker
+// A tellingReceiver tells of each message who handles it.
+type tellingReceiver struct {
+	receiver
 	told func(message any)
 }
 
-func (i tellingInvoker) InvokeUserMessage(message any) {
-	i.told(message)
-	i.MessageInvoker.InvokeUserMessage(message)
+func (r tellingReceiver) receive(message any) {
+	r.told(message)
+	r.receiver.receive(message)
 }
 
 // TestACrowdRunsNoSteps lets waiters come one by one on a held key, so that each finds
 // the mailbox idle. The first of them handle their acquires themselves; the many that
-// may follow keep the stacks that they have.
+// may follow keep the stacks that they have. Time is virtual: a tick that came between
+// would have the mailbox.
 func TestACrowdRunsNoSteps(t *testing.T) {
-	const n = 3 * crowd
-	c := newCoordinator(t, &grantAll{}, Config{MaxWaiters: n})
-	holder := hold(t, c, Spec{Expires: time.Hour})
-	by := make(chan string, 1)
-	m := &holder.entry.mailbox
-	m.mu.Lock() // the actor is idle
-	m.invoker = tellingInvoker{m.invoker, func(message any) {
-		if _, ok := message.(acquire); ok {
-			by <- goroutine()
-		}
-	}}
-	m.mu.Unlock()
-	var waiters sync.WaitGroup
-	for i := range n {
-		self, begun := make(chan string, 1), make(chan struct{})
-		waiters.Go(func() {
-			self <- goroutine()
-			h := begin(t, c, Spec{Expires: time.Hour})
-			close(begun)
-			if _, err := h.Wait(nil); err != nil {
-				t.Error(err)
-				return
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3 * crowd
+		c := newCoordinator(t, &grantAll{}, Config{MaxWaiters: n})
+		holder := hold(t, c, Spec{Expires: time.Hour})
+		synctest.Wait() // the actor is idle
+		by := make(chan string, 1)
+		m := &holder.entry.mailbox
+		m.mu.Lock()
+		m.receiver = tellingReceiver{m.receiver, func(message any) {
+			if _, ok := message.(acquire); ok {
+				by <- goroutine()
 			}
-			if err := h.Release(); err != nil {
-				t.Error(err)
+		}}
+		m.mu.Unlock()
+		for i := range n {
+			self := make(chan string, 1)
+			go func() {
+				self <- goroutine()
+				h := begin(t, c, Spec{Expires: time.Hour})
+				if _, err := h.Wait(nil); err != nil {
+					t.Error(err)
+				} else if err := h.Release(); err != nil {
+					t.Error(err)
+				}
+			}()
+			own := <-self == <-by
+			synctest.Wait() // it waits, and the actor is idle
+			if few := i < crowd; own != few {
+				t.Errorf("acquire %d is handled where it is: %v, want %v", i, own, few)
 			}
-		})
-		own := <-self == <-by
-		<-begun
-		for c.Stats().Waiters != int64(i+1) {
-			runtime.Gosched()
 		}
-		if few := i < crowd; own != few {
-			t.Errorf("acquire %d is handled where it is: %v, want %v", i, own, few)
+		if err := holder.Release(); err != nil {
+			t.Error(err)
 		}
-	}
-	if err := holder.Release(); err != nil {
-		t.Error(err)
-	}
-	waiters.Wait()
+		synctest.Wait()
+	})
 }

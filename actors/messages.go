@@ -9,8 +9,8 @@ import (
 // are sent as a struct of that pointer, which Go stores in an interface without
 // allocating. All of them go through entry.post, which counts them.
 type (
-	// acquire is sent by Coordinator.Begin. The answer comes on the hold's
-	// reply channel: nil for a grant, or why there will be none.
+	// acquire is sent by Coordinator.Begin. The answer is the hold's: nil for a grant,
+	// or why there will be none.
 	acquire struct{ hold *Hold }
 
 	// abandon is sent by a caller that gave up, after its compare-and-swap won
@@ -27,8 +27,7 @@ type (
 	// it have been handled.
 	barrier struct{ done chan<- struct{} }
 
-	// release is sent by Hold.Release, once a hold. The answer comes on the
-	// hold's reply channel.
+	// release is sent by Hold.Release, once a hold. The answer is the hold's.
 	release struct{ hold *Hold }
 
 	// extend is sent by Hold.Extend and Hold.Check; its answer comes on done.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
@@ -91,6 +92,54 @@ func TestRetirementLosesNoMessage(t *testing.T) {
 	if retirements.Load() < 1000 {
 		t.Error("the actors hardly retired: the test proves nothing")
 	}
+}
+
+// TestAHotKeyIsForgottenAndClosed: an entry that is found without the shard's mutex is
+// not kept after its actor has retired, and lets nobody in after Close.
+func TestAHotKeyIsForgottenAndClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(&grantAll{}, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := func() *entry {
+			t.Helper()
+			h := begin(t, c, Spec{Expires: time.Minute})
+			if _, err := h.Wait(nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Release(); err != nil {
+				t.Fatal(err)
+			}
+			return h.entry
+		}
+		again()
+		again()
+		e := again()
+		s := c.directory.shard(e.key)
+		if s.hot.Load() != e {
+			t.Fatal("a key that was taken three times is not hot")
+		}
+		time.Sleep(10 * defaultIdleAfter) // virtual
+		synctest.Wait()
+		s.mu.Lock()
+		if s.hot.Load() != nil || s.found != nil {
+			t.Error("its actor has retired, and is kept")
+		}
+		s.mu.Unlock()
+		if again() == e {
+			t.Error("the actor that retired was given an acquire")
+		}
+		again()
+		e = again()
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		s.hot.Store(e) // as a caller may have loaded it before
+		if err := c.Begin(&Hold{}, e.key, Spec{Expires: time.Minute}); !errors.Is(err, backends.ErrClosed) {
+			t.Errorf("after Close: %v, want ErrClosed", err)
+		}
+	})
 }
 
 // TestAPanicFailsTheKeysWaitersOnly makes the actor of one key panic.
