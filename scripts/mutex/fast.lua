@@ -18,28 +18,64 @@
 -- key not quiet: an attempt of which a request went unanswered is ended in full, which remembers it (see more in
 -- shared.lua).
 
-local frees, items = tonumber(ARGV[1]), #KEYS / 2
-local found = redis.call('MGET', unpack(KEYS)) -- false for what is no string: see below
+-- companion is what MGET found: a string.
+local function quiet(companion, now)
+  return #companion >= 67 and string.sub(companion, 1, 2) == '20' and string.sub(companion, 19, 19) == '+'
+    and string.sub(companion, 3, 18) < now
+end
+
+-- Only NX's OK grants: the call may name a key twice, and what is no string looked like nothing.
+local function take(lock, companion, known, now, token, ttl, keep, label)
+  local set = redis.pcall('SET', lock, token, 'NX', 'PX', ttl)
+  if not set or set.err then return '0' end
+  local lives = '20' .. now .. '+' .. now .. string.sub(token, 13) .. label
+  if known then
+    redis.call('SET', companion, lives, 'PX', keep)
+  elseif not redis.call('SET', companion, lives, 'NX', 'PX', keep) then
+    redis.call('DEL', lock) -- under the companion's name stands something of somebody else's
+    return '0'
+  end
+  return now
+end
+
 local time = redis.call('TIME')
-local now = string.format('%016.0f', time[1] * 1000000 + time[2])
+local now = string.format('%s%06d', time[1], time[2])
+
+-- One item, as most calls have, needs no tables.
+if #KEYS == 2 then
+  local lock, companion, token, said = KEYS[1], KEYS[2], ARGV[2], '0'
+  local found = redis.call('MGET', lock, companion) -- false for what is no string: see take
+  local value, known = found[1], found[2]
+  if ARGV[1] == '1' then
+    if value == token and known and quiet(known, now) then
+      redis.call('DEL', lock)
+      -- A key that was used once leaves nothing for a day.
+      if redis.call('PTTL', companion) > 120000 then redis.call('PEXPIRE', companion, '60000') end
+      said = '1'
+    end
+  elseif not value and (not known or quiet(known, now)) then
+    said = take(lock, companion, known, now, token, ARGV[3], ARGV[3] + 60000, ARGV[4])
+  end
+  return {string.sub(token, 33) .. said}
+end
 
 -- Everything is judged before the first write: no item's arguments may end a call that has changed something.
+local frees, items = tonumber(ARGV[1]), #KEYS / 2
+local found = redis.call('MGET', unpack(KEYS))
 local reply, gone, long, ends = {}, {}, {}, {}
 local at = frees + 2 -- of the first take's arguments
 for i = 1, items do
-  local free, companion = not found[2 * i - 1], found[2 * i]
-  local quiet = companion and #companion >= 67 and string.sub(companion, 1, 2) == '20'
-    and string.sub(companion, 19, 19) == '+' and string.sub(companion, 3, 18) < now
+  local value, known = found[2 * i - 1], found[2 * i]
   if i <= frees then
     local token, said = ARGV[1 + i], '0'
-    if quiet and found[2 * i - 1] == token then
+    if value == token and known and quiet(known, now) then
       gone[#gone + 1] = KEYS[2 * i - 1]
       if redis.call('PTTL', KEYS[2 * i]) > 120000 then long[#long + 1] = KEYS[2 * i] end
       said = '1'
     end
     reply[i] = string.sub(token, 33) .. said
   else
-    if free and (quiet or not companion) then ends[i] = ARGV[at + 1] + 60000 end
+    if not value and (not known or quiet(known, now)) then ends[i] = ARGV[at + 1] + 60000 end
     at = at + 3
   end
 end
@@ -47,26 +83,13 @@ end
 -- Frees go first: they take no memory, and after them a script may write though the memory is full.
 if gone[1] then redis.call('DEL', unpack(gone)) end
 for i = 1, #long do
-  redis.call('PEXPIRE', long[i], '60000') -- a key that was used once leaves nothing for a day
+  redis.call('PEXPIRE', long[i], '60000')
 end
 at = frees + 2
 for i = frees + 1, items do
   local token, said = ARGV[at], '0'
   if ends[i] then
-    -- Only NX's OK grants: the call may name a key twice, and what is no string looked like nothing.
-    local lock, companion = KEYS[2 * i - 1], KEYS[2 * i]
-    local set = redis.pcall('SET', lock, token, 'NX', 'PX', ARGV[at + 1])
-    if set and set.ok then
-      local lives = '20' .. now .. '+' .. now .. string.sub(token, 13) .. ARGV[at + 2]
-      if found[2 * i] then
-        redis.call('SET', companion, lives, 'PX', ends[i])
-        said = now
-      elseif redis.call('SET', companion, lives, 'NX', 'PX', ends[i]) then
-        said = now
-      else
-        redis.call('DEL', lock) -- under the companion's name stands something of somebody else's
-      end
-    end
+    said = take(KEYS[2 * i - 1], KEYS[2 * i], found[2 * i], now, token, ARGV[at + 1], ends[i], ARGV[at + 2])
   end
   reply[i] = string.sub(token, 33) .. said
   at = at + 3

@@ -29,6 +29,28 @@ func BenchmarkPair(b *testing.B) {
 	}
 }
 
+// BenchmarkFastPair is the same by the fast path: one item a call.
+//
+//	go test ./backends/embedded/engine -run - -bench FastPair -count 5
+func BenchmarkFastPair(b *testing.B) {
+	vm := engine.New(keyspace.New(keyspace.WallClock(), nil))
+	fast := mutex(b, scripts.Fast)
+	keys := scripts.Keys("pylock:bench")[:2]
+	session := backends.NewSession()
+	b.ReportAllocs()
+	n := uint64(0)
+	for b.Loop() {
+		n++
+		token := session.Token(n).Wire()
+		if r, err := vm.Run(fast, keys, []string{"0", token, "10000", "label"}); err != nil || len(r.Array[0].Str) != 28 {
+			b.Fatal(r, err)
+		}
+		if r, err := vm.Run(fast, keys, []string{"1", token}); err != nil || r.Array[0].Str[12:] != "1" {
+			b.Fatal(r, err)
+		}
+	}
+}
+
 // BenchmarkNew is what a failed run costs.
 func BenchmarkNew(b *testing.B) {
 	keys := keyspace.New(keyspace.WallClock(), nil)
