@@ -78,11 +78,11 @@ func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, 
 // when Acquire returns, elsewhere one round trip later (two, if a request was under
 // way), while the backend answers.
 func (c *Client) Acquire(ctx context.Context, key string, opts ...Option) (*Lock, error) {
-	o, err := c.options(c.defaults(ctx), opts)
+	l, err := c.begin(ctx, key, opts)
 	if err != nil {
 		return nil, err
 	}
-	return c.acquire(ctx, key, o)
+	return l.wait(ctx)
 }
 
 // TryAcquire makes one try and never waits for another holder. If there is one, it
@@ -98,7 +98,28 @@ func (c *Client) TryAcquire(ctx context.Context, key string, opts ...Option) (*L
 	return c.acquire(ctx, key, o)
 }
 
+// begin and what it calls have left the stack when the wait begins: see giveUp.
+//
+//go:noinline
+func (c *Client) begin(ctx context.Context, key string, opts []Option) (*Lock, error) {
+	o, err := c.options(c.defaults(ctx), opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.ask(ctx, key, o)
+}
+
+// acquire is Acquire with the options as they are.
 func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, error) {
+	l, err := c.ask(ctx, key, o)
+	if err != nil {
+		return nil, err
+	}
+	return l.wait(ctx)
+}
+
+// ask posts an acquire, to be waited for.
+func (c *Client) ask(ctx context.Context, key string, o options) (*Lock, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
@@ -114,10 +135,6 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {
 		return nil, err
 	}
-	if err := wait(ctx, &l.hold, key); err != nil {
-		l.hold.Leave()
-		return nil, err
-	}
 	return l, nil
 }
 
@@ -126,19 +143,24 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 //
 // A grant can cross ctx's end. The end wins: the grant is given back, since
 // nobody may be left to release it.
-func wait(ctx context.Context, h *actors.Hold, key string) error {
-	if decided, err := h.Wait(ctx.Done()); decided {
-		return err
+func (l *Lock) wait(ctx context.Context) (*Lock, error) {
+	decided, err := l.hold.Wait(ctx.Done())
+	if !decided {
+		err = giveUp(ctx, &l.hold)
 	}
-	return giveUp(ctx, h, key)
+	if err != nil {
+		l.hold.Leave()
+		return nil, err
+	}
+	return l, nil
 }
 
 // giveUp is the rest of wait once ctx has ended. It is kept out of there, and
-// tooLate out of acquire, because what they keep on the stack is large: the stack
+// tooLate out of ask, because what they keep on the stack is large: the stack
 // of a goroutine that waits would have to be 4 KB instead of 2 (measured).
 //
 //go:noinline
-func giveUp(ctx context.Context, h *actors.Hold, key string) error {
+func giveUp(ctx context.Context, h *actors.Hold) error {
 	var why actors.WaitError
 	var ok bool
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -147,7 +169,7 @@ func giveUp(ctx context.Context, h *actors.Hold, key string) error {
 		ok = h.Abandon()
 	}
 	if !ok { // the outcome crossed ctx's end
-		why.Key = key
+		why.Key = h.Key()
 		var waited *actors.WaitError
 		switch _, err := h.Wait(nil); {
 		case err == nil:
