@@ -14,6 +14,7 @@ import (
 type Program struct {
 	name  string
 	proto *lua.FunctionProto
+	neat  bool // it writes only to tables of its own
 }
 
 // Compile compiles a script. name is what its error messages call it.
@@ -38,6 +39,8 @@ type Program struct {
 //
 // and a run calls that last function. What it saves is a closure for every
 // function of shared.lua, and two table look-ups for every library call, a run.
+// Loops and some functions also count their rounds (meter.go), and strings are put
+// together by a function of ours (join).
 //
 // It is the same program: a statement is moved only from the script's head,
 // only if it is a local function or a local that holds a constant, and only if
@@ -48,19 +51,21 @@ func Compile(name, source string) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: compiling %s: %w", name, err)
 	}
-	proto, err := lua.Compile(rearrange(chunk), name)
+	names := survey(chunk)
+	neat := names.keepsToItsOwn()
+	proto, err := lua.Compile(rearrange(chunk, names), name)
 	if err != nil {
 		return nil, fmt.Errorf("engine: compiling %s: %w", name, err)
 	}
-	return &Program{name: name, proto: proto}, nil
+	return &Program{name: name, proto: proto, neat: neat}, nil
 }
 
-func rearrange(chunk []ast.Stmt) []ast.Stmt {
-	names := survey(chunk)
+func rearrange(chunk []ast.Stmt, names *names) []ast.Stmt {
 	head := 0
 	for head < len(chunk) && names.constant(chunk[head]) {
 		head++
 	}
+	names.meter()
 	// Binding is last to look at the tree: it renames what it finds.
 	bound := names.bind(chunk)
 	body := &ast.FunctionExpr{ParList: &ast.ParList{}, Stmts: chunk[head:]}

@@ -11,24 +11,19 @@ import (
 // The conversions are those of Redis's manual, "Lua API reference, Data type
 // conversion", for RESP2.
 
-var (
-	okKey   lua.LValue = lua.LString("ok")
-	okValue lua.LValue = lua.LString("OK")
-)
-
 // toLua is a command's reply as a script sees it.
 func (vm *VM) toLua(r keyspace.Reply) lua.LValue {
 	switch r.Kind {
 	case keyspace.Integer:
-		return lua.LNumber(r.Int)
+		return vm.boxes.number(float64(r.Int))
 	case keyspace.Bulk:
-		return lua.LString(r.Str)
+		return vm.boxes.string(r.Str)
 	case keyspace.Status:
 		return vm.status(r.Str)
 	case keyspace.Error:
 		return vm.single("err", r.Str)
 	case keyspace.Array:
-		t := vm.state.CreateTable(len(r.Array), 0)
+		t := vm.shared.list(vm.state, len(r.Array))
 		for _, e := range r.Array {
 			t.Append(vm.toLua(e))
 		}
@@ -37,13 +32,10 @@ func (vm *VM) toLua(r keyspace.Reply) lua.LValue {
 	return lua.LFalse
 }
 
-// status is {ok = text}. A table with a field is three maps in gopher-lua, and
-// scripts look at SET's only to see whether it is there: so the first OK of a
-// run is a table that runs share. tidy sees to it that none finds it changed.
+// status is {ok = text}.
 func (vm *VM) status(text string) lua.LValue {
-	if text == "OK" && !vm.lent {
-		vm.lent = true
-		return vm.okay
+	if text == "OK" {
+		return vm.shared.okay(vm)
 	}
 	return vm.single("ok", text)
 }

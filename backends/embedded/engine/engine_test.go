@@ -104,6 +104,13 @@ var rows = []struct{ script, want string }{
 	{"local KEYS = {'mine'} return KEYS[1]", `"mine"`}, {"local string = {sub = function() return 'own' end} return string.sub('x', 1, 1)", `"own"`},
 	{"local n = 0 local function f() n = n + 1 return n end f() return f()", "2"},
 	{"local function f(n) if n == 0 then return 0 end return n + f(n - 1) end return f(100)", "5050"},
+	// Strings put together.
+	{"local function f() return 'b', 'x' end return 'a' .. f() .. 1 .. 2.5 .. -3", `"ab12.5-3"`},
+	{"local function f(...) return 'a' .. ... end return {f('b', 'x'), ('a' .. 'b') .. 'c'}", `["ab" "abc"]`},
+	{"return 1795441474249168 .. ''", `"1.7954414742492e+15"`}, {"return {'a' .. 'b', #('a' .. 'b')}", `["ab" 2]`},
+	{"local function f() return 'a' .. 'b' end return {f(), (f())}", `["ab" "ab"]`},
+	{"return {pcall(function() return 'a' .. nil end) == false, (pcall(function() return {} .. 'a' end))}", "[1 nil]"},
+	{"return string.format('%s%06d', '1700000000', '42')", `"1700000000000042"`}, {"return string.format('%06d|%06d|%06d', '-42', '1234567', 4.9)", `"-00042|1234567|000004"`},
 	{"local call = redis.call return call('EXISTS', KEYS[1], KEYS[2])", "1"},
 }
 
@@ -128,6 +135,17 @@ func TestARunLeavesNothingForTheNext(t *testing.T) {
 		{"a shorter ARGV", "ARGV[1] = nil", "return ARGV[1]", `"arg"`},
 		{"KEYS itself", "KEYS = {}", "return #KEYS", "2"},
 		{"a status", "redis.call('SET', 'k', 'v').ok = 'spoilt'", "return redis.call('SET', 'k', 'v')", "OK"},
+		{"a second status", "redis.call('SET', 'k', 'v') redis.call('SET', 'k', 'v').ok = 'spoilt'", "redis.call('SET', 'k', 'v') return redis.call('SET', 'k', 'v')", "OK"},
+		{"a status's array", "redis.call('SET', 'k', 'v')[1] = 'spoilt'", "return #redis.call('SET', 'k', 'v')", "0"},
+		{"a list's field", "redis.call('MGET', 'k').x = 1", "return redis.call('MGET', 'k').x == nil", "1"},
+		{"a list's values", "local t = redis.call('MGET', 'k', 'j') for i = 1, 100 do t[i] = i end", "return redis.call('MGET', 'k')", "[nil]"},
+		{"a list that another function changed", "local t = redis.call('MGET', 'k') table.insert(t, 'x') table.insert(t, 'y')", "return redis.call('MGET', 'k')", "[nil]"},
+		{"a list in a list", "local t = {redis.call('MGET', 'k')} t[1].x = 1", "return redis.call('MGET', 'k').x == nil", "1"},
+		{"a list by another name", "local t = {} t = redis.call('MGET', 'k') t.x = 1", "return redis.call('MGET', 'k').x == nil", "1"},
+		{"a list in a function", "local t = {} local function f(t) t.x = 1 end f(redis.call('MGET', 'k'))", "return redis.call('MGET', 'k').x == nil", "1"},
+		{"a list's method", "local t = redis.call('MGET', 'k') function t.x() end", "return redis.call('MGET', 'k').x == nil", "1"},
+		{"a list by a library", "local f = table local t = redis.call('MGET', 'k') f.insert(t, 'x')", "return redis.call('MGET', 'k')", "[nil]"},
+		{"KEYS by a library", "local f = table.insert f(KEYS, 'x')", "return #KEYS", "2"},
 		{"a status's other field", "redis.call('SET', 'k', 'v').err = 'spoilt'", "return redis.call('SET', 'k', 'v')", "OK"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -177,17 +195,23 @@ func TestWhatReachesOutsideIsNotThere(t *testing.T) {
 
 func TestEveryRunEndsAndLeavesTheVMUsable(t *testing.T) {
 	for name, source := range map[string]string{
-		"an endless loop":            "while true do end",
-		"one that catches its death": "while true do pcall(function() while true do end end) end",
-		"endless tail calls":         "local function f() return f() end return f()",
-		"endless recursion":          "local function f() return 1 + f() end return f()",
-		"an endless method":          "repeat redis.call('INCR', 'n') until false",
-		"a string of all memory":     "return string.rep('x', 1e9)",
-		"a raised string":            "error('boom')",
-		"a raised table":             "error({err = 'MY boom'})",
-		"an index of nil":            "local t = nil return t.x",
-		"a reply without an end":     "local t = {} t[1] = t return t",
-		"many results":               "local t = {} for i = 1, 100000 do t[i] = i end return unpack(t)",
+		"an endless loop":                     "while true do end",
+		"one that catches its death":          "while true do pcall(function() while true do end end) end",
+		"endless tail calls":                  "local function f() return f() end return f()",
+		"endless recursion":                   "local function f() return 1 + f() end return f()",
+		"calls that double":                   doubling(60),
+		"functions that pass each other on":   "local t = {} t.f = function() return t.g() end t.g = function() return t.f() end return t.f()",
+		"a function that is its own argument": "local function f(g) return g(g) end return f(f)",
+		"a method of its own":                 "local t = {} function t:f() return self:f() end return t:f()",
+		"a library's caller":                  "local f f = function() return select(2, pcall(f)) end while true do f() end",
+		"a generic loop":                      "for _ in function() return 1 end do end",
+		"an endless method":                   "repeat redis.call('INCR', 'n') until false",
+		"a string of all memory":              "return string.rep('x', 1e9)",
+		"a raised string":                     "error('boom')",
+		"a raised table":                      "error({err = 'MY boom'})",
+		"an index of nil":                     "local t = nil return t.x",
+		"a reply without an end":              "local t = {} t[1] = t return t",
+		"many results":                        "local t = {} for i = 1, 100000 do t[i] = i end return unpack(t)",
 	} {
 		t.Run(name, func(t *testing.T) {
 			vm := newVM()
@@ -201,6 +225,15 @@ func TestEveryRunEndsAndLeavesTheVMUsable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// doubling is a script without a loop whose n functions each call the one before twice.
+func doubling(n int) string {
+	source := "local function f0() return 1 end\n"
+	for i := 1; i <= n; i++ {
+		source += fmt.Sprintf("local function f%d() f%d() return f%d() end\n", i, i-1, i-1)
+	}
+	return source + fmt.Sprintf("return f%d()", n)
 }
 
 // A fault of ours in a command must not take the process, and every lock in

@@ -2,42 +2,80 @@ package engine
 
 import (
 	"errors"
-	"time"
+
+	lua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/ast"
 )
 
-var errBudget = errors.New("script killed: it took more instructions than any lock needs")
+var errBudget = errors.New("script killed: it took more rounds than any lock needs")
 
-// A meter ends a script that runs for ever. gopher-lua has no hook for that,
-// but asks its context before every instruction whether it is done: so this
-// context counts how often it was asked. Unlike a deadline it needs no timer
-// and no goroutine, and the count is the same on every machine.
+// tick is the function that counts a round. No script can name it.
+const tick = "count a round"
+
+// round ends a script that runs for ever: every round of a loop, and every call of a
+// function that calls functions of the script, calls it first. What has neither loop
+// nor such a call ends by itself. To count instructions, by a context that gopher-lua
+// asks before each, costs a lock on a free key a third of its time.
 //
 // Once the budget is spent it stays spent until the next run, so a script can't
 // catch the error and go on.
-type meter struct {
-	left int
-	done chan struct{} // closed from the start; Done hides it while there is budget
-}
-
-func newMeter() *meter {
-	m := &meter{done: make(chan struct{})}
-	close(m.done)
-	return m
-}
-
-// Done counts one instruction.
-func (m *meter) Done() <-chan struct{} {
-	if m.left--; m.left > 0 {
-		return nil
+func (vm *VM) round(l *lua.LState) int {
+	if vm.left--; vm.left <= 0 {
+		l.RaiseError("%s", errBudget)
 	}
-	return m.done
+	return 0
 }
 
-// Err is the text that the script's error gets.
-func (m *meter) Err() error { return errBudget }
+// meter has the loops and functions of a script count their rounds.
+func (n *names) meter() {
+	for _, body := range n.loops {
+		*body = n.counted(*body)
+	}
+	for _, f := range n.functions {
+		if !n.leaf(f) {
+			f.expr.Stmts = n.counted(f.expr.Stmts)
+		}
+	}
+}
 
-// Deadline is there for context.Context.
-func (m *meter) Deadline() (time.Time, bool) { return time.Time{}, false }
+// counted is a block that counts a round first.
+func (n *names) counted(block []ast.Stmt) []ast.Stmt {
+	call := n.internal(tick)
+	stmt := &ast.FuncCallStmt{Expr: call}
+	if len(block) > 0 {
+		call.SetLine(block[0].Line())
+		call.SetLastLine(block[0].Line())
+		call.Func.SetLine(block[0].Line())
+		stmt.SetLine(block[0].Line())
+		stmt.SetLastLine(block[0].Line())
+	}
+	return append([]ast.Stmt{stmt}, block...)
+}
 
-// Value is there for context.Context.
-func (m *meter) Value(any) any { return nil }
+// internal is a call of a function of the engine's own.
+func (n *names) internal(name string, args ...ast.Expr) *ast.FuncCallExpr {
+	call := &ast.FuncCallExpr{Func: &ast.IdentExpr{Value: name}, Args: args, AdjustRet: true}
+	n.uses = append(n.uses, &call.Func)
+	return call
+}
+
+// A function is one of the script's, and what its body calls.
+type function struct {
+	expr  *ast.FunctionExpr
+	calls []ast.Expr
+}
+
+// leaf reports whether a function calls nothing but the library, and there nothing that
+// calls back.
+func (n *names) leaf(f *function) bool {
+	for _, callee := range f.calls {
+		if !bindable(callee) {
+			return false
+		}
+		path, root := pathOf(callee)
+		if n.declared[root] || n.assigned[root] || path == "pcall" || path == "table.sort" {
+			return false
+		}
+	}
+	return true
+}

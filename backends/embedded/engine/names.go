@@ -11,14 +11,22 @@ import (
 // errs towards changing nothing.
 type names struct {
 	declared, assigned map[string]bool
+	again              map[string]bool // declared more than once
+
+	tables tables
 
 	// uses are the reads of names that may be bound, where they stand.
 	uses []*ast.Expr
+
+	// What meter has to look at.
+	loops     []*[]ast.Stmt
+	functions []*function // the innermost that is being read is current
+	current   *function
 }
 
 // survey reads a whole script.
 func survey(chunk []ast.Stmt) *names {
-	n := &names{declared: map[string]bool{}, assigned: map[string]bool{}}
+	n := &names{declared: map[string]bool{}, assigned: map[string]bool{}, again: map[string]bool{}}
 	n.block(chunk)
 	return n
 }
@@ -64,6 +72,8 @@ func pathOf(e ast.Expr) (path, root string) {
 // its libraries. What isn't there must go on failing where it is read.
 func bindable(e ast.Expr) bool {
 	switch e := e.(type) {
+	case nil:
+		return false // the callee of a method's call
 	case *ast.IdentExpr:
 		_, isBase := base[e.Value]
 		return isBase || e.Value == "KEYS" || e.Value == "ARGV"
@@ -86,6 +96,7 @@ func (n *names) block(stmts []ast.Stmt) {
 
 func (n *names) declare(list ...string) {
 	for _, name := range list {
+		n.again[name] = n.again[name] || n.declared[name]
 		n.declared[name] = true
 	}
 }
@@ -96,6 +107,7 @@ func (n *names) statement(s ast.Stmt) {
 		n.targets(s.Lhs)
 		n.expressions(s.Rhs)
 	case *ast.LocalAssignStmt:
+		n.tables.declare(s)
 		n.declare(s.Names...)
 		n.expressions(s.Exprs)
 	case *ast.FuncCallStmt:
@@ -104,9 +116,9 @@ func (n *names) statement(s ast.Stmt) {
 		n.block(s.Stmts)
 	case *ast.WhileStmt:
 		n.expression(&s.Condition)
-		n.block(s.Stmts)
+		n.loop(&s.Stmts)
 	case *ast.RepeatStmt:
-		n.block(s.Stmts)
+		n.loop(&s.Stmts)
 		n.expression(&s.Condition)
 	case *ast.IfStmt:
 		n.expression(&s.Condition)
@@ -117,15 +129,16 @@ func (n *names) statement(s ast.Stmt) {
 		n.expression(&s.Init)
 		n.expression(&s.Limit)
 		n.expression(&s.Step)
-		n.block(s.Stmts)
+		n.loop(&s.Stmts)
 	case *ast.GenericForStmt:
 		n.declare(s.Names...)
 		n.expressions(s.Exprs)
-		n.block(s.Stmts)
+		n.loop(&s.Stmts)
 	case *ast.FuncDefStmt:
 		if s.Name.Func != nil {
 			n.targets([]ast.Expr{s.Name.Func})
 		} else {
+			n.tables.written = append(n.tables.written, s.Name.Receiver)
 			n.targets([]ast.Expr{s.Name.Receiver})
 		}
 		n.function(s.Func)
@@ -142,15 +155,33 @@ func (n *names) targets(list []ast.Expr) {
 		case *ast.IdentExpr:
 			n.assigned[e.Value] = true
 		case *ast.AttrGetExpr:
+			n.tables.written = append(n.tables.written, e.Object)
 			n.expression(&e.Object)
 			n.expression(&e.Key)
 		}
 	}
 }
 
+func (n *names) loop(body *[]ast.Stmt) {
+	n.loops = append(n.loops, body)
+	n.block(*body)
+}
+
 func (n *names) function(f *ast.FunctionExpr) {
+	outer := n.current
+	n.current = &function{expr: f}
+	n.functions = append(n.functions, n.current)
 	n.declare(f.ParList.Names...)
 	n.block(f.Stmts)
+	n.current = outer
+}
+
+// call notes a call of the function that is being read; of the script's body it
+// doesn't matter.
+func (n *names) call(e *ast.FuncCallExpr) {
+	if n.current != nil {
+		n.current.calls = append(n.current.calls, e.Func)
+	}
 }
 
 func (n *names) expressions(list []ast.Expr) {
@@ -163,6 +194,7 @@ func (n *names) expression(at *ast.Expr) {
 	if *at == nil {
 		return
 	}
+	n.tables.read(*at)
 	if bindable(*at) {
 		n.uses = append(n.uses, at)
 		return
@@ -177,6 +209,7 @@ func (n *names) expression(at *ast.Expr) {
 			n.expression(&f.Value)
 		}
 	case *ast.FuncCallExpr:
+		n.call(e)
 		n.expression(&e.Func)
 		n.expression(&e.Receiver)
 		n.expressions(e.Args)
@@ -187,8 +220,12 @@ func (n *names) expression(at *ast.Expr) {
 		n.expression(&e.Lhs)
 		n.expression(&e.Rhs)
 	case *ast.StringConcatOpExpr:
-		n.expression(&e.Lhs)
-		n.expression(&e.Rhs)
+		call := n.internal(join, operands(nil, e)...)
+		n.expressions(call.Args)
+		call.SetLine(e.Line())
+		call.SetLastLine(e.LastLine())
+		call.Func.SetLine(e.Line())
+		*at = call
 	case *ast.ArithmeticOpExpr:
 		n.expression(&e.Lhs)
 		n.expression(&e.Rhs)

@@ -76,11 +76,11 @@ func boolToInt(b bool) int {
 
 // format is string.format. '%.0f' of an integer, the only way to write a fence
 // that never says 1.7e+15, is done by hand.
-func format(l *lua.LState) int {
+func format(vm *VM, l *lua.LState) int {
 	layout := l.CheckString(1)
 	if layout == "%.0f" && l.GetTop() == 2 {
 		if n, isNumber := l.Get(2).(lua.LNumber); isNumber {
-			l.Push(lua.LString(whole(float64(n))))
+			l.Push(vm.boxes.string(whole(float64(n))))
 			return 1
 		}
 	}
@@ -96,15 +96,18 @@ func format(l *lua.LState) int {
 			layout = rest[1:]
 			continue
 		}
-		end := strings.IndexFunc(rest, func(r rune) bool { return !strings.ContainsRune("-+ #0123456789.", r) })
-		if end < 0 || end > len("-+ #0")+len("99.99") {
+		end := 0
+		for end < len(rest) && strings.IndexByte("-+ #0123456789.", rest[end]) >= 0 {
+			end++
+		}
+		if end == len(rest) || end > len("-+ #0")+len("99.99") {
 			l.RaiseError("invalid option in 'format'")
 		}
 		out.WriteString(directive(l, rest[:end], rest[end], arg))
 		layout = rest[end+1:]
 		arg++
 	}
-	l.Push(lua.LString(out.String()))
+	l.Push(vm.boxes.string(out.String()))
 	return 1
 }
 
@@ -112,6 +115,11 @@ func format(l *lua.LState) int {
 func directive(l *lua.LState, flags string, verb byte, arg int) string {
 	switch verb {
 	case 'd', 'i':
+		if n, ok := digits(l, arg); ok {
+			if text, ok := zeros(flags, n); ok {
+				return text
+			}
+		}
 		return fmt.Sprintf("%"+flags+"d", truncate(float64(l.CheckNumber(arg))))
 	case 'u', 'x', 'X', 'o':
 		n := uint64(truncate(float64(l.CheckNumber(arg))))
@@ -146,11 +154,27 @@ func directive(l *lua.LState, flags string, verb byte, arg int) string {
 // padded is '%0N.0f' for a positive integer of at most N digits, N to 19.
 func padded(flags string, f float64) (string, bool) {
 	width, isWhole := strings.CutSuffix(flags, ".0")
-	if !isWhole || len(width) < 2 || width[0] != '0' || f < 0 || f != math.Trunc(f) || f >= 1<<53 {
+	if !isWhole || f < 0 || f != math.Trunc(f) || f >= 1<<53 {
+		return "", false
+	}
+	return zeros(width, strconv.FormatInt(int64(f), 10))
+}
+
+// digits is an argument that is a string of digits, as TIME's are, without a zero before them.
+func digits(l *lua.LState, arg int) (string, bool) {
+	s, isString := l.Get(arg).(lua.LString)
+	if _, plain := plainInteger(string(s)); !isString || !plain || s[0] == '0' && len(s) > 1 {
+		return "", false
+	}
+	return string(s), true
+}
+
+// zeros is '%0N' of digits, at most N of them, N to 19.
+func zeros(width, digits string) (string, bool) {
+	if len(width) < 2 || width[0] != '0' {
 		return "", false
 	}
 	n, err := strconv.Atoi(width)
-	digits := strconv.FormatInt(int64(f), 10)
 	if err != nil || n > 19 || len(digits) > n {
 		return "", false
 	}

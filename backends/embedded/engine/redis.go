@@ -10,8 +10,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
 )
 
-// redisLibrary is the table redis; its functions belong to a VM.
-var redisLibrary = map[string]func(*VM, *lua.LState) int{
+// redisLibrary is the table redis.
+var redisLibrary = map[string]libraryFunction{
 	"call":         (*VM).call,
 	"pcall":        (*VM).pcall,
 	"error_reply":  (*VM).errorReply,
@@ -90,6 +90,6 @@ func (vm *VM) sha1hex(l *lua.LState) int {
 		l.Error(vm.single("err", "ERR wrong number of arguments"), 0)
 	}
 	sum := sha1.Sum([]byte(lua.LVAsString(l.Get(1))))
-	l.Push(lua.LString(hex.EncodeToString(sum[:])))
+	l.Push(vm.boxes.string(hex.EncodeToString(sum[:])))
 	return 1
 }

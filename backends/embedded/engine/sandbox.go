@@ -4,16 +4,24 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
+// A libraryFunction is one of ours; it belongs to a VM.
+type libraryFunction func(*VM, *lua.LState) int
+
+func (vm *VM) function(f libraryFunction) *lua.LFunction {
+	return vm.state.NewFunction(func(l *lua.LState) int { return f(vm, l) })
+}
+
 // What a script may use of Lua, and whose implementation: nil takes
 // gopher-lua's. Left out is whatever reaches outside, compiles text, or could
 // change what another run sees (setmetatable, rawset, getfenv, coroutines).
 var (
-	base = map[string]lua.LGFunction{
+	base = map[string]libraryFunction{
 		"assert": nil, "error": nil, "ipairs": nil, "next": nil, "pairs": nil, "pcall": nil, "rawequal": nil,
 		"rawget": nil, "select": nil, "type": nil, "unpack": nil,
 		"tonumber": toNumber, "tostring": toString,
+		tick: (*VM).round, join: (*VM).join,
 	}
-	libraries = map[string]map[string]lua.LGFunction{
+	libraries = map[string]map[string]libraryFunction{
 		"string": {
 			"byte": nil, "char": nil, "find": nil, "len": nil, "lower": nil, "match": nil, "reverse": nil, "upper": nil,
 			"format": format, "rep": repeat, "sub": substring,
@@ -57,7 +65,7 @@ func (vm *VM) sandbox() {
 	}
 	redis := l.NewTable()
 	for name, f := range redisLibrary {
-		redis.RawSetString(name, l.NewFunction(func(l *lua.LState) int { return f(vm, l) }))
+		redis.RawSetString(name, vm.function(f))
 	}
 	globals.RawSetString("redis", vm.readOnly(redis))
 	globals.RawSetString("KEYS", vm.tables[0])
@@ -91,11 +99,11 @@ func plainErrors(pcall *lua.LFunction) lua.LGFunction {
 }
 
 // pick makes a table of the members that a script may use.
-func (vm *VM) pick(from *lua.LTable, members map[string]lua.LGFunction) *lua.LTable {
+func (vm *VM) pick(from *lua.LTable, members map[string]libraryFunction) *lua.LTable {
 	t := vm.state.NewTable()
 	for name, own := range members {
 		if own != nil {
-			t.RawSetString(name, vm.state.NewFunction(own))
+			t.RawSetString(name, vm.function(own))
 			continue
 		}
 		t.RawSetString(name, from.RawGetString(name))
