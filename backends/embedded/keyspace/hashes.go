@@ -8,9 +8,8 @@ func (k *Keyspace) hashFor(key string) (*hash, bool) {
 	}
 	if e == nil {
 		e = k.add(key, hashKind)
-		e.hash = new(hash)
 	}
-	return e.hash, true
+	return k.hashes.of(e), true
 }
 
 func hset(k *Keyspace, args []string) Reply {
@@ -52,7 +51,7 @@ func hget(k *Keyspace, args []string) Reply {
 	case e == nil:
 		return Reply{}
 	}
-	return valueOf(e.hash, args[2])
+	return valueOf(k.hashes.of(e), args[2])
 }
 
 func valueOf(h *hash, name string) Reply {
@@ -68,10 +67,11 @@ func hmget(k *Keyspace, args []string) Reply {
 		return failure(errWrongType)
 	}
 	k.scratch = k.scratch[:0]
+	h := k.hashes.of(e)
 	for _, name := range args[2:] {
 		value := Reply{}
 		if e != nil {
-			value = valueOf(e.hash, name)
+			value = valueOf(h, name)
 		}
 		k.scratch = append(k.scratch, value)
 	}
@@ -85,7 +85,7 @@ func hgetall(k *Keyspace, args []string) Reply {
 	}
 	k.scratch = k.scratch[:0]
 	if e != nil {
-		for _, f := range e.hash.fields {
+		for _, f := range k.hashes.of(e).fields {
 			k.scratch = append(k.scratch, bulk(f.name), bulk(f.value))
 		}
 	}
@@ -101,8 +101,9 @@ func hdel(k *Keyspace, args []string) Reply {
 		return integer(0)
 	}
 	n := int64(0)
+	h := k.hashes.of(e)
 	for _, name := range args[2:] {
-		if e.hash.remove(name) {
+		if h.remove(name) {
 			n++
 		}
 	}
@@ -118,7 +119,7 @@ func hlen(k *Keyspace, args []string) Reply {
 	case e == nil:
 		return integer(0)
 	}
-	return integer(int64(e.hash.len()))
+	return integer(int64(k.hashes.of(e).len()))
 }
 
 func hexists(k *Keyspace, args []string) Reply {
@@ -126,7 +127,7 @@ func hexists(k *Keyspace, args []string) Reply {
 	if wrong {
 		return failure(errWrongType)
 	}
-	return boolean(e != nil && e.hash.find(args[2]) >= 0)
+	return boolean(e != nil && k.hashes.of(e).find(args[2]) >= 0)
 }
 
 func hincrby(k *Keyspace, args []string) Reply {
@@ -140,7 +141,7 @@ func hincrby(k *Keyspace, args []string) Reply {
 	}
 	var n int64
 	if e != nil {
-		if old, ok := e.hash.get(args[2]); ok {
+		if old, ok := k.hashes.of(e).get(args[2]); ok {
 			if n, valid = parseInt(old); !valid {
 				return failure(errHashInteger)
 			}

@@ -14,16 +14,15 @@ const (
 	zsetKind
 )
 
-// An entry is one key and its value: 64 bytes, since a process may well hold a
-// million locks. Exactly one of str, hash and zset is in use, as kind says.
+// An entry is one key and its value: 48 bytes, since a process may well hold a
+// million locks, of two strings each. What is no string is seldom there, and stands
+// beside the entries: see Keyspace.hashes.
 type entry struct {
 	key     string
-	expires int64 // ms since the epoch; 0: never
-	slot    int32 // 1 + its place in the expiry heap; 0: not there
+	str     string // of stringKind
+	expires int64  // ms since the epoch; 0: never
+	slot    int32  // 1 + its place in the expiry heap; 0: not there
 	kind    kind
-	str     string
-	hash    *hash
-	zset    *zset
 }
 
 // A Message is what PUBLISH sent.
@@ -36,6 +35,8 @@ type Message struct {
 type Keyspace struct {
 	entries map[string]*entry
 	peak    int // the most keys entries has held since it was made
+	hashes  beside[hash]
+	zsets   beside[zset]
 	due     dueHeap
 	clock   func() int64
 	now     int64 // µs since the epoch, as of Tick
@@ -99,7 +100,7 @@ func (k *Keyspace) Strings(list []string, prefix string) []string {
 // WITHSCORES lists them. A key that is no sorted set has none.
 func (k *Keyspace) Sorted(key string, each func(member string, score float64)) {
 	if e, wrong := k.lookupKind(key, zsetKind); e != nil && !wrong {
-		for _, m := range e.zset.members {
+		for _, m := range k.zsets.of(e).members {
 			each(m.member, m.score)
 		}
 	}
@@ -136,14 +137,32 @@ func (k *Keyspace) lookupKind(key string, want kind) (e *entry, wrong bool) {
 
 // add makes a key that lookup did not find.
 func (k *Keyspace) add(key string, of kind) *entry {
-	e := &entry{key: key, kind: of}
+	e := &entry{key: key}
+	k.become(e, of)
 	k.entries[key] = e
 	k.peak = max(k.peak, len(k.entries))
 	return e
 }
 
+// become gives a key an empty value of another kind.
+func (k *Keyspace) become(e *entry, of kind) {
+	switch e.kind {
+	case hashKind:
+		k.hashes.remove(e)
+	case zsetKind:
+		k.zsets.remove(e)
+	}
+	switch e.kind, e.str = of, ""; of {
+	case hashKind:
+		k.hashes.add(e, new(hash))
+	case zsetKind:
+		k.zsets.add(e, new(zset))
+	}
+}
+
 // remove frees a key.
 func (k *Keyspace) remove(e *entry) {
+	k.become(e, stringKind)
 	delete(k.entries, e.key)
 	k.due.remove(e)
 	k.shrink()
@@ -152,7 +171,7 @@ func (k *Keyspace) remove(e *entry) {
 // removeIfEmpty frees a hash or sorted set that lost its last element: in
 // Redis there are no empty ones.
 func (k *Keyspace) removeIfEmpty(e *entry) {
-	if (e.kind == hashKind && e.hash.len() == 0) || (e.kind == zsetKind && e.zset.len() == 0) {
+	if (e.kind == hashKind && k.hashes.of(e).len() == 0) || (e.kind == zsetKind && k.zsets.of(e).len() == 0) {
 		k.remove(e)
 	}
 }

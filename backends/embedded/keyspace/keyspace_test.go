@@ -86,6 +86,7 @@ func TestCommandsAnswerLikeRedis(t *testing.T) {
 		{"ZADD z 1 a 2 b 3 c", "3", "ZCOUNT z 2 +inf", "2", "ZCOUNT z (1 (3", "1", "ZCOUNT z 3 1", "0", "ZCOUNT z a b", "-ERR min or max is not a float"},
 		{"ZADD z 1 a 2 b 3 c", "3", "ZRANK z c", "2", "ZREM z a x", "1", "ZREMRANGEBYSCORE z -inf (3", "1", "ZREM z c", "1", "EXISTS z", "0"},
 		{"SET k v", "OK", "HSET k f v", wrong, "HGET k f", wrong, "HMGET k f", wrong, "ZADD k 1 a", wrong, "ZRANGE k 0 -1", wrong},
+		{"HSET k f v", "1", "SET k v", "OK", "DEL k", "1", "HSET k g w", "1", "HGETALL k", `["g" "w"]`, "SET k v", "OK", "HLEN k", wrong, "DEL k", "1", "ZADD k 1 a", "1", "ZCARD k", "1"},
 		{"ZADD z 1 a", "1", "GET z", wrong, "INCR z", wrong, "HLEN z", wrong, "DEL z", "1"},
 		{"NOPE", "-ERR Unknown Redis command called from script", "GET", "-ERR Wrong number of args calling Redis command from script"},
 		{"TIME", `["1700000000" "123456"]`, "PUBLISH c m", "0"},

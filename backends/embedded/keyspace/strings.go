@@ -112,7 +112,10 @@ func (k *Keyspace) assign(e *entry, key, value string, at int64) {
 	if e == nil {
 		e = k.add(key, stringKind)
 	}
-	e.kind, e.str, e.hash, e.zset = stringKind, value, nil, nil
+	if e.kind != stringKind {
+		k.become(e, stringKind)
+	}
+	e.str = value
 	k.expireAt(e, at)
 }
 

@@ -66,16 +66,15 @@ func zadd(k *Keyspace, args []string) Reply {
 		return integer(0)
 	case e == nil:
 		e = k.add(args[1], zsetKind)
-		e.zset = new(zset)
 	}
-	n := int64(0)
+	n, z := int64(0), k.zsets.of(e)
 	for i := 0; i < len(pairs); i += 2 {
 		score, _ := parseFloat(pairs[i])
-		old, found := e.zset.score(pairs[i+1])
+		old, found := z.score(pairs[i+1])
 		if !o.allows(old, found, score) {
 			continue
 		}
-		added, changed := e.zset.set(pairs[i+1], score)
+		added, changed := z.set(pairs[i+1], score)
 		if added || changed && o.ch {
 			n++
 		}
@@ -91,9 +90,9 @@ func zrem(k *Keyspace, args []string) Reply {
 	case e == nil:
 		return integer(0)
 	}
-	n := int64(0)
+	n, z := int64(0), k.zsets.of(e)
 	for _, member := range args[2:] {
-		if e.zset.remove(member) {
+		if z.remove(member) {
 			n++
 		}
 	}
@@ -109,7 +108,7 @@ func zcard(k *Keyspace, args []string) Reply {
 	case e == nil:
 		return integer(0)
 	}
-	return integer(int64(e.zset.len()))
+	return integer(int64(k.zsets.of(e).len()))
 }
 
 func zscore(k *Keyspace, args []string) Reply {
@@ -118,7 +117,7 @@ func zscore(k *Keyspace, args []string) Reply {
 		return failure(errWrongType)
 	}
 	if e != nil {
-		if score, ok := e.zset.score(args[2]); ok {
+		if score, ok := k.zsets.of(e).score(args[2]); ok {
 			return bulk(FormatFloat(score))
 		}
 	}
@@ -134,7 +133,7 @@ func zmscore(k *Keyspace, args []string) Reply {
 	for _, member := range args[2:] {
 		score := Reply{}
 		if e != nil {
-			if s, ok := e.zset.score(member); ok {
+			if s, ok := k.zsets.of(e).score(member); ok {
 				score = bulk(FormatFloat(s))
 			}
 		}
@@ -149,7 +148,7 @@ func zrank(k *Keyspace, args []string) Reply {
 		return failure(errWrongType)
 	}
 	if e != nil {
-		if i := e.zset.rank(args[2]); i >= 0 {
+		if i := k.zsets.of(e).rank(args[2]); i >= 0 {
 			return integer(int64(i))
 		}
 	}
@@ -175,8 +174,9 @@ func zrange(k *Keyspace, args []string) Reply {
 	}
 	k.scratch = k.scratch[:0]
 	if e != nil {
-		i, j := clip(start, stop, e.zset.len())
-		for _, m := range e.zset.members[i:j] {
+		z := k.zsets.of(e)
+		i, j := clip(start, stop, z.len())
+		for _, m := range z.members[i:j] {
 			k.scratch = append(k.scratch, bulk(m.member))
 			if scores {
 				k.scratch = append(k.scratch, bulk(FormatFloat(m.score)))
@@ -198,7 +198,7 @@ func zcount(k *Keyspace, args []string) Reply {
 	case e == nil:
 		return integer(0)
 	}
-	i, j := e.zset.within(from, to)
+	i, j := k.zsets.of(e).within(from, to)
 	return integer(int64(j - i))
 }
 
@@ -214,8 +214,9 @@ func zremrangebyscore(k *Keyspace, args []string) Reply {
 	case e == nil:
 		return integer(0)
 	}
-	i, j := e.zset.within(from, to)
-	e.zset.cut(i, j)
+	z := k.zsets.of(e)
+	i, j := z.within(from, to)
+	z.cut(i, j)
 	k.removeIfEmpty(e)
 	return integer(int64(j - i))
 }
