@@ -40,7 +40,7 @@ func (p *place) attemptSettled(t *testing.T, key string) {
 	t.Helper()
 	inside := p.inside(key)
 	eventually(t, 5*time.Second, "the attempt is settled", func() bool {
-		for field := range inside.HGetAll(t.Context(), "{pylock:"+key+"}:turnstile").Val() {
+		for field := range inside.HGetAll(t.Context(), "{pylock:"+key+"}:turnstile:more").Val() {
 			if len(field) > 8 && field[:8] == "settled:" {
 				return true
 			}

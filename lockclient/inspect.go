@@ -27,8 +27,8 @@ type Info struct {
 	Local     int            // callers waiting in this process
 	Place     *int           // this process's place among those that wait, from 1, where it waits
 	Processes *int           // processes waiting, where the backend keeps a queue
-	// Waiters are those processes, first in line first. It is nil where the backend
-	// can't name them: only file:// and embedded:// can. Empty says that nobody
+	// Waiters are those processes, first in line first; on Redis and embedded:// the first
+	// 100. It is nil where the backend can't name them. Empty says that nobody
 	// waits. All callers of one client are one of them.
 	Waiters []Waiter
 

@@ -35,7 +35,7 @@ func TestInspectNamesThoseWhoWait(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if names := b.name == "embedded" || b.name == "file"; !names {
+			if b.name == "memcached" {
 				if info.Waiters != nil {
 					t.Errorf("named without being known: %+v", info.Waiters)
 				}
@@ -43,7 +43,7 @@ func TestInspectNamesThoseWhoWait(t *testing.T) {
 			}
 			var told string
 			for _, w := range info.Waiters {
-				if w.Label == nil || w.For == nil || *w.For <= 0 || *w.For > 30*time.Second {
+				if w.Label == nil || w.For == nil || *w.For < 0 || *w.For > 30*time.Second {
 					t.Fatalf("%+v", w)
 				}
 				told += fmt.Sprintf("%s, ", *w.Label)

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Keys returns the KEYS of every verb for a full key: the lock itself, its
-// companion, its queue, the sessions alive in it. All four share one hash
+// Keys returns the KEYS of every full verb for a full key: the lock itself, its
+// companion, what is remembered beside it, its queue, the sessions alive in it. All five share one hash
 // slot, so that a script may touch them on a Cluster. The names are wire
 // format: processes of different versions meet under them.
 //
@@ -16,20 +16,20 @@ import (
 // latter's names have a brace. There the word comes before the key: behind it, the
 // queue of {a}b would have the name of the companion of {a}b:queue.
 func Keys(key string) []string {
-	front, rest := place(key)
+	front, rest := beside(key)
 	if rest == "" {
-		return []string{key, front, front + ":queue", front + ":alive"}
+		return []string{key, front, front + ":more", front + ":queue", front + ":alive"}
 	}
-	return []string{key, front + rest, front + "-queue" + rest, front + "-alive" + rest}
+	return []string{key, front + rest, front + "-more" + rest, front + "-queue" + rest, front + "-alive" + rest}
 }
 
 // word tells our names from everybody else's: no caller's key has it by accident.
 const word = "}:turnstile"
 
-// place is what the names beside a key begin and end with, in the slot of key. Without braces in the key,
+// beside is what the names beside a key begin and end with, in the slot of key. Without braces in the key,
 // {key} is its own tag. With braces, Redis would cut that tag at the key's own
 // brace, so a tag that hashes to the same slot stands in front and the key follows.
-func place(key string) (front, rest string) {
+func beside(key string) (front, rest string) {
 	if !strings.ContainsAny(key, "{}") {
 		return "{" + key + word, ""
 	}
@@ -43,7 +43,7 @@ func place(key string) (front, rest string) {
 // Companions is a pattern of the names beside a key, for a message: what a user has
 // to be granted, or where to look.
 func Companions(key string) string {
-	front, rest := place(key)
+	front, rest := beside(key)
 	return front + "*" + rest
 }
 
@@ -56,6 +56,16 @@ func Lock(companion string) (key string, ok bool) {
 	}
 	return key, key != "" && Keys(key)[1] == companion
 }
+
+// IsCompanion reports whether a name is a companion's.
+func IsCompanion(name string) bool {
+	_, ok := Lock(name)
+	return ok
+}
+
+// CompanionLike reports whether a value may be a companion's, by the length of its columns and
+// its version.
+func CompanionLike(value string) bool { return len(value) >= 67 && value[0] == '2' }
 
 // hashTag is the part of a key that alone decides its slot: what stands
 // between the first { and the next }, if anything does.

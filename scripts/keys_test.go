@@ -73,13 +73,13 @@ func TestALockIsFoundByItsCompanionsNameAlone(t *testing.T) {
 	}
 }
 
-func TestTheFourKeysOfALockShareASlotAndNothingElse(t *testing.T) {
+func TestTheKeysOfALockShareASlotAndNothingElse(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	owner := map[string]string{}
 	var all []string
 	for range 10_000 {
 		key := randomKey(random)
-		all = append(all, key, key+":queue", key+":alive", key+"-queue", ":queue:"+key)
+		all = append(all, key, key+":queue", key+":alive", key+":more", key+"-queue", ":queue:"+key)
 	}
 	for _, key := range all {
 		keys := scripts.Keys(key)
@@ -101,8 +101,8 @@ func TestTheFourKeysOfALockShareASlotAndNothingElse(t *testing.T) {
 // Names are wire format: processes of different versions have to meet.
 func TestNamesAreWireFormat(t *testing.T) {
 	for key, want := range map[string]string{
-		"pylock:a":    "{pylock:a}:turnstile {pylock:a}:turnstile:queue {pylock:a}:turnstile:alive",
-		"pylock:{a}b": "{a}:turnstile:pylock:{a}b {a}:turnstile-queue:pylock:{a}b {a}:turnstile-alive:pylock:{a}b",
+		"pylock:a":    "{pylock:a}:turnstile {pylock:a}:turnstile:more {pylock:a}:turnstile:queue {pylock:a}:turnstile:alive",
+		"pylock:{a}b": "{a}:turnstile:pylock:{a}b {a}:turnstile-more:pylock:{a}b {a}:turnstile-queue:pylock:{a}b {a}:turnstile-alive:pylock:{a}b",
 	} {
 		if got := strings.Join(scripts.Keys(key)[1:], " "); got != want {
 			t.Errorf("%q: %q", key, got)

@@ -2,31 +2,46 @@
 // text on a Redis server and on the embedded engine.
 //
 // Each file's header lists its KEYS, its ARGV, its reply, and why it is safe to
-// run twice; a test compares the header with the code. shared.lua is put
-// before each verb, so that what the server sees is one self-contained script.
+// run twice; a test compares the header with the code. shared.lua is put into
+// each full verb, below the way of a quiet key, so that what the server sees is one
+// self-contained script, and makes none of shared.lua's functions for a quiet key.
 package scripts
 
 import (
 	"crypto/sha1" // EVALSHA names scripts by SHA-1; nothing is secured by it.
 	_ "embed"
 	"encoding/hex"
+	"strings"
 	"sync"
 )
 
-// KeyCount is the number of keys that every verb takes: the lock, its companion, its queue, and
-// the sessions alive in it, all in one hash slot.
-const KeyCount = 4
+// KeyCount is the number of keys that every full verb takes: the lock, its companion, what is
+// remembered beside it, its queue, and the sessions alive in it, all in one hash slot.
+const KeyCount = 5
 
 // A Script is one verb as a server gets it. Source and SHA are made when they are first
 // asked for: a process that needs no script pays for none at its start.
 type Script struct {
 	Name string // the verb, "acquire"
 
+	body        string
 	source, sha func() string
 }
 
-// Source is shared.lua and the verb's own file.
+// Source returns the verb's own file, with shared.lua where the file names it.
 func (s *Script) Source() string { return s.source() }
+
+// Hoisted returns the same script with shared.lua before everything: for an engine that makes the
+// functions at a script's head once for all runs, and would make those below it in each.
+func (s *Script) Hoisted() string {
+	if before, after, full := strings.Cut(s.body, place); full {
+		return shared + before + after
+	}
+	return s.body
+}
+
+// place is the line of a verb where shared.lua belongs.
+const place = "\n-- shared.lua\n"
 
 // SHA is that of Source, 40 hex digits, the name EVALSHA knows it by.
 func (s *Script) SHA() string { return s.sha() }
@@ -62,18 +77,16 @@ var (
 
 // Fast frees and takes quiet keys, any number in one call. It takes the first two of a lock's
 // keys for each, and stands without shared.lua.
-var Fast = alone("fast", fast)
+var Fast = script("fast", fast)
 
-// Mutex lists the verbs of the mutex.
+// Mutex lists the full verbs of the mutex.
 func Mutex() []*Script {
 	return []*Script{Acquire, Renew, Release, Cancel, Inspect, Revoke}
 }
 
-func script(name, body string) *Script { return alone(name, shared+body) }
-
-func alone(name, source string) *Script {
-	s := &Script{Name: name}
-	s.source = func() string { return source }
+func script(name, body string) *Script {
+	s := &Script{Name: name, body: body}
+	s.source = sync.OnceValue(func() string { return strings.Replace(body, place, "\n"+shared+"\n", 1) })
 	s.sha = sync.OnceValue(func() string {
 		sum := sha1.Sum([]byte(s.Source()))
 		return hex.EncodeToString(sum[:])

@@ -39,7 +39,7 @@ type verbs struct {
 // compiled compiles the scripts once a process, when the first backend opens.
 var compiled = sync.OnceValue(func() *verbs {
 	compile := func(s *scripts.Script) *engine.Program {
-		p, err := engine.Compile(s.Name, s.Source())
+		p, err := engine.Compile(s.Name, s.Hoisted())
 		if err != nil {
 			panic("embedded: a script of this very module: " + err.Error())
 		}
@@ -142,11 +142,7 @@ func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if err != nil {
 		return backends.Reply{Outcome: err.outcome}, err.cause
 	}
-	got, cause := acquired(reply, r.Queue)
-	if box := b.inbox.Load(); box != nil && r.Queue {
-		box.waits(r, got)
-	}
-	return got, cause
+	return acquired(reply, r.Queue)
 }
 
 // Renew makes the lease last ttl from now.
@@ -160,7 +156,7 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 
 // Release gives the lease back.
 func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
-	reply, err := b.run(ctx, b.verbs.release, a.Key, a.Token.Wire(), push)
+	reply, err := b.run(ctx, b.verbs.release, a.Key, a.Token.Wire(), mark(a), push)
 	if err != nil {
 		return err.cause
 	}
@@ -169,13 +165,19 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 
 // Cancel ends an attempt that nobody awaits.
 func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
-	if _, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire(), push); err != nil {
+	if _, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire(), mark(a), push); err != nil {
 		return err.cause
 	}
-	if box := b.inbox.Load(); box != nil {
-		box.labels.Delete(a.Key)
-	}
 	return nil
+}
+
+// mark says whether an end has to settle its attempt. A call here has run when it returns, so no
+// other attempt of the session leaves a copy behind.
+func mark(a backends.Attempt) string {
+	if a.Ambiguous {
+		return "1"
+	}
+	return "0"
 }
 
 // Inspect tells what is known of a key.
@@ -184,17 +186,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	if err != nil {
 		return backends.Info{}, err.cause
 	}
-	info, cause := inspected(reply)
-	if cause != nil {
-		return info, cause
-	}
-	// The count comes from the queue itself, so that the two agree.
-	info.Waiters = []backends.Waiter{}
-	for _, q := range b.store.shard(key).queue(scripts.Keys(key)) {
-		info.Waiters = append(info.Waiters, backends.Waiter{Label: b.store.inboxes.label(q.session, key), For: &q.waited})
-	}
-	*info.Waiting = len(info.Waiters)
-	return info, nil
+	return inspected(reply)
 }
 
 // Revoke asks for the end of a key's lease, or ends it. One that lingers is nobody's
@@ -226,6 +218,7 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
 		}
 		keys = s.list(keys, prefix)
 	}
+	keys = slices.DeleteFunc(keys, scripts.IsCompanion)
 	slices.Sort(keys)
 	return keys, nil
 }

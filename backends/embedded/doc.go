@@ -10,7 +10,7 @@
 //
 //  1. Two backends of one name share a store, in one process. The store goes
 //     with the last of them, and so do its leases.
-//  2. The four keys of a lock are in one shard, and a shard runs one script at
+//  2. The keys of a lock are in one shard, and a shard runs one script at
 //     a time: a script is atomic, and locks of other shards don't wait for it.
 //  3. A message is delivered after its script has ended and outside every lock
 //     of this package but the inbox's own. So is a session that is asked for a lease

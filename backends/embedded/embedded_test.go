@@ -185,7 +185,9 @@ func TestAnEndedContextRunsNothing(t *testing.T) {
 func TestASettledAttemptDidNotRun(t *testing.T) {
 	s := newSession(t, t.Name())
 	r := s.request("k", time.Minute, false)
-	if err := s.Cancel(t.Context(), r.Attempt); err != nil {
+	over := r.Attempt
+	over.Ambiguous = true
+	if err := s.Cancel(t.Context(), over); err != nil {
 		t.Fatal(err)
 	}
 	reply, err := s.Acquire(t.Context(), r)

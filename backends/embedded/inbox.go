@@ -21,9 +21,6 @@ type inboxes struct {
 // An inbox is one session's subscription.
 type inbox struct {
 	wake func(backends.Wake)
-	// labels has the labels of the attempts that wait, by full key. The scripts keep
-	// only the holder's label.
-	labels sync.Map
 	// mu is held for reading while wake runs, so that a close, which writes
 	// closed, waits for it: no wake comes after Close.
 	mu     sync.RWMutex
@@ -72,31 +69,6 @@ func (in *inboxes) listeners(channel string) int {
 		return 0
 	}
 	return 1
-}
-
-// label returns the label under which a session waits for a key, or nil if it is not
-// known.
-func (in *inboxes) label(session backends.Session, key string) *string {
-	box := in.find(inboxPrefix + string(session))
-	if box == nil {
-		return nil
-	}
-	label, ok := box.labels.Load(key)
-	if !ok {
-		return nil
-	}
-	text := label.(string)
-	return &text
-}
-
-// waits notes whether an attempt now waits in the queue.
-func (box *inbox) waits(r backends.Request, got backends.Reply) {
-	switch {
-	case got.Place > 0:
-		box.labels.Store(r.Key, r.Label)
-	case got.Outcome == backends.Granted:
-		box.labels.Delete(r.Key)
-	}
 }
 
 // deliver wakes the sessions that a script wrote to. No lock of a shard may be

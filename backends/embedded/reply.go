@@ -122,9 +122,9 @@ func renewed(r keyspace.Reply) (backends.Reply, error) {
 // released reads the reply of release.lua.
 func released(r keyspace.Reply) error {
 	switch {
-	case shaped(r, 2) && r.Array[0].Int == 1:
+	case shaped(r, 3) && r.Array[0].Int == 1:
 		return nil
-	case shaped(r, 1) && r.Array[0].Int == 0:
+	case shaped(r, 2) && r.Array[0].Int == 0:
 		return backends.ErrNotHeld
 	}
 	return unexpected(r)
@@ -144,9 +144,9 @@ func revoked(r keyspace.Reply) (backends.Revoked, error) {
 }
 
 // inspected reads the reply of inspect.lua: {state, label, held, ends, base,
-// waiting, revoked, first}.
+// waiting, revoked, first, waiters}.
 func inspected(r keyspace.Reply) (backends.Info, error) {
-	if !shaped(r, 8) {
+	if !shaped(r, 9) {
 		return backends.Info{}, unexpected(r)
 	}
 	a := r.Array
@@ -160,6 +160,14 @@ func inspected(r keyspace.Reply) (backends.Info, error) {
 	}
 	if label := a[1].Str; label != "" {
 		info.Holder = &label
+	}
+	info.Waiters = []backends.Waiter{}
+	for i := 0; i+1 < len(a[8].Array); i += 2 {
+		w := backends.Waiter{For: knownTime(a[8].Array[i+1].Int)}
+		if label := a[8].Array[i].Str; label != "" {
+			w.Label = &label
+		}
+		info.Waiters = append(info.Waiters, w)
 	}
 	info.HeldFor = knownTime(a[2].Int)
 	info.ExpiresIn = knownTime(a[3].Int)

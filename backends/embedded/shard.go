@@ -64,38 +64,6 @@ func (s *shard) list(keys []string, prefix string) []string {
 	return s.keys.Strings(keys, prefix)
 }
 
-// A queued is an attempt in a lock's queue.
-type queued struct {
-	session backends.Session
-	waited  time.Duration // since it first asked
-}
-
-// queue lists the attempts that wait for a lock and are alive, first in line first.
-// keys are the lock's, as the scripts have them.
-func (s *shard) queue(keys []string) (all []queued) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil
-	}
-	s.keys.Tick()
-	alive := make(map[string]bool)
-	s.keys.Sorted(keys[3], func(member string, until float64) { // ms; see ALIVE in shared.lua
-		alive[member] = until >= float64(s.keys.Now()/1000)
-	})
-	s.keys.Sorted(keys[2], func(member string, since float64) {
-		if alive[member] && len(member) > sessionDigits {
-			waited := max(0, s.keys.Now()-int64(since))
-			all = append(all, queued{backends.Session(member[:sessionDigits]), time.Duration(waited) * time.Microsecond})
-		}
-	})
-	return all
-}
-
-// sessionDigits is the length of the session, with which a member of the queue
-// begins.
-const sessionDigits = 20
-
 // armLocked sees to it that the timer fires soon after the next key expires.
 // A timer that fires a little late is left alone, since moving it costs more
 // than a look-up, and a lock's expiry moves with every call.

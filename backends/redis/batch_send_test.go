@@ -54,7 +54,7 @@ func outcomes(ctx context.Context, t *testing.T, b *Backend, batch []*command) (
 		}
 		v, err := c.answer()
 		if err == nil {
-			if l, ok := v.([]any); !ok || len(l) != 4 || l[0] != int64(codeGranted) {
+			if l, ok := v.([]any); !ok || len(l) != 5 || l[0] != int64(codeGranted) {
 				t.Errorf("command %d: %v", i, v)
 			}
 			granted = append(granted, c)
@@ -87,7 +87,7 @@ func callsOf(t *testing.T, client *goredis.Client) int {
 
 func holds(t *testing.T, client *goredis.Client, c *command) bool {
 	t.Helper()
-	return client.Get(t.Context(), c.texts[0]).Val() == c.texts[4]
+	return client.Get(t.Context(), c.texts[0]).Val() == c.texts[scripts.KeyCount]
 }
 
 func TestAnAnswerStandsWhenTheConnectionBreaksBehindIt(t *testing.T) {
@@ -179,7 +179,7 @@ func TestOnlyCommandsWhoseScriptIsMissingAreSentAgain(t *testing.T) {
 
 	batch := batchOf(ctx, t, 10)
 	for i := range 5 {
-		c := newCommand(scripts.Cancel, "pylock:other:"+strconv.Itoa(i), batch[i].texts[4], "1")
+		c := newCommand(scripts.Cancel, "pylock:other:"+strconv.Itoa(i), batch[i].texts[scripts.KeyCount], "1", "1")
 		c.deadline, _ = ctx.Deadline()
 		c.state.Store(taken)
 		batch = append(batch, c)

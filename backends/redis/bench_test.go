@@ -182,7 +182,7 @@ func ceiling(b *testing.B) {
 					attempt++
 					key, token := names[(first-i)%benchKeys], session.Token(attempt).Wire()
 					buf = appendScript(buf, scripts.Acquire, key, token, "60000", "bench", "1", "1")
-					buf = appendScript(buf, scripts.Release, key, token, "1")
+					buf = appendScript(buf, scripts.Release, key, token, "0", "1")
 				}
 				if _, err := conn.Write(buf); err != nil {
 					b.Error(err)

@@ -254,8 +254,8 @@ const protocolNoAuth = "ERR Protocol error: unauthenticated"
 
 // grants are the commands that an ACL user needs, the scripts' own included;
 // on a Cluster those of clusterGrants, too.
-const grants = "+evalsha +eval +time +get +set +del +pttl +pexpire +hmget +hget +hset +hdel +hlen +hgetall " +
-	"+zadd +zrem +zrange +zrank +zscore +zcount +publish"
+const grants = "+evalsha +eval +time +get +mget +set +del +exists +pttl +pexpire +hmget +hget +hset +hdel +hlen +hgetall " +
+	"+zadd +zrem +zrange +zrank +zscore +zmscore +zcount +publish"
 
 const (
 	clusterGrants  = " +cluster|slots +spublish"

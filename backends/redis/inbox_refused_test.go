@@ -158,7 +158,7 @@ func TestWhoIsRefusedAnInboxAsksSeldom(t *testing.T) {
 	held.TTL = lease
 	reply := mustGrant(t, a, held)
 	// The lock is held for a minute already.
-	if err := inside.HSet(bounded(t), "{"+key+"}:turnstile", "first", reply.Base-60_000_000).Err(); err != nil {
+	if err := inside.SetRange(bounded(t), "{"+key+"}:turnstile", 19, fmt.Sprintf("%016d", reply.Base-60_000_000)).Err(); err != nil {
 		t.Fatal(err)
 	}
 	calls := func() int {

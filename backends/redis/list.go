@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -21,22 +20,25 @@ const (
 )
 
 // List returns the keys that are held; see backends.Lister. Whatever string is
-// under a key is its lock. With an empty prefix that would be all strings there
-// are; then those are listed that have a companion, which are ours.
+// under a key is its lock, unless it has the name of another key's companion. With an
+// empty prefix that would be all strings there are; then those are listed that have a
+// companion, which are ours.
 //
 // A slot of a Cluster that moves meanwhile may be passed over.
 func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
 	if err := b.ready(ctx); err != nil {
 		return nil, err
 	}
-	var keys []string
-	var err error
-	if prefix == "" {
-		if keys, err = b.scanAll(ctx, "{*}:turnstile*", "hash"); err == nil {
-			keys, err = b.locks(ctx, keys)
-		}
-	} else {
-		keys, err = b.scanAll(ctx, literally.Replace(prefix)+"*", "string")
+	pattern := "{*}:turnstile*"
+	if prefix != "" {
+		pattern = literally.Replace(prefix) + "*"
+	}
+	keys, err := b.scanAll(ctx, pattern)
+	switch {
+	case err == nil && prefix == "":
+		keys, err = b.locks(ctx, keys)
+	case err == nil:
+		keys = slices.DeleteFunc(keys, scripts.IsCompanion)
 	}
 	if err != nil {
 		return nil, b.judge(ctx, scripts.Inspect, prefix, err, true).err
@@ -49,14 +51,14 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
 var literally = strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`)
 
 // scanAll scans the server, or every master of a Cluster.
-func (b *Backend) scanAll(ctx context.Context, pattern, kind string) ([]string, error) {
+func (b *Backend) scanAll(ctx context.Context, pattern string) ([]string, error) {
 	if b.topology.nodes == nil {
-		return scan(ctx, b.client, pattern, kind)
+		return scan(ctx, b.client, pattern)
 	}
 	var mu sync.Mutex // protects all
 	var all []string
 	err := b.topology.nodes.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
-		keys, err := scan(ctx, node, pattern, kind)
+		keys, err := scan(ctx, node, pattern)
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, keys...)
@@ -65,11 +67,11 @@ func (b *Backend) scanAll(ctx context.Context, pattern, kind string) ([]string, 
 	return all, err
 }
 
-// scan names the keys of one server that match, and are of a kind.
-func scan(ctx context.Context, client goredis.Cmdable, pattern, kind string) ([]string, error) {
+// scan names the strings of one server whose keys match.
+func scan(ctx context.Context, client goredis.Cmdable, pattern string) ([]string, error) {
 	var all []string
 	for cursor := uint64(0); ; {
-		keys, next, err := client.ScanType(ctx, cursor, pattern, scanCount, kind).Result()
+		keys, next, err := client.ScanType(ctx, cursor, pattern, scanCount, "string").Result()
 		if err != nil {
 			return nil, err
 		}
@@ -93,18 +95,19 @@ func (b *Backend) locks(ctx context.Context, companions []string) ([]string, err
 	var held []string
 	for some := range slices.Chunk(keys, askMost) {
 		pipe := b.client.Pipeline()
-		asked := make([]*goredis.StringCmd, len(some))
+		asked := make([]*goredis.SliceCmd, len(some))
 		for i, key := range some {
-			asked[i] = pipe.Get(ctx, key) // what the user may do in any case; EXISTS is not
+			asked[i] = pipe.MGet(ctx, scripts.Keys(key)[:2]...) // nil for what is no string
 		}
 		_, _ = pipe.Exec(ctx) // each has its own error
 		for i, cmd := range asked {
-			switch err := cmd.Err(); {
-			case err == nil:
-				held = append(held, some[i])
-			case errors.Is(err, goredis.Nil), goredis.HasErrorPrefix(err, "WRONGTYPE"):
-			default:
+			found, err := cmd.Result()
+			if err != nil {
 				return nil, err
+			}
+			companion, _ := found[1].(string)
+			if found[0] != nil && scripts.CompanionLike(companion) {
+				held = append(held, some[i])
 			}
 		}
 	}

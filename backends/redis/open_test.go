@@ -117,7 +117,7 @@ func TestAMissingPermissionIsNamed(t *testing.T) {
 	for user, rules := range map[string][]any{
 		"nocompanion": {"~pylock:*", "+@all"},
 		"noscripts":   {"~*", "+@all", "-@scripting"},
-		"nohash":      {"~*", "+@all", "-hset"},
+		"noexists":    {"~*", "+@all", "-exists"},
 		"noping":      {"~*", "&*", "+@all", "-ping", "-config", "-client"},
 		"nochannel":   {"~*", "resetchannels", "+@all"},
 	} {
@@ -134,7 +134,7 @@ func TestAMissingPermissionIsNamed(t *testing.T) {
 	}{
 		{"nocompanion", backends.NotRun, func(key string) string { return "~" + scripts.Keys(key)[1] + "*" }},
 		{"noscripts", backends.NotRun, func(string) string { return "+evalsha" }},
-		{"nohash", backends.MayHaveRun, func(string) string { return "+hset" }},
+		{"noexists", backends.MayHaveRun, func(string) string { return "+exists" }},
 	} {
 		t.Run(row.user, func(t *testing.T) {
 			r := newRequest(newKey(t))
@@ -167,10 +167,10 @@ func TestAMissingPermissionIsNamed(t *testing.T) {
 func TestAKeyThatHoldsNoLockIsNamed(t *testing.T) {
 	t.Parallel()
 	b, inside := open(t, shared.URL()), shared.RedisClient(t, nil)
-	for i, what := range []string{"lock", "companion", "queue", "alive"} {
+	for i, what := range []string{"lock", "companion", "more", "queue", "alive"} {
 		t.Run(what, func(t *testing.T) {
 			r := newRequest(newKey(t))
-			if i > 1 {
+			if i > 2 {
 				mustGrant(t, b, newRequest(r.Key)) // or nobody would look at the queue
 			}
 			wrong := scripts.Keys(r.Key)[i]

@@ -266,6 +266,9 @@ func aReleaseWorksOnAFullServer(t *testing.T, way way) {
 		t.Fatalf("%+v, %v", reply, err)
 	}
 	overwritten := newRequest(newKey(t))
+	if err := inside.Set(bounded(t), overwritten.Key, "1500000000.25", 0).Err(); err != nil { // a crashed pylock's
+		t.Fatal(err)
+	}
 	overwrittenBase := mustGrant(t, b, overwritten).Base
 	stamp := strconv.FormatInt(time.Now().Unix()+11, 10) // a pylock's losing GETSET
 	if err := inside.Set(bounded(t), overwritten.Key, stamp, 0).Err(); err != nil {

@@ -19,24 +19,25 @@ const (
 	codeRevoked = 2
 )
 
-// readAcquire reads acquire's reply to push, and what its caller has to
+// readAcquire reads acquire's reply to push, whether the key is quiet, and what its caller has to
 // publish; p says when to ask again.
-func readAcquire(v any, push string, p pacing) (backends.Reply, []told, error) {
+func readAcquire(v any, push string, p pacing) (reply backends.Reply, quiet bool, messages []told, err error) {
 	l, messages := split(v, push)
 	code, ok := l.number(0)
 	switch {
 	case ok && code == codeSettled && len(l) == 1:
-		return backends.Reply{}, messages, errSettled
-	case ok && code == codeGranted:
-		if reply, ok := l.grant(); ok {
-			return reply, messages, nil
+		return backends.Reply{}, false, messages, errSettled
+	case ok && code == codeGranted && len(l) == 5:
+		reply, ok1 := l[:4].grant()
+		if quiet, ok2 := l.flag(4); ok1 && ok2 {
+			return reply, quiet, messages, nil
 		}
 	case ok && code == codeHeld && len(l) == 6:
 		if reply, ok := l.held(p); ok {
-			return reply, messages, nil
+			return reply, false, messages, nil
 		}
 	}
-	return backends.Reply{}, nil, malformed("acquire")
+	return backends.Reply{}, false, nil, malformed("acquire")
 }
 
 func readRenew(v any) (backends.Reply, error) {
@@ -55,24 +56,27 @@ func readRenew(v any) (backends.Reply, error) {
 	return backends.Reply{}, malformed("renew")
 }
 
-func readRelease(v any, push string) ([]told, error) {
+func readRelease(v any, push string) (quiet bool, messages []told, err error) {
 	l, messages := split(v, push)
-	code, ok := l.number(0)
+	code, ok1 := l.number(0)
+	quiet, ok2 := l.flag(len(l) - 1)
 	switch {
-	case ok && code == 0 && len(l) == 1:
-		return messages, backends.ErrNotHeld
-	case ok && code == 1 && len(l) == 2:
-		return messages, nil
+	case ok1 && ok2 && code == 0 && len(l) == 2:
+		return quiet, messages, backends.ErrNotHeld
+	case ok1 && ok2 && code == 1 && len(l) == 3:
+		return quiet, messages, nil
 	}
-	return nil, malformed("release")
+	return false, nil, malformed("release")
 }
 
-func readCancel(v any, push string) ([]told, error) {
+func readCancel(v any, push string) (quiet bool, messages []told, err error) {
 	l, messages := split(v, push)
-	if held, ok := l.number(0); !ok || len(l) != 1 || held != 0 && held != 1 {
-		return nil, malformed("cancel")
+	_, ok1 := l.flag(0)
+	quiet, ok2 := l.flag(1)
+	if !ok1 || !ok2 || len(l) != 2 {
+		return false, nil, malformed("cancel")
 	}
-	return messages, nil
+	return quiet, messages, nil
 }
 
 // revoked are the numbers of revoke's reply.
@@ -98,10 +102,11 @@ func readInspect(v any) (backends.Info, error) {
 	waiting, ok5 := l.number(5)
 	revoked, ok6 := l.number(6)
 	first, ok7 := l.text(7)
-	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7) || len(l) != 8 || state < 0 || state > 2 || waiting < 0 {
+	waiters, ok8 := l.waiters(8)
+	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7 && ok8) || len(l) != 9 || state < 0 || state > 2 || waiting < 0 {
 		return backends.Info{}, malformed("inspect")
 	}
-	info := backends.Info{Held: state != 0, Foreign: state == 2, Revoked: revoked == 1, Waiting: ptr(int(waiting))}
+	info := backends.Info{Held: state != 0, Foreign: state == 2, Revoked: revoked == 1, Waiting: ptr(int(waiting)), Waiters: waiters}
 	if label != "" {
 		info.Holder = &label
 	}
@@ -168,11 +173,36 @@ func split(v any, push string) (fields, []told) {
 }
 
 func (l fields) number(i int) (int64, bool) {
-	if i >= len(l) {
+	if i < 0 || i >= len(l) {
 		return 0, false
 	}
 	n, ok := l[i].(int64)
 	return n, ok
+}
+
+// flag reads 0 or 1.
+func (l fields) flag(i int) (set, ok bool) {
+	n, ok := l.number(i)
+	return n == 1, ok && (n == 0 || n == 1)
+}
+
+// waiters reads {label, ms, label, ms, …}.
+func (l fields) waiters(i int) ([]backends.Waiter, bool) {
+	if i >= len(l) {
+		return nil, false
+	}
+	pairs, ok := l[i].([]any)
+	all := make([]backends.Waiter, 0, len(pairs)/2)
+	for at := 0; ok && at < len(pairs); at += 2 {
+		label, ok1 := fields(pairs).text(at)
+		ms, ok2 := fields(pairs).number(at + 1)
+		w := backends.Waiter{For: ptr(time.Duration(ms) * time.Millisecond)}
+		if label != "" {
+			w.Label = &label
+		}
+		all, ok = append(all, w), ok1 && ok2 && ms >= 0
+	}
+	return all, ok
 }
 
 func (l fields) text(i int) (string, bool) {

@@ -16,15 +16,15 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 	t.Parallel()
 	const base = "1700000000000000"
 	for _, v := range []any{
-		nil, "OK", int64(1), []any{}, []any{nil}, []any{"1", base, int64(1), int64(0)}, []any{1.0, base, int64(1), int64(0)},
-		[]any{int64(2)}, []any{int64(1)}, []any{int64(1), base, int64(10)}, []any{int64(1), base, int64(10), int64(0), int64(0)},
-		[]any{int64(1), int64(1700000000000000), int64(10), int64(0)}, []any{int64(1), "1.7e+15", int64(10), int64(0)},
-		[]any{int64(1), "-5", int64(10), int64(0)}, []any{int64(1), "0", int64(10), int64(0)},
-		[]any{int64(1), "9007199254740992", int64(10), int64(0)}, []any{int64(1), base, int64(0), int64(0)},
-		[]any{int64(1), base, "10", int64(0)}, []any{int64(0)}, []any{int64(0), "x", int64(1), int64(1), int64(1)},
+		nil, "OK", int64(1), []any{}, []any{nil}, []any{"1", base, int64(1), int64(0), int64(1)}, []any{1.0, base, int64(1), int64(0), int64(1)},
+		[]any{int64(2)}, []any{int64(1)}, []any{int64(1), base, int64(10)}, []any{int64(1), base, int64(10), int64(0), int64(0), int64(0)}, []any{int64(1), base, int64(10), int64(0), int64(2)},
+		[]any{int64(1), int64(1700000000000000), int64(10), int64(0), int64(1)}, []any{int64(1), "1.7e+15", int64(10), int64(0), int64(1)},
+		[]any{int64(1), "-5", int64(10), int64(0), int64(1)}, []any{int64(1), "0", int64(10), int64(0), int64(1)},
+		[]any{int64(1), "9007199254740992", int64(10), int64(0), int64(1)}, []any{int64(1), base, int64(0), int64(0), int64(1)},
+		[]any{int64(1), base, "10", int64(0), int64(1)}, []any{int64(0)}, []any{int64(0), "x", int64(1), int64(1), int64(1)},
 		[]any{int64(0), nil, int64(1), int64(1), int64(1), int64(0)}, []any{int64(-1), int64(0)},
 	} {
-		if reply, _, err := readAcquire(v, pushByScript, pacing{}); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
+		if reply, _, _, err := readAcquire(v, pushByScript, pacing{}); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
 			t.Errorf("acquire %v: %+v, %v", v, reply, err)
 		}
 		if l, ok := v.([]any); ok && len(l) == 1 && (l[0] == int64(0) || l[0] == int64(2)) {
@@ -33,15 +33,15 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		if reply, err := readRenew(v); !errors.Is(err, backends.ErrUnavailable) || reply != (backends.Reply{}) {
 			t.Errorf("renew %v: %+v, %v", v, reply, err)
 		}
-		if _, err := readRelease(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
+		if _, _, err := readRelease(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("release %v: %v", v, err)
 		}
 		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("inspect %v: %v", v, err)
 		}
 	}
-	for _, v := range []any{nil, "OK", int64(1), []any{}, []any{int64(2)}, []any{"1"}, []any{int64(1), int64(1)}} {
-		if _, err := readCancel(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
+	for _, v := range []any{nil, "OK", int64(1), []any{}, []any{int64(1)}, []any{int64(2), int64(0)}, []any{"1", int64(0)}, []any{int64(1), int64(2)}, []any{int64(1), int64(1), int64(1)}} {
+		if _, _, err := readCancel(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("cancel %v: %v", v, err)
 		}
 	}
@@ -51,8 +51,9 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		}
 	}
 	for _, v := range [][]any{
-		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0)}, {int64(1), "x", int64(1), int64(1), base, int64(0), nil, base},
-		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), int64(0)}, {int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), "x"},
+		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), base}, {int64(1), "x", int64(1), int64(1), base, int64(0), nil, base, []any{}},
+		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), int64(0), []any{}}, {int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), "x", []any{}},
+		{int64(1), "x", int64(1), int64(1), base, int64(1), int64(0), base, []any{"x"}}, {int64(1), "x", int64(1), int64(1), base, int64(1), int64(0), base, []any{"x", "1"}},
 	} {
 		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("inspect %v: %v", v, err)
@@ -67,11 +68,17 @@ func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
 	const base, session = "1700000000000000", "00000000000000000001"
 	read := map[string]func(v any, push string) ([]told, error){
 		"acquire": func(v any, push string) ([]told, error) {
-			_, messages, err := readAcquire(v, push, pacing{})
+			_, _, messages, err := readAcquire(v, push, pacing{})
 			return messages, err
 		},
-		"release": readRelease,
-		"cancel":  readCancel,
+		"release": func(v any, push string) ([]told, error) {
+			_, messages, err := readRelease(v, push)
+			return messages, err
+		},
+		"cancel": func(v any, push string) ([]told, error) {
+			_, messages, err := readCancel(v, push)
+			return messages, err
+		},
 		"revoke": func(v any, push string) ([]told, error) {
 			_, messages, err := readRevoke(v, push)
 			return messages, err
@@ -82,12 +89,12 @@ func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
 		reply []any
 		want  error
 	}{
-		{"acquire", []any{int64(1), base, int64(10), int64(0)}, nil},
+		{"acquire", []any{int64(1), base, int64(10), int64(0), int64(1)}, nil},
 		{"acquire", []any{int64(0), "x", int64(1), int64(1), int64(1), int64(0)}, nil},
 		{"acquire", []any{int64(-1)}, backends.ErrSettled},
-		{"release", []any{int64(1), int64(1)}, nil},
-		{"release", []any{int64(0)}, backends.ErrNotHeld},
-		{"cancel", []any{int64(1)}, nil},
+		{"release", []any{int64(1), int64(1), int64(0)}, nil},
+		{"release", []any{int64(0), int64(1)}, backends.ErrNotHeld},
+		{"cancel", []any{int64(1), int64(1)}, nil},
 		{"revoke", []any{int64(3)}, nil},
 	} {
 		isMalformed := func(reply []any, push string) bool {

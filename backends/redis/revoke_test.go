@@ -99,10 +99,13 @@ func TestAListIsOfLocksAlone(t *testing.T) {
 	put("SET", "pylock:forever", "1")
 	put("HSET", "pylock:hash", "f", "v")
 	put("SET", "session:1", "x")
-	put("HSET", "{session:2}:turnstile", "v", "1") // outlived its lock
-	put("HSET", "{}:turnstile", "v", "1")
+	companion := "20" + strings.Repeat("0", 16) + "+" + strings.Repeat("0", 16) + strings.Repeat(" ", 32)
+	put("SET", "{session:2}:turnstile", companion) // outlived its lock
+	put("SET", "{}:turnstile", companion)
 	put("SET", "{session:1}:turnstile", "no companion")
-	put("HSET", "{pylock:hash}:turnstile", "v", "1")
+	put("SET", "{pylock:hash}:turnstile", companion)
+	put("SET", "session:3", "x")
+	put("HSET", "{session:3}:turnstile", "v", "1")
 	var ours []string
 	for _, key := range []string{"pylock:a", "pylock:{tag}b", "pylock:{}c", "bare", "{bare}", "}x{"} {
 		r, waiter := newRequest(key), newRequest(key)
@@ -119,7 +122,8 @@ func TestAListIsOfLocksAlone(t *testing.T) {
 	}
 	lists(t, b, "pylock:", append(slices.Clone(ours[:3]), "pylock:theirs", "pylock:forever")...)
 	lists(t, b, "", ours...)
-	lists(t, b, "{", "{bare}", "{session:1}:turnstile") // a string under the prefix is a lock, whatever its name
+	lists(t, b, "{", "{bare}", "{}:turnstile") // a companion is a string as well, told by its name: the last is nobody's
+	lists(t, b, "session:", "session:1", "session:3")
 	lists(t, b, "nobody's:")
 }
 

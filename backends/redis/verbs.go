@@ -48,6 +48,9 @@ func (b *Backend) call(ctx context.Context, of backends.Call) (backends.Reply, e
 	return b.read(c, v)
 }
 
+// mark has every release and cancel settle its attempt.
+const mark = "1"
+
 // ask builds the command of a call.
 func (b *Backend) ask(of backends.Call) *command {
 	var c *command
@@ -63,10 +66,10 @@ func (b *Backend) ask(of backends.Call) *command {
 		c = newCommand(scripts.Renew, of.Key, wire, millis(of.TTL), strconv.FormatUint(of.Known, 10))
 	case backends.Releasing:
 		in.ends(of.Token)
-		c = newCommand(scripts.Release, of.Key, wire, push)
+		c = newCommand(scripts.Release, of.Key, wire, mark, push)
 	case backends.Cancelling:
 		in.ends(of.Token)
-		c = newCommand(scripts.Cancel, of.Key, wire, push)
+		c = newCommand(scripts.Cancel, of.Key, wire, mark, push)
 	default:
 		panic("redis: a call of an " + of.Verb.String())
 	}
@@ -99,16 +102,16 @@ func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
 		}
 		return reply, err
 	case backends.Releasing:
-		messages, err = readRelease(v, c.push)
+		_, messages, err = readRelease(v, c.push)
 	case backends.Cancelling:
-		messages, err = readCancel(v, c.push)
+		_, messages, err = readCancel(v, c.push)
 	}
 	b.deliver(messages)
 	return backends.Reply{}, err
 }
 
 func (b *Backend) readAcquired(c *command, v any) (backends.Reply, error) {
-	reply, messages, err := readAcquire(v, c.push, c.pace)
+	reply, _, messages, err := readAcquire(v, c.push, c.pace)
 	b.deliver(messages)
 	if errors.Is(err, backends.ErrSettled) {
 		return backends.Reply{Outcome: backends.NotRun}, err

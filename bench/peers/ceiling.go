@@ -171,7 +171,7 @@ func newBatch(names []string, session backends.Session) *batch {
 	for _, name := range names {
 		key := lockclient.DefaultKeyPrefix + name // as long as ours
 		b.acquires = b.add(b.acquires, 0, token, acquireArgs("EVALSHA", scripts.Acquire.SHA(), key, session.Token(1)))
-		b.releases = b.add(b.releases, 1, token, command("EVALSHA", scripts.Release.SHA(), key, token, push))
+		b.releases = b.add(b.releases, 1, token, command("EVALSHA", scripts.Release.SHA(), key, token, mark, push))
 	}
 	return b
 }
@@ -233,11 +233,11 @@ func (c *ceilingConn) run(phase *atomic.Int32) error {
 	return nil
 }
 
-// The replies hold the server to doing the whole work: four elements and two,
+// The replies hold the server to doing the whole work: five elements and three,
 // of which the first says that it was granted, or released.
 const (
-	granted  = "*4"
-	released = "*2"
+	granted  = "*5"
+	released = "*3"
 	success  = ":1"
 )
 

@@ -39,7 +39,7 @@ local function take(lock, companion, known, now, token, ttl, keep, label)
 end
 
 local time = redis.call('TIME')
-local now = string.format('%s%06d', time[1], time[2])
+local now = string.format('%010d%06d', time[1], time[2])
 
 -- One item, as most calls have, needs no tables.
 if #KEYS == 2 then

@@ -1,9 +1,9 @@
 -- Tells what is known of a key. It changes nothing, and never tells the token.
 --
--- KEYS: lock, companion, queue, alive
+-- KEYS: lock, companion, more, queue, alive
 -- ARGV:
 -- Reply:
---   {state, label, held, ends, base, waiting, revoked, first}
+--   {state, label, held, ends, base, waiting, revoked, first, waiters}
 --     state    0 free, 1 held by a turnstile session, 2 held by another library's client
 --     label    the holder's label, '' if unknown
 --     held     ms since its lease was granted, -1 if unknown
@@ -12,25 +12,52 @@
 --     waiting  sessions waiting and alive
 --     revoked  1 if the lease was revoked and not yet released
 --     first    the base that was minted when the lease was granted, as a string; '' if unknown
+--     waiters  {label, ms, label, ms, …}: the waiting sessions of the queue's first 100 that are alive, in their order,
+--              and how long each has waited; a label is '' if unknown
 --
 -- Safe to run twice: it only reads.
 
-local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local lock, companion, more, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
-local us = micros()
 local holder = redis.call('GET', lock)
-local c = redis.call('HMGET', companion, 'last', 'label', 'first', 'revoked', 'lease')
+local c = redis.call('GET', companion)
+local kept = redis.call('EXISTS', more, queue)
+local time = redis.call('TIME')
+local us = time[1] * 1000000 + time[2]
+
+-- shared.lua
+
+local k = known(lock, companion, more, queue, alive, c, kept, '', us)
 local state, label, held, revoked, first = 0, '', -1, 0, ''
-local lease, ends = stray(lock, companion, holder, us) -- the next call of the lease's holder puts it right
-if holder then
+local lease, ends = stray(k, holder) -- the next call of the lease's holder puts it right
+local member = lease or ours(holder)
+if member then
+  state, held = 1, since(k, member)
+  if revokes(k, member) then revoked = 1 end
+  if k.lease == member then
+    label = k.label
+    if k.first > 0 then first = column(k.first) end
+  end
+elseif holder then
   state = 2
-  if lease or #holder == #STAMP + 32 and string.sub(holder, 1, #STAMP) == STAMP then
-    state, label = 1, c[2] or ''
-    if c[3] then held = since(c[3], us) end
-    local member = lease or string.sub(holder, #STAMP + 1)
-    if c[4] and c[4] == (c[3] or member) then revoked = 1 end
-    if c[3] and c[5] == member and tonumber(c[3]) > 0 then first = c[3] end
+end
+
+local waiting, waiters = 0, {}
+local line = kept > 0 and redis.call('ZRANGE', queue, 0, 99, 'WITHSCORES') or {}
+if line[1] then
+  waiting = redis.call('ZCOUNT', alive, string.format('%.3f', us / 1000), '+inf')
+  local members, fields = {}, {}
+  for i = 1, #line, 2 do
+    members[#members + 1] = line[i]
+    fields[#fields + 1] = 'label:' .. line[i]
+  end
+  local til = redis.call('ZMSCORE', alive, unpack(members))
+  local labels = redis.call('HMGET', more, unpack(fields))
+  for i = 1, #members do
+    if til[i] and tonumber(til[i]) >= us / 1000 then
+      waiters[#waiters + 1] = labels[i] or ''
+      waiters[#waiters + 1] = math.max(0, math.floor((us - line[2 * i]) / 1000))
+    end
   end
 end
-local waiting = redis.call('ZCOUNT', alive, digits(math.floor(us / 1000)), '+inf')
-return {state, label, held, ends or redis.call('PTTL', lock), c[1] or '', waiting, revoked, first}
+return {state, label, held, ends or redis.call('PTTL', lock), k.last > 0 and column(k.last) or '', waiting, revoked, first, waiters}

@@ -1,39 +1,41 @@
 -- Gives the lease back: to the first live session in the queue, or to nobody.
 --
--- KEYS: lock, companion, queue, alive
--- ARGV: token, push
+-- KEYS: lock, companion, more, queue, alive
+-- ARGV: token, mark, push
+--   mark  '1': the attempt is settled, so that a copy of its acquire that arrives later does nothing; '0': there is
+--         no such copy, since every request of the attempt was answered, as was each of its session on this key
+--         within the last 60 s
 --   push  '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
 --         message, session, message, …}, which the caller publishes (see tell in shared.lua)
 -- Reply:
---   {1, given}  released: given is 1 if the lock went straight to a waiting session
---   {0}         not held: the lock is gone, or another's, and was not touched
+--   {1, given, quiet}  released: given is 1 if the lock went straight to a waiting session; quiet is 1 if the key is
+--                      quiet now, so that the fast path would do
+--   {0, quiet}         not held: the lock is gone, or another's, and was not touched
 --
 -- A lease whose token a pylock's losing GETSET has overwritten is given back as well (see stray in shared.lua).
 --
--- Safe to run twice: the second time the token is no longer there. Either way the attempt is settled:
--- a copy of its acquire that arrives later does nothing.
+-- Safe to run twice: the second time the token is no longer there.
 
-local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local token, unsent = ARGV[1], ARGV[2] == '0' and {} or nil
-local member = string.sub(token, #STAMP + 1)
+local lock, companion, more, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local token, mark, unsent = ARGV[1], ARGV[2] ~= '0', ARGV[3] == '0' and {} or nil
 
-local c = redis.call('HMGET', companion, 'last', 'queued', 'settled:' .. string.sub(member, 1, 20))
-local last, queued, settled = c[1], c[2], c[3]
-local us = micros()
-
--- The lock goes first: on a server whose memory is full, a script may write what takes memory only after a
--- write that takes none, and a release must not wait until others let go of memory.
-local given
 local holder = redis.call('GET', lock)
-if holder == token or stray(lock, companion, holder, us) == member then
-  given = pass(lock, companion, queue, alive, queued, last, us, unsent)
+local c = redis.call('GET', companion)
+local kept = redis.call('EXISTS', more, queue)
+local time = redis.call('TIME')
+local us = time[1] * 1000000 + time[2]
+
+-- The way of a quiet key. The lease's name goes, or a pylock's left-over would have to wait for its end.
+if not mark and kept == 0 and holder == token and c and #c >= 67 and string.sub(c, 1, 1) == '2'
+    and string.sub(c, 19, 19) == '+' and string.sub(c, 3, 18) < string.format('%016.0f', us) then
+  redis.call('DEL', lock)
+  redis.call('SET', companion, '20' .. string.sub(c, 3, 35) .. '                                ', 'PX', '60000')
+  return {1, 0, 1, unsent}
 end
-if queued then
-  -- A late copy of this attempt's acquire may have queued it after its lease had ended.
-  redis.call('ZREM', queue, member)
-  redis.call('ZREM', alive, member)
-end
-settle(companion, member, settled, us)
-stay(companion, member, given, last, us)
-if given then return {1, given, unsent} end
-return {0, unsent}
+
+-- shared.lua
+
+local k = known(lock, companion, more, queue, alive, c, kept, string.sub(token, 13, 32), us)
+local had, given, quiet = finish(k, holder, token, mark, unsent)
+if had == 1 then return {1, given, quiet, unsent} end
+return {0, quiet, unsent}

@@ -1,6 +1,6 @@
 -- Makes the lease last ttl from now, and mints a new fence base.
 --
--- KEYS: lock, companion, queue, alive
+-- KEYS: lock, companion, more, queue, alive
 -- ARGV: token, ttl, known
 --   ttl    ms, from 1
 --   known  the newest base the caller has, a string
@@ -14,33 +14,50 @@
 -- Safe to run twice: only a caller that knows the last base may shorten the lease; every other call,
 -- a late copy of this one too, can only lengthen it; and none does either once it is revoked.
 
-local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local token, ttl, known = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local member = string.sub(token, #STAMP + 1)
+local lock, companion, more, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local token, ttl, base = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local member = string.sub(token, 13)
+
 local holder = redis.call('GET', lock)
-local us = micros()
-if holder ~= token then
-  local lease, left = stray(lock, companion, holder, us)
-  if lease ~= member then
-    -- Who is told so must not have it back later.
-    if redis.call('HGET', companion, 'lease') == member then redis.call('HDEL', companion, 'lease') end
-    return {0}
+local c = redis.call('GET', companion)
+local kept = redis.call('EXISTS', more, queue)
+local time = redis.call('TIME')
+local us = time[1] * 1000000 + time[2]
+
+-- The way of a quiet key.
+if kept == 0 and holder == token and c and string.sub(c, 1, 1) == '2' and string.sub(c, 36, 67) == member
+    and string.sub(c, 19, 19) == '+' then
+  local now = string.format('%016.0f', us)
+  if string.sub(c, 3, 18) < now then
+    if tonumber(string.sub(c, 3, 18)) ~= base then ttl = math.max(ttl, redis.call('PTTL', lock)) end
+    redis.call('PEXPIRE', lock, ttl)
+    redis.call('SET', companion, '20' .. now .. string.sub(c, 19), 'PX', ttl + 60000)
+    return {1, now, ttl, 0}
   end
-  redis.call('DEL', lock) -- before SET: see release on a full server
-  redis.call('SET', lock, token, 'PX', digits(left))
 end
 
-local c = redis.call('HMGET', companion, 'last', 'queued', 'revoked', 'first')
-local last, queued, revoked = c[1], c[2], c[3]
-if revoked and revoked == (c[4] or member) then return {2} end
-if last ~= known then ttl = math.max(ttl, redis.call('PTTL', lock)) end
-redis.call('PEXPIRE', lock, digits(ttl))
+-- shared.lua
 
-local base, contended = mint(last, us), 0
-redis.call('HSET', companion, 'v', '1', 'last', digits(base))
-redis.call('PEXPIRE', companion, keep(ttl, base, us))
-if queued then
-  local first, more = head(queue, alive, us)
-  if first or more then contended = 1 else redis.call('HDEL', companion, 'queued') end
+local k = known(lock, companion, more, queue, alive, c, kept, string.sub(member, 1, 20), us)
+local lease, left = stray(k, holder)
+if lease and lease == member then
+  restore(k, lease, left)
+  holder = token
 end
-return {1, digits(base), ttl, contended}
+if holder ~= token then
+  -- Who is told so must not have it back later. But the companion goes on naming the lease: this answer may be lost,
+  -- and then its holder believes in it until its end, so that no left-over may be taken over before.
+  if k.over and k.mend == member then
+    k.mend = NOBODY
+    note(k, 'over', column(k.over) .. NOBODY)
+  end
+  if kept > 0 then seal(k, ours(holder)) end
+  return {0}
+end
+if revokes(k, member) then return {2} end
+if k.last == 0 or k.last ~= base then ttl = math.max(ttl, redis.call('PTTL', lock)) end
+redis.call('PEXPIRE', lock, ttl)
+if k.lease ~= member then k.first, k.label = 0, '' end -- the companion was evicted
+names(k, member)
+local _, contended = seal(k, member, keep(k, ttl))
+return {1, column(k.last), ttl, contended}

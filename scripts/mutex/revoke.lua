@@ -1,6 +1,6 @@
 -- Asks for the end of the lease that is there: its holder is told, and it is not renewed any more. Or ends it.
 --
--- KEYS: lock, companion, queue, alive
+-- KEYS: lock, companion, more, queue, alive
 -- ARGV: base, now, push
 --   base  a fence base in µs that the lease has to have minted; '0': whichever lease there is
 --   now   '1': the lease ends here, another library's lock as well, and the lock goes to the next session in the
@@ -18,47 +18,48 @@
 -- Safe to run twice: a mark is of one lease, and making it again changes nothing; nor does a base revoke a later
 -- lease. Without one, a copy that is delivered late means the lease that is there by then.
 
-local lock, companion, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local base, now = ARGV[1], ARGV[2] == '1'
+local lock, companion, more, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local base, now = tonumber(ARGV[1]), ARGV[2] == '1'
 local unsent = ARGV[3] == '0' and {} or nil
 
-local us = micros()
 local holder = redis.call('GET', lock)
 if not holder then return {0, unsent} end
-local c = redis.call('HMGET', companion, 'last', 'queued', 'lease', 'first')
-local last, queued, first = c[1], c[2], c[4]
+local c = redis.call('GET', companion)
+local kept = redis.call('EXISTS', more, queue)
+local time = redis.call('TIME')
+local us = time[1] * 1000000 + time[2]
 
-local member, left = stray(lock, companion, holder, us)
-if not member and #holder == #STAMP + 32 and string.sub(holder, 1, #STAMP) == STAMP then
-  member = string.sub(holder, #STAMP + 1)
-end
-if c[3] ~= member then first = nil end -- what is known is of another lease, whose companion this was
-if first and tonumber(first) < 0 then return {0, unsent} end
-if base ~= '0' and not (first and tonumber(first) <= tonumber(base) and tonumber(base) <= tonumber(last)) then
-  return {1, unsent}
-end
+-- shared.lua
+
+local k = known(lock, companion, more, queue, alive, c, kept, '', us)
+local lease, left, stamp = stray(k, holder)
+local member = lease or ours(holder)
+local first = member and k.lease == member and k.first or 0 -- what is known may be of another lease
+if first < 0 then return {0, unsent} end
+if base ~= 0 and not (first > 0 and first <= base and base <= k.last) then return {1, unsent} end
 if not now and not member then return {2, unsent} end
 
 if now then
-  local given = pass(lock, companion, queue, alive, queued, last, us, unsent)
-  if given == 0 then redis.call('HDEL', companion, 'lease') end -- or what a pylock does next could bring it back
+  if stamp and not lease then
+    -- A lease that a pylock has overwritten, and that can't be put back, ends as well. And who else comes to a
+    -- left-over may overwrite the lease that follows.
+    if k.lease and guarded(k, '') then member = k.lease end
+    if stamp < us / 1000000 then takeOver(k) end
+  end
+  local given, ms = pass(k, unsent)
   if member then
     -- As in a release: a copy of its acquire that arrives later does nothing.
-    settle(companion, member, redis.call('HGET', companion, 'settled:' .. string.sub(member, 1, 20)), us)
+    settle(k, member, redis.call('HGET', more, 'settled:' .. string.sub(member, 1, 20)))
     tell(unsent, string.sub(member, 1, 20), 'r' .. lock)
   end
-  stay(companion, member, given, last, us)
+  if not given then forget(k, k.lease) end -- or what a pylock does next could bring it back
+  seal(k, given, keep(k, ms or 0))
   return {4, unsent}
 end
 
-if left then
-  redis.call('DEL', lock) -- before SET: see release on a full server
-  redis.call('SET', lock, STAMP .. member, 'PX', digits(left))
-end
-local stays = redis.call('PTTL', companion)
-if stays < 0 then stays = tonumber(keep(math.max(0, redis.call('PTTL', lock)), us, us)) end
-redis.call('PEXPIRE', companion, digits(stays)) -- before HSET as well
-redis.call('HSET', companion, 'v', '1', 'revoked', first or member)
-redis.call('PEXPIRE', companion, digits(stays)) -- there may have been none
+if left then restore(k, member, left) end
+k.revoked = member .. '+' .. column(first)
+note(k, 'revoked', k.revoked)
 tell(unsent, string.sub(member, 1, 20), 'r' .. lock)
+seal(k, member)
 return {3, unsent}

@@ -1,20 +1,27 @@
--- What the verbs share. The Go package puts this file before each of them;
--- nothing here runs by itself. Times are the server's; redis.call('TIME') is
--- read once a script, and a script is atomic.
+-- What the full verbs share. The Go package puts this file where a verb names it: below the way of a quiet key, which
+-- needs none of it. Nothing here runs by itself. Times are the server's; redis.call('TIME') is read once a script, and
+-- a script is atomic.
 --
--- The companion hash holds
---   v               the format's version, 1
---   last            the newest fence base, µs
---   lease           the attempt that has (or had last) the lease
---                   its end is told by the companion's own ttl, less KEEP: see stray
---   first           the base minted at that lease's grant, µs, which is also since when it is held: a base
---                   from first to last is the lease's own. Negative while it is given to a waiter that has
---                   not confirmed it
---   revoked         the first of the lease that was revoked; of one whose first is not known, the attempt
---   label           that holder's label
---   queued          present while the queue may have members
+-- The companion is a string of fixed columns:
+--    1     the format's version, 2
+--    2     the state: '0' quiet: nobody waits, nothing is revoked, nothing has to be remembered; '1' it is not. Full
+--          scripts write it, and never trust it: a companion that was evicted is made anew by fast.lua, which says '0'.
+--    3–18  last   the newest fence base, µs; zeros if it is unknown
+--   19–35  first  a sign and the base minted at the lease's grant, µs, which is also since when it is held: a base from
+--                 first to last is the lease's own. Negative while it is given to a waiter that has not confirmed it;
+--                 zeros if it is unknown
+--   36–67  lease  the attempt that has the lease, or blanks. A free on the fast path leaves it there. Its end is told
+--                 by the companion's own ttl, less KEEP: see stray
+--   68–    label  that holder's label
+--
+-- more is a hash of what is rarely there:
+--   until           until when marks have to be remembered, µs: the latest of their ends
 --   settled:SESSION the session's highest settled attempt (12 digits) and when (10 digits, s)
 --   pruned          when the settled fields were last thinned out, s
+--   revoked         the attempt whose lease is revoked, and that lease's first (sign and 16 digits)
+--   over            when we last took over what a crashed pylock had left (16 digits, µs), and the attempt that a full
+--                   script has granted the lease since, or blanks: see stray
+--   label:ATTEMPT   a waiting attempt's label
 --
 -- The queue scores a waiting attempt by its arrival, µs; alive, by the time until which it counts as alive,
 -- ms, with .5 added if it is poll-only: its session has no inbox, or one that no longer hears. What such a
@@ -34,51 +41,103 @@
 --     when it ends by asking.
 
 local STAMP = '4102444800.1'
+local NOBODY = '                                '
 local DIRECT = 1000     -- ms a lease lasts that release gave away, until it is confirmed
 local RESERVE = 75      -- ms the lock is kept for a poll-only session to come and confirm
 local PATIENCE = 100    -- ms a poll-only session lets others go first
 local ALIVE = 1000      -- ms a waiting session counts as alive after it asked
-local KEEP = 60000      -- ms the companion outlives the lease; settled fields, too
+local KEEP = 60000      -- ms the companion outlives the lease; what is in more, too
 local HEADS = 64        -- dead heads one call will skip at most
-local SETTLED = 128     -- fields in the companion above which old settled ones are thinned out
-
--- The server's time in µs, exact in a double until 2255.
-local function micros()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000000 + tonumber(t[2])
-end
+local SETTLED = 128     -- fields in more above which old settled ones are thinned out
 
 -- A large number as Redis stores it: tostring would say 1.7e+15.
 local function digits(n)
   return string.format('%.0f', n)
 end
 
--- The next fence base: time, or one more than the last where the clock stood still or stepped back.
-local function mint(last, us)
-  local base = us
-  if last and tonumber(last) >= base then base = tonumber(last) + 1 end
-  return base
+-- A base as the companion has it.
+local function column(n)
+  return string.format('%016.0f', n)
 end
 
--- How long a lease has been held, ms, by its first.
-local function since(first, us)
-  return math.max(0, math.floor((us - math.abs(tonumber(first))) / 1000))
+-- Reads what is there of a key. c is the companion's value, kept the number of keys of more and queue that are there.
+local function known(lock, companion, more, queue, alive, c, kept, session, us)
+  local k = {lock = lock, companion = companion, more = more, queue = queue, alive = alive,
+    was = c, us = us, last = 0, first = 0, label = '', til = 0}
+  if c then
+    local last, sign, first = tonumber(string.sub(c, 3, 18)), string.sub(c, 19, 19), tonumber(string.sub(c, 20, 35))
+    if #c < 67 or string.sub(c, 1, 1) ~= '2' or not last or not first or sign ~= '+' and sign ~= '-' then
+      redis.call('HLEN', companion) -- no companion of ours: this raises WRONGTYPE, as for what is no string
+    end
+    k.last, k.first, k.lease, k.label = last, first, string.sub(c, 36, 67), string.sub(c, 68)
+    if sign == '-' then k.first = -first end
+    if k.lease == NOBODY then k.lease = nil end
+  end
+  if kept > 0 then
+    k.queued = kept == 2 or redis.call('EXISTS', queue) == 1
+    local m = redis.call('HMGET', more, 'settled:' .. session, 'until', 'over', 'revoked')
+    k.settled, k.til, k.revoked = m[1], tonumber(m[2] or '0'), m[4]
+    local over = m[3] and tonumber(string.sub(m[3], 1, 16))
+    if over and us - over <= KEEP * 1000 then k.over, k.mend = over, string.sub(m[3], 17) end
+  end
+  return k
+end
+
+-- Has seal write a field of more.
+local function note(k, name, value)
+  k.notes = k.notes or {}
+  k.notes[#k.notes + 1] = name
+  k.notes[#k.notes + 1] = value
+end
+
+-- Has more remembered for KEEP from now.
+local function remember(k)
+  k.til = math.max(k.til, k.us + KEEP * 1000)
+  note(k, 'until', column(k.til))
+end
+
+-- The session's attempt that has the lock, if one has.
+local function ours(holder)
+  if holder and #holder == 44 and string.sub(holder, 1, 12) == STAMP then return string.sub(holder, 13) end
+end
+
+-- How long a lease has been held, ms; -1 if that is unknown.
+local function since(k, member)
+  if k.lease ~= member or k.first == 0 then return -1 end
+  return math.max(0, math.floor((k.us - math.abs(k.first)) / 1000))
 end
 
 -- How long the companion has to stay: KEEP beyond the lease, or beyond the time that last names, if that is later.
-local function keep(ttl, base, us)
-  local ms = ttl
-  if base > us then ms = math.max(ms, math.ceil((base - us) / 1000)) end
-  return digits(ms + KEEP)
+local function keep(k, ttl)
+  return math.max(ttl, math.ceil((k.last - k.us) / 1000)) + KEEP
 end
 
--- Sees that the companion stays as long as what was just settled has to be known. given is pass's answer: only where
--- it freed the lock may that be shorter than before, since a lease that goes on needs its companion. Where the
--- member turned out to have the lock no more, its lease is over, though the companion's ttl may say otherwise.
-local function stay(companion, member, given, last, us)
-  local ms = keep(0, tonumber(last or '0'), us)
-  if given == 0 or redis.call('PTTL', companion) < tonumber(ms) then redis.call('PEXPIRE', companion, ms) end
-  if not given and redis.call('HGET', companion, 'lease') == member then redis.call('HDEL', companion, 'lease') end
+-- The member has the lease: the next fence base is minted, which is the time, or one more than the last where the
+-- clock stood still or stepped back. first stays as it is where the member had the lease before, and is to be set else.
+local function names(k, member)
+  k.last = math.max(k.us, k.last + 1)
+  k.lease, k.named = member, true
+  if k.over then
+    k.mend = member
+    note(k, 'over', column(k.over) .. member)
+  end
+end
+
+-- The member has no lease any more, and nothing may bring it back.
+local function forget(k, member)
+  if k.lease == member then k.lease, k.label = nil, '' end
+  if k.over and k.mend == member then
+    k.mend = NOBODY
+    note(k, 'over', column(k.over) .. NOBODY)
+  end
+end
+
+-- Reports whether the lease that the member has is revoked. A mark is of one lease: the same attempt may have another.
+local function revokes(k, member)
+  if not k.revoked then return false end
+  local whose, first = string.sub(k.revoked, 1, 32), tonumber(string.sub(k.revoked, 34))
+  if k.lease == member and k.first ~= 0 then return first == k.first or first == 0 and whose == member end
+  return whose == member
 end
 
 -- Whose lease goes on though a pylock's time stands under its lock: the member, and what it has left, ms. A pylock
@@ -86,38 +145,69 @@ end
 -- takes the token's place and the ttl away. One that has won sends an EXPIRE, and what has a ttl is its own.
 -- Returns as well, s, the time of a pylock's value without a ttl, be it such a one or left behind by a crash.
 --
--- The end of the lease is read off the companion's ttl, so it costs those nothing that never meet a pylock:
--- whoever begins, lengthens or ends a lease sets that, too, or forgets the lease. It does not tell while last is ahead of the clock by
--- as much (see keep), and then nothing is put right.
-local function stray(lock, companion, holder, us)
+-- Such a race needs a left-over, so the token is only put back for KEEP after we took one over, and only that of the
+-- lease which a full script has granted since (over, in more): what stands there may else be a pylock that has the
+-- lock and has not sent its EXPIRE yet, and a companion goes on naming a lease that was freed on the fast path.
+--
+-- The end of the lease is read off the companion's ttl: whoever begins, lengthens or ends a lease sets that, too, or
+-- forgets the lease. It does not tell while last is ahead of the clock by as much (see keep), and then nothing is put
+-- right.
+local function stray(k, holder)
   local stamp = holder and tonumber(holder)
   -- A smaller number (before 2001) is no pylock's time, but somebody's flag; a larger one (from 2100) begins as
-  -- our tokens do. They are not among the constants above: each of those that a function uses costs every call.
-  if not (stamp and stamp >= 1e9 and stamp < 4102444800) or redis.call('PTTL', lock) ~= -1 then return end
-  local c = redis.call('HMGET', companion, 'lease', 'last')
-  local left = redis.call('PTTL', companion) - KEEP
-  local ahead = math.max(0, tonumber(c[2] or '0') - us) / 1000
-  -- 10 ms, since the companion's ttl begins a little after the lock's, by as long as the script takes.
-  if c[1] and left > ahead + 10 then return c[1], left, stamp end
+  -- our tokens do.
+  if not (stamp and stamp >= 1e9 and stamp < 4102444800) or redis.call('PTTL', k.lock) ~= -1 then return end
+  if k.over and k.lease and k.mend == k.lease then
+    local left = redis.call('PTTL', k.companion) - KEEP
+    -- 10 ms, since the companion's ttl begins a little after the lock's, by as long as the script takes.
+    if left > math.max(0, k.last - k.us) / 1000 + 10 then return k.lease, left, stamp end
+  end
   return nil, nil, stamp
 end
 
--- The member of the queue whose turn it is; dead ones before it are removed. more is true if there were more
+-- Puts the token back that a pylock has overwritten.
+local function restore(k, member, left)
+  redis.call('DEL', k.lock) -- before SET: on a server whose memory is full a script's first write has to take none
+  redis.call('SET', k.lock, STAMP .. member, 'PX', left)
+end
+
+-- Reports whether the companion names a lease of another than the member that is not over. A left-over is not taken
+-- over before: the stamp may be the losing GETSET of a pylock, over a lease that only its own holder knows to be lost.
+local function guarded(k, member)
+  return k.lease and k.lease ~= member and redis.call('PTTL', k.companion) > KEEP
+end
+
+-- A left-over goes, or was taken over by us.
+local function takeOver(k)
+  k.over, k.mend = k.us, NOBODY
+  note(k, 'over', column(k.us) .. NOBODY)
+  remember(k)
+end
+
+-- Takes a member out of the queue. Returns whether it was there.
+local function leave(k, member)
+  if redis.call('ZREM', k.queue, member) == 0 then return false end
+  redis.call('ZREM', k.alive, member)
+  redis.call('HDEL', k.more, 'label:' .. member)
+  return true
+end
+
+-- The member of the queue whose turn it is; dead ones before it are removed. rest is true if there were more
 -- dead heads than one call may skip: then nobody is known to be first. polls is set if it is poll-only:
 -- 'due', or 'early' if it lets those that hear go first, and none of them is in the queue.
-local function head(queue, alive, us)
+local function head(k)
   local early, place = nil, 0 -- the first member that lets others go first; how many do
   for _ = 1, HEADS do
-    local member = redis.call('ZRANGE', queue, digits(place), digits(place))[1]
+    local first = redis.call('ZRANGE', k.queue, place, place, 'WITHSCORES')
+    local member = first[1]
     if not member then return early, false, 'early' end
-    local til = tonumber(redis.call('ZSCORE', alive, member) or '0')
-    if til < us / 1000 then
-      redis.call('ZREM', queue, member)
-      redis.call('ZREM', alive, member)
+    local til, waited = tonumber(redis.call('ZSCORE', k.alive, member) or '0'), k.us - tonumber(first[2])
+    if til < k.us / 1000 then
+      leave(k, member)
     elseif til % 1 == 0 then
       return member, false, nil
-    elseif us - tonumber(redis.call('ZSCORE', queue, member)) >= PATIENCE * 1000 then
-      return member, false, 'due'
+    elseif waited >= PATIENCE * 1000 or waited < -1000 then
+      return member, false, 'due' -- ahead of the clock: it stepped back, and would have this one wait for as long
     else
       early, place = early or member, place + 1
     end
@@ -143,60 +233,132 @@ end
 
 -- Gives the free lock to a waiting member and tells its session. Returns for how long: until the member
 -- has confirmed it, that is DIRECT ms; if it is poll-only RESERVE, or ten times that.
-local function give(lock, companion, queue, alive, member, polls, last, us, unsent)
-  local base, ms = mint(last, us), DIRECT
+local function give(k, member, polls, unsent)
+  local ms = DIRECT
   if polls then
     ms = RESERVE
-    if tonumber(redis.call('ZSCORE', alive, member) or '0') % 1 > 0.5 then ms = 10 * RESERVE end
+    if tonumber(redis.call('ZSCORE', k.alive, member) or '0') % 1 > 0.5 then ms = 10 * RESERVE end
   end
-  redis.call('ZREM', queue, member) -- before SET: see release on a full server
-  redis.call('ZREM', alive, member)
-  redis.call('SET', lock, STAMP .. member, 'PX', digits(ms))
-  redis.call('HSET', companion, 'v', '1', 'last', digits(base), 'lease', member,
-    'first', digits(-base), 'label', '')
-  redis.call('PEXPIRE', companion, keep(ms, base, us))
-  tell(unsent, string.sub(member, 1, 20), 'g' .. lock) -- a poll-only session as well: it may just have begun to hear
+  leave(k, member) -- before SET: see restore
+  redis.call('SET', k.lock, STAMP .. member, 'PX', ms)
+  names(k, member)
+  k.first, k.label = -k.last, ''
+  tell(unsent, string.sub(member, 1, 20), 'g' .. k.lock) -- a poll-only session as well: it may just have begun to hear
   if polls then
-    local following = head(queue, alive, us)
-    if following then tell(unsent, string.sub(following, 1, 20), 'g' .. lock) end
+    local following = head(k)
+    if following then tell(unsent, string.sub(following, 1, 20), 'g' .. k.lock) end
   end
   return ms
 end
 
+-- Ends a lease: the lock goes to the first live waiter, or is deleted. It is also deleted if those that wait
+-- would only let others go first: one of them finds it free at its next poll, unless one that hears came before.
+-- Returns whom it was given to, if anybody, and for how long, ms.
+local function pass(k, unsent)
+  if k.queued then
+    local first, rest, polls = head(k)
+    if first and polls ~= 'early' then return first, give(k, first, polls, unsent) end
+    k.waits = first or rest
+  end
+  redis.call('DEL', k.lock)
+end
+
 -- Records that the member's attempt, and all before it of the same session, are settled: a copy of its
 -- request that arrives later does nothing. old is what the session's field said.
-local function settle(companion, member, old, us)
+local function settle(k, member, old)
   local attempt = string.sub(member, 21)
-  local seconds = string.format('%010.0f', math.floor(us / 1000000))
   if old and string.sub(old, 1, 12) > attempt then attempt = string.sub(old, 1, 12) end
-  redis.call('HSET', companion, 'settled:' .. string.sub(member, 1, 20), attempt .. seconds)
-  if not old and redis.call('HLEN', companion) > SETTLED then
-    local now = tonumber(seconds)
-    local pruned = redis.call('HGET', companion, 'pruned')
-    if not pruned or tonumber(pruned) + 5 <= now then
-      local all = redis.call('HGETALL', companion)
-      for i = 1, #all, 2 do
-        if string.sub(all[i], 1, 8) == 'settled:'
-            and tonumber(string.sub(all[i + 1], 13)) + KEEP / 1000 < now then
-          redis.call('HDEL', companion, all[i])
-        end
-      end
-      redis.call('HSET', companion, 'pruned', seconds)
+  note(k, 'settled:' .. string.sub(member, 1, 20), attempt .. string.format('%010.0f', math.floor(k.us / 1000000)))
+  remember(k)
+  k.grows = not old
+end
+
+-- Thins out what was settled more than KEEP ago, every 5 s at most.
+local function thin(k)
+  if redis.call('HLEN', k.more) <= SETTLED then return end
+  local now, pruned = math.floor(k.us / 1000000), redis.call('HGET', k.more, 'pruned')
+  if pruned and tonumber(pruned) + 5 > now then return end
+  local all = redis.call('HGETALL', k.more)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 8) == 'settled:' and tonumber(string.sub(all[i + 1], 13)) + KEEP / 1000 < now then
+      redis.call('HDEL', k.more, all[i])
     end
+  end
+  redis.call('HSET', k.more, 'pruned', digits(now))
+end
+
+-- Writes the companion. Without ms it keeps its ttl, but for what it must have.
+local function write(k, state, ms)
+  local value = '2' .. state .. column(k.last) .. (k.first < 0 and '-' or '+') .. column(math.abs(k.first))
+    .. (k.lease or NOBODY) .. k.label
+  if ms then
+    redis.call('SET', k.companion, value, 'PX', ms)
+    return
+  end
+  local left = redis.call('PTTL', k.companion)
+  local stays = left
+  if left < 1 or state == '1' and left < KEEP then stays = KEEP end
+  if value ~= k.was then
+    redis.call('SET', k.companion, value, 'PX', stays)
+  elseif stays ~= left then
+    redis.call('PEXPIRE', k.companion, stays)
   end
 end
 
--- Ends a lease: the lock goes to the first live waiter, or is deleted. It is also deleted if those that wait
--- would only let others go first: one of them finds it free at its next poll, unless one that hears came before.
-local function pass(lock, companion, queue, alive, queued, last, us, unsent)
-  if queued then
-    local first, more, polls = head(queue, alive, us)
-    if first and polls ~= 'early' then
-      give(lock, companion, queue, alive, first, polls, last, us, unsent)
-      return 1
-    end
-    if not first and not more then redis.call('HDEL', companion, 'queued') end
+-- Ends every full script that may have changed something: says in the companion whether anything has to be remembered,
+-- and writes what has. member is the attempt under the lock now, if one is; ms is what the companion lasts from now,
+-- if that is to be set. Returns 1 if the key is quiet, and 1 if others wait, and else 0.
+--
+-- The companion outlives all that makes the state 1, so that no key looks quiet for the want of it.
+local function seal(k, member, ms)
+  local waits = k.waits
+  if not waits and k.queued then
+    local first, rest = head(k)
+    waits = first or rest
   end
-  redis.call('DEL', lock)
-  return 0
+  if k.revoked and not (member and revokes(k, member)) then
+    redis.call('HDEL', k.more, 'revoked') -- of a lease that is over
+    k.revoked = nil
+  end
+  local state = (waits or k.revoked or k.til > k.us) and '1' or '0'
+  -- In both cases a write that takes no memory goes first: see restore.
+  if state == '0' then
+    redis.call('DEL', k.more)
+  else
+    local stays = k.revoked and math.max(KEEP, redis.call('PTTL', k.lock)) or KEEP
+    local found = redis.call('PEXPIRE', k.more, stays)
+    if k.notes then
+      redis.call('HSET', k.more, unpack(k.notes))
+      if found == 0 then redis.call('PEXPIRE', k.more, stays) end
+      if k.grows then thin(k) end
+    end
+    if not k.was and not k.named and member then
+      k.lease, ms = member, redis.call('PTTL', k.lock) + KEEP -- the companion was evicted
+    end
+  end
+  if k.was or k.named or state == '1' then write(k, state, ms) end
+  return state == '0' and k.last <= k.us and 1 or 0, waits and 1 or 0
+end
+
+-- Ends the token's attempt: it leaves the queue, and gives the lock back if it has it. Returns 1 if it had, 1 if the
+-- lock went straight to a waiting session, and 1 if the key is quiet, and else 0.
+local function finish(k, holder, token, mark, unsent)
+  local member = string.sub(token, 13)
+  local had = holder == token or stray(k, holder) == member
+  if k.queued then leave(k, member) end -- a late copy of its acquire may have queued it after its lease had ended
+  local given, ms
+  if had then
+    given, ms = pass(k, unsent)
+    holder = given and STAMP .. given
+  end
+  if mark then settle(k, member, k.settled) end
+  if given then
+    ms = keep(k, ms)
+  else
+    -- Only where it freed the lock may the companion be shorter than before: a lease that goes on needs it.
+    if had or k.lease == member and not holder then ms = keep(k, 0) end
+    forget(k, member)
+  end
+  local quiet = seal(k, ours(holder), ms)
+  return had and 1 or 0, given and 1 or 0, quiet
 end

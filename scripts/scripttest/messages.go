@@ -170,6 +170,7 @@ var messageCases = []struct {
 	{"a holder whose token a pylock has overwritten hears as well that it is wanted", func(l *lock, open func(backends.Token) *inbox) {
 		a, b := attempt(1, 1), attempt(2, 1)
 		holder := open(a)
+		l.leftOver()
 		l.try(a, 5000, 1, fresh(), 5000, 0)
 		l.overwritten(1)
 		l.heldBy(b, "host:1", 1)
@@ -179,6 +180,7 @@ var messageCases = []struct {
 		a, b, base := attempt(1, 1), attempt(2, 1), ""
 		holder, waiter := open(a), open(b)
 		l.revoke("0", 0)
+		l.leftOver()
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
 		l.revoke("1", 1)
 		holder.gets("")

@@ -19,7 +19,6 @@ func (l *lock) dead(n int) {
 	l.do(ended...)
 	l.do("PEXPIRE", l.keys[queue], "60000")
 	l.do("PEXPIRE", l.keys[alive], "60000")
-	l.do("HSET", l.keys[companion], "queued", "1")
 }
 
 // silence makes a waiting session look as if it had stopped asking.
@@ -53,7 +52,7 @@ var queueCases = []testCase{
 		l.wait(c, 5000, 1, mint(&base), 5000, 1)
 		l.release(c, 1, 1)
 		l.try(d, 5000, 1, mint(&base), 5000, 0) // a last look before giving up finds the gift
-		l.sees(nil, "HGET", l.keys[companion], "queued")
+		l.sees(0, "EXISTS", l.keys[queue])
 		l.release(d, 1, 0)
 		l.holder(nil)
 	}, oddKeys},
@@ -62,7 +61,7 @@ var queueCases = []testCase{
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.release(a, 1, 1)
-		l.sees(mint(&base), "HGET", l.keys[companion], "last") // a gift is a grant
+		l.column("last", mint(&base)) // a gift is a grant
 		l.wait(b, 30_000, 1, mint(&base), 30_000, 0)
 		l.sees(ms(29_000, 30_000), "PTTL", l.keys[itself])
 		l.release(a, 0) // again, late: b's now
@@ -113,7 +112,7 @@ var queueCases = []testCase{
 		l.silence(b)
 		l.release(a, 1, 0)
 		l.holder(nil)
-		l.sees(nil, "HGET", l.keys[companion], "queued")
+		l.sees(0, "EXISTS", l.keys[queue])
 		l.try(c, 5000, 1, fresh(), 5000, 0)
 	}, nil},
 	{"more dead heads than one call may skip take several", func(l *lock) {
@@ -124,7 +123,7 @@ var queueCases = []testCase{
 		l.release(a, 1, 0) // 66 are left before b
 		l.holder(nil)
 		l.sees(67, "ZCARD", l.keys[queue])
-		l.sees("1", "HGET", l.keys[companion], "queued")
+		l.sees(1, "EXISTS", l.keys[queue])
 		l.try(c, 5000, 0, "", -1, 0, 0, 0) // nobody is known to be first, so nobody gets it
 		l.holder(nil)
 		l.sees(3, "ZCARD", l.keys[queue])
@@ -138,9 +137,9 @@ var queueCases = []testCase{
 		l.heldBy(b, "host:1", 1)
 		l.dead(150)
 		l.try(a, 5000, 1, mint(&base), 5000, 1)
-		l.sees("1", "HGET", l.keys[companion], "queued")
+		l.sees(1, "EXISTS", l.keys[queue])
 		l.renew(a, 5000, base, 1, mint(&base), 5000, 1)
-		l.sees("1", "HGET", l.keys[companion], "queued")
+		l.sees(1, "EXISTS", l.keys[queue])
 		l.do("DEL", l.keys[itself])
 		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
 		l.holder(&b)

@@ -8,7 +8,7 @@ var renewCases = []testCase{
 		l.sees(ms(4000, 5000), "PTTL", l.keys[itself])
 		l.renew(a, 90_000, base, 1, mint(&base), 90_000, 0)
 		l.sees(ms(89_000, 90_000), "PTTL", l.keys[itself])
-		l.sees(base, "HGET", l.keys[companion], "last")
+		l.column("last", base)
 	}, oddKeys},
 	{"a late copy never shortens", func(l *lock) {
 		a, base := attempt(1, 1), ""
@@ -32,7 +32,7 @@ var renewCases = []testCase{
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
 		l.renew(b, 60_000, base, 0)
 		l.sees(ms(4000, 5000), "PTTL", l.keys[itself])
-		l.sees(base, "HGET", l.keys[companion], "last")
+		l.column("last", base)
 		l.holder(&a)
 	}, nil},
 	{"a lease that is gone is not renewed", func(l *lock) {
@@ -51,6 +51,6 @@ var renewCases = []testCase{
 		l.renew(a, 5000, base, 1, mint(&base), 5000, 1)
 		l.cancel(b, 0)
 		l.renew(a, 5000, base, 1, mint(&base), 5000, 0)
-		l.sees(nil, "HGET", l.keys[companion], "queued")
+		l.sees(0, "EXISTS", l.keys[queue])
 	}, nil},
 }

@@ -18,7 +18,7 @@ func (l *lock) unchanged(base string, found int) {
 	l.Helper()
 	l.revoke(base, found)
 	l.end(base, found)
-	l.sees(nil, "HGET", l.keys[companion], "revoked")
+	l.sees(nil, "HGET", l.keys[more], "revoked")
 }
 
 // What somebody does to a lease who does not hold it.
@@ -31,7 +31,7 @@ var revokeCases = []testCase{
 		l.renew(a, 60_000, "0", 2)
 		l.sees(ms(4000, 5000), "PTTL", l.keys[itself])
 		l.sees(ms(64_000, 65_000), "PTTL", l.keys[companion])
-		l.sees(base, "HGET", l.keys[companion], "last")
+		l.column("last", base)
 		l.marked(1, "host:1", moments, ms(0, 5000), base, 0)
 		l.try(attempt(2, 1), 5000, 0, "host:1", moments, ms(0, 5000), 0, 0)
 		l.renew(a, 1000, base, 2) // nor is it made shorter
@@ -106,10 +106,11 @@ var revokeCases = []testCase{
 	}, oddKeys},
 	{"a lease that is not confirmed is nobody's", func(l *lock) {
 		a, b, base := attempt(1, 1), attempt(2, 1), ""
+		l.leftOver()
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.release(a, 1, 1)
-		given, _ := l.do("HGET", l.keys[companion], "last").(string)
+		given := l.columns()["last"]
 		for _, which := range []string{"0", base, given} {
 			l.unchanged(which, 0)
 		}
@@ -140,11 +141,11 @@ var revokeCases = []testCase{
 			l.unchanged(base, 1)
 		}
 		l.holder(&b)
-		l.sees(own[0], "HGET", l.keys[companion], "first")
+		l.column("first", own[0])
 		for _, base := range own {
 			l.revoke(base, 3)
 			l.renew(b, 5000, base, 2)
-			l.do("HDEL", l.keys[companion], "revoked")
+			l.do("HDEL", l.keys[more], "revoked")
 		}
 		l.end(own[1], 4)
 		l.end(own[1], 0)
@@ -154,7 +155,7 @@ var revokeCases = []testCase{
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.release(a, 1, 1)
-		given, _ := l.do("HGET", l.keys[companion], "last").(string)
+		given := l.columns()["last"]
 		l.wait(b, 5000, 1, mint(&base), 5000, 0)
 		l.unchanged(given, 1)
 		l.revoke(base, 3)
@@ -166,7 +167,7 @@ var revokeCases = []testCase{
 		l.holder(nil)
 		l.inspect(0, "", -1, -2, base, 0)
 		l.sees(ms(59_000, 60_000), "PTTL", l.keys[companion])
-		l.sees(nil, "HGET", l.keys[companion], "lease")
+		l.column("lease", "")
 		l.renew(a, 5000, base, 0)
 		l.try(a, 5000, -1) // settled: a late copy
 		l.release(a, 0)
@@ -182,13 +183,14 @@ var revokeCases = []testCase{
 		l.sees(ms(0, 1000), "PTTL", l.keys[itself])
 		l.release(a, 0)
 		l.renew(a, 5000, base, 0)
-		l.sees(member(b), "HGET", l.keys[companion], "lease")
+		l.column("lease", member(b))
 		l.wait(b, 5000, 1, mint(&base), 5000, 0)
 		l.renew(b, 5000, base, 1, mint(&base), 5000, 0)
 	}, nil},
 	{"what comes after an ended lease does not bring it back", func(l *lock) {
 		l.forever = true
 		a := attempt(1, 1)
+		l.leftOver()
 		l.try(a, 3_600_000, 1, fresh(), 3_600_000, 0)
 		l.end("0", 4)
 		l.do("PEXPIRE", l.keys[companion], "3660000") // as if others had settled what is kept for long
@@ -226,6 +228,7 @@ var revokeCases = []testCase{
 	{"a lease lost to another library does not come back with that one's end", func(l *lock) {
 		l.forever = true
 		a := attempt(1, 1)
+		l.leftOver()
 		l.try(a, 3_600_000, 1, fresh(), 3_600_000, 0)
 		l.do("SET", l.keys[itself], uuid)
 		l.end("0", 4)
@@ -235,6 +238,7 @@ var revokeCases = []testCase{
 	}, nil},
 	{"an overwritten lease is revoked, and put right", func(l *lock) {
 		a, base := attempt(1, 1), ""
+		l.leftOver()
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
 		l.overwritten(11)
 		l.unchanged("1", 1)

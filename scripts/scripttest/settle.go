@@ -89,22 +89,22 @@ var settleCases = []testCase{
 		fill := func(from, n int, seconds int64) {
 			l.Helper()
 			for i := from; i < from+n; i++ {
-				l.do("HSET", l.keys[companion], fmt.Sprintf("settled:%020d", i), fmt.Sprintf("%012d%010d", 7, seconds))
+				l.do("HSET", l.keys[more], fmt.Sprintf("settled:%020d", i), fmt.Sprintf("%012d%010d", 7, seconds))
 			}
 		}
 		now := l.now() / 1e6
 		l.cancel(attempt(1, 1), 0)
 		fill(1000, 130, now-100)
 		fill(2000, 20, now-30)
-		l.sees(151, "HLEN", l.keys[companion])
+		l.sees(152, "HLEN", l.keys[more])
 		l.cancel(attempt(1, 2), 0) // a session that is known adds nothing, and looks at nothing
-		l.sees(151, "HLEN", l.keys[companion])
-		l.cancel(attempt(2, 1), 0) // one more session: 20, two sessions, and when it was done
-		l.sees(23, "HLEN", l.keys[companion])
+		l.sees(152, "HLEN", l.keys[more])
+		l.cancel(attempt(2, 1), 0) // one more session: 20, two sessions, until when they count, and when it was done
+		l.sees(24, "HLEN", l.keys[more])
 		l.try(attempt(2005, 7), 5000, -1)
 		l.try(attempt(1, 2), 5000, -1)
 		fill(1000, 130, now-100)
 		l.cancel(attempt(3, 1), 0) // not again within 5 s
-		l.sees(154, "HLEN", l.keys[companion])
+		l.sees(155, "HLEN", l.keys[more])
 	}, nil},
 }

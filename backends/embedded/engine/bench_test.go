@@ -23,7 +23,7 @@ func BenchmarkPair(b *testing.B) {
 		if r, err := vm.Run(acquire, keys, []string{token, "10000", "label", "1", "1"}); err != nil || r.Array[0].Int != 1 {
 			b.Fatal(r, err)
 		}
-		if r, err := vm.Run(release, keys, []string{token, "1"}); err != nil || r.Array[0].Int != 1 {
+		if r, err := vm.Run(release, keys, []string{token, "0", "1"}); err != nil || r.Array[0].Int != 1 {
 			b.Fatal(r, err)
 		}
 	}
@@ -62,7 +62,7 @@ func BenchmarkNew(b *testing.B) {
 
 func mutex(tb testing.TB, s *scripts.Script) *engine.Program {
 	tb.Helper()
-	p, err := engine.Compile(s.Name, s.Source())
+	p, err := engine.Compile(s.Name, s.Hoisted())
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -211,11 +211,11 @@ func (a *actor) step(random *rand.Rand) (*scripts.Script, []string) {
 	case 0, 1, 2, 3:
 		return scripts.Acquire, []string{token, "30000", "label " + string(a.session[:2]), fmt.Sprint(random.IntN(2)), push}
 	case 4, 5:
-		return scripts.Release, []string{token, push}
+		return scripts.Release, []string{token, fmt.Sprint(random.IntN(2)), push}
 	case 6:
 		return scripts.Renew, []string{token, "30000", a.known}
 	case 7:
-		return scripts.Cancel, []string{token, push}
+		return scripts.Cancel, []string{token, fmt.Sprint(random.IntN(2)), push}
 	}
 	return scripts.Inspect, nil
 }
@@ -224,10 +224,14 @@ func (a *actor) step(random *rand.Rand) (*scripts.Script, []string) {
 // come from two clocks.
 var (
 	bases = regexp.MustCompile(`"\d{16}"`)
+	waits = regexp.MustCompile(`" \d+`)
 	times = regexp.MustCompile(`(^\[0 "[^"]*") -?\d+ (\d+)|(^\[\d "[^"]*") -?\d+ -?\d+`)
 )
 
 func mask(reply string) string {
+	if i := strings.LastIndex(reply, "["); i > 0 { // who waits, and for how long
+		reply = reply[:i] + waits.ReplaceAllString(reply[i:], `" MS`)
+	}
 	reply = bases.ReplaceAllString(reply, "BASE")
 	return times.ReplaceAllStringFunc(reply, func(s string) string {
 		fields := strings.Fields(s)

@@ -96,16 +96,6 @@ func (k *Keyspace) Strings(list []string, prefix string) []string {
 	return list
 }
 
-// Sorted calls each for the members of a sorted set, in its order, as ZRANGE
-// WITHSCORES lists them. A key that is no sorted set has none.
-func (k *Keyspace) Sorted(key string, each func(member string, score float64)) {
-	if e, wrong := k.lookupKind(key, zsetKind); e != nil && !wrong {
-		for _, m := range k.zsets.of(e).members {
-			each(m.member, m.score)
-		}
-	}
-}
-
 // Published hands over what was published since it was last called.
 func (k *Keyspace) Published() []Message {
 	sent := k.published

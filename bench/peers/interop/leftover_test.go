@@ -139,13 +139,14 @@ func TestALeftoverIsTakenOnce(t *testing.T) {
 	})
 }
 
-// A losing GETSET takes our value and its ttl away in the middle of a hold.
-// A renewal puts both back.
+// A losing GETSET takes our value and its ttl away in the middle of a hold, which
+// had taken a leftover over. A renewal puts both back.
 func TestAnOverwrittenHoldIsPutRightByItsRenewal(t *testing.T) {
 	t.Parallel()
 	addr, inside := redisServer(t)
 	c := open(t, addr, lockclient.Config{})
 	const expires = time.Second
+	leave(t, inside)
 	lock := acquire(t, c, lockclient.Expires(expires), lockclient.Renew())
 	before := inside.Get(t.Context(), fullKey).Val()
 	overwrite(t, inside)
@@ -169,6 +170,7 @@ func TestAnOverwrittenHoldIsPutRightByItsRelease(t *testing.T) {
 	t.Parallel()
 	addr, inside := redisServer(t)
 	c, other := open(t, addr, lockclient.Config{}), open(t, addr, lockclient.Config{})
+	leave(t, inside)
 	lock := acquire(t, c, lockclient.Expires(2*time.Second), lockclient.Renew())
 	overwrite(t, inside)
 	release(t, lock)
