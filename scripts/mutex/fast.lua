@@ -10,7 +10,7 @@
 --
 -- A key is quiet if its companion says so (state 0, see shared.lua) and its last base is behind the clock. A take also
 -- goes on without a companion; a free does not, since others may wait. Where the server's memory is full, takes are
--- answered 0 (those behind a free may go through). A call has 256 items at most. On a Cluster it has one, since all
+-- answered 0, and frees go through. A call has 256 items at most. On a Cluster it has one, since all
 -- its keys have to share a slot.
 --
 -- Safe to run twice: a repeated take finds its own token under the lock, and a repeated free finds another's or none:
@@ -80,11 +80,7 @@ for i = 1, items do
   end
 end
 
--- Frees go first: they take no memory, and after them a script may write though the memory is full.
-if gone[1] then redis.call('DEL', unpack(gone)) end
-for i = 1, #long do
-  redis.call('PEXPIRE', long[i], '60000')
-end
+-- Takes go first: where the server's memory is full they are refused only as long as the script has written nothing.
 at = frees + 2
 for i = frees + 1, items do
   local token, said = ARGV[at], '0'
@@ -93,5 +89,9 @@ for i = frees + 1, items do
   end
   reply[i] = string.sub(token, 33) .. said
   at = at + 3
+end
+if gone[1] then redis.call('DEL', unpack(gone)) end
+for i = 1, #long do
+  redis.call('PEXPIRE', long[i], '60000')
 end
 return reply

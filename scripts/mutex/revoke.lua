@@ -46,6 +46,7 @@ if now then
     if k.lease and guarded(k, '') then member = k.lease end
     if stamp < us / 1000000 then takeOver(k) end
   end
+  if member and k.queued then leave(k, member) end -- or it could be given what it is to lose
   local given, ms = pass(k, unsent)
   if member then
     -- As in a release: a copy of its acquire that arrives later does nothing.
