@@ -23,6 +23,12 @@ func Keys(key string) []string {
 	return []string{key, front + rest, front + "-more" + rest, front + "-queue" + rest, front + "-alive" + rest}
 }
 
+// Pair returns the first two of Keys, the lock and its companion: those that the fast script takes.
+func Pair(key string) [2]string {
+	front, rest := beside(key)
+	return [2]string{key, front + rest}
+}
+
 // word tells our names from everybody else's: no caller's key has it by accident.
 const word = "}:turnstile"
 

@@ -2,6 +2,7 @@ package scripts_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,6 +84,9 @@ func TestTheKeysOfALockShareASlotAndNothingElse(t *testing.T) {
 	}
 	for _, key := range all {
 		keys := scripts.Keys(key)
+		if pair := scripts.Pair(key); !slices.Equal(pair[:], keys[:2]) {
+			t.Errorf("the fast script would take %q of %q", pair, keys)
+		}
 		if len(keys) != scripts.KeyCount || keys[0] != key {
 			t.Fatalf("keys of %q: %q", key, keys)
 		}

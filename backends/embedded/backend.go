@@ -33,7 +33,7 @@ var (
 
 // verbs are the lock's scripts, compiled.
 type verbs struct {
-	acquire, renew, release, cancel, inspect, revoke *engine.Program
+	acquire, renew, release, cancel, inspect, revoke, fast *engine.Program
 }
 
 // compiled compiles the scripts once a process, when the first backend opens.
@@ -52,6 +52,7 @@ var compiled = sync.OnceValue(func() *verbs {
 		cancel:  compile(scripts.Cancel),
 		inspect: compile(scripts.Inspect),
 		revoke:  compile(scripts.Revoke),
+		fast:    compile(scripts.Fast),
 	}
 })
 
@@ -134,6 +135,11 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 }
 
 func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	if r.Probe == 0 {
+		if got, done, err := b.take(ctx, r); done {
+			return got, err
+		}
+	}
 	queue := "0"
 	if r.Queue {
 		queue = "1"
@@ -156,6 +162,9 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 
 // Release gives the lease back.
 func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
+	if done, err := b.free(ctx, a); done {
+		return err
+	}
 	reply, err := b.run(ctx, b.verbs.release, a.Key, a.Token.Wire(), mark(a), push)
 	if err != nil {
 		return err.cause
@@ -223,12 +232,17 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
 	return keys, nil
 }
 
-// run runs a verb's script where the key lives, and delivers what it published.
+// run runs a verb's script.
 func (b *Backend) run(ctx context.Context, p *engine.Program, key string, argv ...string) (keyspace.Reply, *fault) {
+	return b.runOn(ctx, p, scripts.Keys(key), argv)
+}
+
+// runOn runs a script where its keys live, and delivers what it published.
+func (b *Backend) runOn(ctx context.Context, p *engine.Program, keys, argv []string) (keyspace.Reply, *fault) {
 	if ctx.Err() != nil {
 		return keyspace.Reply{}, &fault{backends.NotRun, backends.Interrupted(ctx, backendName)}
 	}
-	reply, sent, err := b.exclusive(p, key, argv)
+	reply, sent, err := b.exclusive(p, keys, argv)
 	b.store.inboxes.deliver(sent)
 	if err != nil {
 		return reply, faultOf(err)
@@ -240,13 +254,13 @@ func (b *Backend) run(ctx context.Context, p *engine.Program, key string, argv .
 }
 
 // exclusive runs a script while the backend can't be closed.
-func (b *Backend) exclusive(p *engine.Program, key string, argv []string) (keyspace.Reply, []keyspace.Message, error) {
+func (b *Backend) exclusive(p *engine.Program, keys, argv []string) (keyspace.Reply, []keyspace.Message, error) {
 	b.gate.RLock()
 	defer b.gate.RUnlock()
 	if b.closed {
 		return keyspace.Reply{}, nil, backends.ErrClosed
 	}
-	return b.store.shard(key).run(p, scripts.Keys(key), argv)
+	return b.store.shard(keys[0]).run(p, keys, argv)
 }
 
 // milliseconds is a lease's length as the scripts take it: rounded up, since a
