@@ -120,11 +120,15 @@ func (s *store) revokeNow(lease token) {
 	over := s.lock.kind == stamp && s.lock.end == 0 && lease == (token{}) && s.lock.time < s.now
 	if s.lock.kind == ours {
 		lease = s.lock.token
+	} else if c := s.companion; c != nil && lease == (token{}) && s.lock.kind == stamp && s.lock.end == 0 && c.end-keep > s.now {
+		lease = c.lease // overwritten, and not to be put right: it ends as well
 	}
 	if over && s.has(revokeMarks) {
 		s.marksOver()
 	}
-	s.leaves(lease)
+	if s.has(leavesFirst) {
+		s.leaves(lease)
+	}
 	given := s.ends()
 	if lease != (token{}) {
 		s.settle(lease)

@@ -108,6 +108,20 @@ var beside = []fixed{
 		s.releases()
 		p.pass(1)
 	}},
+	{leavesFirst, "revoke with now ends a lost lock whose attempt waits", "S5", func(p *play) {
+		s := p.sessions[0]
+		s.begin(20*second, true, false)
+		s.call.run() // granted
+		s.unanswered()
+		p.store.evictLock()
+		p.pylocks[0].act()
+		s.ask(20 * second)
+		s.do()
+		p.store.revoke(true)
+		s.ask(20 * second)
+		s.do()
+		p.pass(1)
+	}},
 	{renewKeepsName, "the answer that the lease is lost is lost itself", "S1", func(p *play) {
 		a, b := p.pylocks[0], p.pylocks[1]
 		p.leftOver(a)
