@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -69,6 +70,9 @@ type batcher struct {
 	client goredis.UniversalClient
 	alone  int  // aloneMost, but for a benchmark
 	prompt bool // the client ends a request with its ctx
+	// apart: quiet keys have a request each. It is so on a Cluster, and from when a user may not
+	// use one of several keys: it must not be refused the others with it.
+	apart atomic.Bool
 
 	mu       sync.Mutex // protects what follows
 	pending  []*command // not taken yet; renewals first
@@ -278,18 +282,43 @@ func (q *batcher) close() {
 	q.mu.Lock()
 	q.closed = true
 	q.late.Stop()
-	var refused []*command // that were started
-	for _, c := range q.pending {
+	refused := q.refuseLocked(q.pending)
+	q.pending, q.renewals = nil, 0
+	q.mu.Unlock()
+	for _, c := range refused {
+		c.finish()
+	}
+}
+
+// refuseLocked settles commands that wait, and returns those that were started, whose
+// askers are yet to be told.
+func (q *batcher) refuseLocked(list []*command) (started []*command) {
+	for _, c := range list {
 		switch {
 		case !c.refuse():
 		case c.to == nil:
 			c.done <- struct{}{}
 		default:
-			refused = append(refused, c)
+			started = append(started, c)
 		}
 	}
-	q.begun.remove(refused)
-	q.pending, q.renewals = nil, 0
+	q.begun.remove(started)
+	return started
+}
+
+// again has commands wait once more, first of all but for renewals.
+func (q *batcher) again(list []*command) {
+	q.mu.Lock()
+	var refused []*command
+	if q.closed {
+		refused = q.refuseLocked(list)
+	} else {
+		q.pending = slices.Insert(q.pending, q.renewals, list...)
+		if len(q.pending) == len(list) {
+			q.since = time.Now()
+			q.late.Reset(patience)
+		}
+	}
 	q.mu.Unlock()
 	for _, c := range refused {
 		c.finish()

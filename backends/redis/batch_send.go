@@ -9,8 +9,16 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// send sends one command.
+// send sends one command. Should its key not be quiet after all, it does so again by the
+// verb's own script, at once.
 func (q *batcher) send(ctx context.Context, c *command) {
+	if c.fast {
+		q.sendFast(ctx, c)
+		if !c.wantsFull() {
+			return
+		}
+		c.makeFull()
+	}
 	q.process(ctx, c)
 	if c.unknown() {
 		// A restart or SCRIPT FLUSH: nothing ran.
@@ -19,17 +27,45 @@ func (q *batcher) send(ctx context.Context, c *command) {
 	}
 }
 
-func (q *batcher) process(ctx context.Context, c *command) {
-	if err := q.client.Process(ctx, c); err != nil {
-		c.SetErr(err) // a hook's own error is not in the command yet
+// sendFast sends one command by the script fast.
+func (q *batcher) sendFast(ctx context.Context, c *command) {
+	call := &c.lone
+	for _, source := range []bool{false, true} {
+		call.load(c)
+		if source {
+			call.bySource()
+		}
+		q.process(ctx, call)
+		if call.deal(); !c.unknown() {
+			return
+		}
 	}
+}
+
+func (q *batcher) process(ctx context.Context, r goredis.Cmder) {
+	if err := q.client.Process(ctx, r); err != nil {
+		r.SetErr(err) // a hook's own error is not in the command yet
+	}
+}
+
+// A request is what the driver sends: a command by itself, or a fastCall with several.
+type request interface {
+	goredis.Cmder
+	of() *scripts.Script
+	bySHA()
+	bySource()
+	silent() bool
 }
 
 // A flusher sends batches; its slices are used again for the next.
 type flusher struct {
 	*batcher
-	list []goredis.Cmder
-	told []*command
+	fast     []*command // of a batch, those of quiet keys
+	call     fastCall   // and their request
+	requests []request  // of a batch
+	list     []goredis.Cmder
+	told     []*command
+	more     []*command // that have to be sent once more
 }
 
 // flush sends batches until nothing waits any more.
@@ -40,36 +76,27 @@ func (f *flusher) flush(batch []*command) {
 	}
 }
 
+// naming is how the requests of a round name their scripts.
+type naming int
+
+const (
+	bySHA     naming = iota // all by SHA
+	oneBrings               // one of each script with its source, the others behind it by SHA
+	bySource                // all with their source: flushed again, or on different nodes of a Cluster
+)
+
 // sendAll sends a batch, and settles each of its commands. The commands that
 // find their script missing, and only these, are sent again; it takes three
-// rounds at most however often the server's scripts are flushed meanwhile:
+// rounds at most however often the server's scripts are flushed meanwhile.
 //
-//	all by SHA
-//	one of each missing script with its source, the others behind it by SHA
-//	all with their source: flushed again, or on different nodes of a Cluster
+// Those whose keys turn out not to be quiet are not settled here: they travel in the next
+// batch, by their own scripts.
 func (f *flusher) sendAll(batch []*command) {
 	ctx, cancel := context.WithDeadline(context.Background(), latest(batch))
 	defer cancel()
-	again := f.round(ctx, batch, true)
-	if len(again) == 0 {
-		return
+	for how := bySHA; len(batch) > 0; how++ {
+		batch = f.round(ctx, batch, how)
 	}
-	brought := make(map[*scripts.Script]bool)
-	for _, c := range again {
-		if brought[c.script] {
-			c.bySHA()
-		} else {
-			brought[c.script] = true
-			c.bySource()
-		}
-	}
-	if again = f.round(ctx, again, true); len(again) == 0 {
-		return
-	}
-	for _, c := range again {
-		c.bySource()
-	}
-	f.round(ctx, again, false)
 }
 
 // round sends commands once, and hands them back to their callers, apart from those
@@ -82,14 +109,16 @@ func (f *flusher) sendAll(batch []*command) {
 // backends.Starter; calls that are started meanwhile wait for patience at most until
 // another flusher takes them; and should one asker block after all, those behind it are
 // not settled yet, and end by their deadlines (see begun) as what may have run.
-func (f *flusher) round(ctx context.Context, batch []*command, repair bool) (missing []*command) {
+func (f *flusher) round(ctx context.Context, batch []*command, how naming) (missing []*command) {
 	since := time.Now()
-	f.pipeline(ctx, batch)
+	f.pack(batch, how)
+	f.pipeline(ctx)
 	took, answered := time.Since(since), batch[0].answered()
+	batch = f.sendAgain(batch)
 	f.told = f.told[:0]
 	for _, c := range batch {
 		switch {
-		case repair && c.unknown():
+		case how != bySource && c.unknown():
 			if c.state.Load() == taken {
 				missing = append(missing, c)
 			}
@@ -114,27 +143,90 @@ func (f *flusher) round(ctx context.Context, batch []*command, repair bool) (mis
 	return missing
 }
 
-// pipeline sends commands in one go. What became of each of them is in the
-// command.
-func (f *flusher) pipeline(ctx context.Context, batch []*command) {
-	if len(batch) == 1 {
-		f.process(ctx, batch[0])
-		return
-	}
-	f.list = f.list[:0]
+// sendAgain has those commands of a batch wait once more for which the script fast did
+// nothing, and returns the others. Those wait from here on, and are no longer this flusher's.
+func (f *flusher) sendAgain(batch []*command) (rest []*command) {
+	rest, f.more = batch[:0], f.more[:0]
 	for _, c := range batch {
-		f.list = append(f.list, c)
-	}
-	p := f.client.Pipeline()
-	_ = p.BatchProcess(ctx, f.list...) // it only collects
-	_, err := p.Exec(ctx)
-	for _, c := range batch {
-		// A hook that ends the pipeline early leaves commands without a word.
-		if err != nil && c.Err() == nil && c.Val() == nil {
-			c.SetErr(err)
+		again := c.apart || c.wantsFull()
+		switch {
+		case !again:
+			rest = append(rest, c)
+		case c.state.CompareAndSwap(taken, waiting): // otherwise its caller has left
+			if !c.apart {
+				c.makeFull()
+			}
+			f.more = append(f.more, c)
 		}
 	}
-	clear(f.list)
+	if len(f.more) > 0 {
+		f.again(f.more)
+		clear(f.more)
+	}
+	return rest
+}
+
+// pack makes the requests of a batch: one for all quiet keys, and one for each of the
+// others. Where keys may not travel together, each has a request of its own.
+func (f *flusher) pack(batch []*command, how naming) {
+	f.requests, f.fast = f.requests[:0], f.fast[:0]
+	apart := f.apart.Load()
+	for _, c := range batch {
+		switch {
+		case !c.fast:
+			f.requests = append(f.requests, c)
+		case apart:
+			c.lone.load(c)
+			f.requests = append(f.requests, &c.lone)
+		default:
+			f.fast = append(f.fast, c)
+		}
+	}
+	if len(f.fast) > 0 {
+		f.call.load(f.fast...)
+		f.requests = append(f.requests, &f.call)
+		clear(f.fast)
+	}
+	if how == bySHA {
+		return // as they were made
+	}
+	brought := make(map[*scripts.Script]bool)
+	for _, r := range f.requests {
+		if s := r.of(); how == bySource || !brought[s] {
+			brought[s] = true
+			r.bySource()
+		} else {
+			r.bySHA()
+		}
+	}
+}
+
+// pipeline sends the requests in one go. What became of each command is in the command.
+func (f *flusher) pipeline(ctx context.Context) {
+	if len(f.requests) == 1 {
+		f.process(ctx, f.requests[0])
+	} else {
+		f.list = f.list[:0]
+		for _, r := range f.requests {
+			f.list = append(f.list, r)
+		}
+		p := f.client.Pipeline()
+		_ = p.BatchProcess(ctx, f.list...) // it only collects
+		_, err := p.Exec(ctx)
+		for _, r := range f.requests {
+			// A hook that ends the pipeline early leaves commands without a word.
+			if err != nil && r.silent() {
+				r.SetErr(err)
+			}
+		}
+		clear(f.list)
+	}
+	for _, r := range f.requests {
+		if call, ok := r.(*fastCall); ok && !call.deal() {
+			f.apart.Store(true)
+		}
+	}
+	clear(f.requests)
 }
 
 // latest is the deadline of a batch: that of its most patient caller, and no

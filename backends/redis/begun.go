@@ -71,6 +71,7 @@ func (l *begun) over(now time.Time) (list []lapsed) {
 			list = append(list, lapsed{this.to, backends.NotRun})
 		case this.state.CompareAndSwap(taken, left):
 			l.drop(this)
+			this.backend.memory.doubt(this.call.Key, backends.MayHaveRun)
 			list = append(list, lapsed{this.to, backends.MayHaveRun})
 		default: // its flusher finishes it, and takes it out then
 		}

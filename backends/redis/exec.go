@@ -33,12 +33,14 @@ func (b *Backend) run(ctx context.Context, s *scripts.Script, key string, args .
 // travel has a command sent and waits for its reply. The command may be recycled after
 // a reply; after a fault it is left to the collector, since a batch may still write to it.
 func (b *Backend) travel(ctx context.Context, c *command) (any, *fault) {
-	if outcome, settled := b.batcher(ctx, c.key()).do(ctx, c); !settled {
+	key := c.key() // later its flusher may be at it
+	if outcome, settled := b.batcher(ctx, key).do(ctx, c); !settled {
+		b.memory.doubt(key, outcome)
 		return nil, &fault{outcome: outcome, err: backends.Interrupted(ctx, name)}
 	}
 	v, f := b.answer(ctx, c)
 	if f != nil && f.wrongType {
-		f.err = b.nameWrongType(ctx, scripts.Keys(c.key()), f.err)
+		f.err = b.nameWrongType(ctx, scripts.Keys(key), f.err)
 	}
 	return v, f
 }
@@ -47,7 +49,9 @@ func (b *Backend) travel(ctx context.Context, c *command) (any, *fault) {
 func (b *Backend) answer(ctx context.Context, c *command) (any, *fault) {
 	v, err := c.answer()
 	if err != nil {
-		return nil, b.judge(ctx, c.script, c.key(), err, c.written.Load())
+		f := b.judge(ctx, c.script, c.key(), err, c.written.Load())
+		b.memory.doubt(c.key(), f.outcome)
+		return nil, f
 	}
 	once(&b.let)
 	return v, nil
@@ -90,11 +94,19 @@ type command struct {
 	done     chan struct{} // one slot; the flush sends once, if it settles the command
 	written  atomic.Bool
 
-	// Of a call: what is needed to read its reply.
+	// Of a call: what is needed to write its request, and to read the reply.
 	call  backends.Call
 	pace  pacing
 	push  string
+	mark  bool // the server has to remember the attempt once it is over: see doubtful
 	inbox *inbox
+
+	// Of a call about a quiet key, as far as is known: see fastCall.
+	fast   bool     // it travels as a part of one; otherwise Cmd is its request
+	apart  bool     // with others it was refused
+	said   string   // its part of the reply
+	failed error    // there is none
+	lone   fastCall // for itself alone
 
 	// Of a call that was started, and waits on no goroutine: see start.go.
 	to         backends.Asker // nil: a caller waits for done
@@ -116,9 +128,21 @@ var commands = sync.Pool{New: func() any { return &command{done: make(chan struc
 
 // newCommand builds an EVALSHA.
 func newCommand(s *scripts.Script, key string, args ...string) *command {
+	c := blankCommand()
+	c.build(s, key, args...)
+	return c
+}
+
+// blankCommand is one that has no request yet.
+func blankCommand() *command {
 	c := commands.Get().(*command)
-	c.script, c.first = s, s == scripts.Renew
 	c.state.Store(waiting)
+	return c
+}
+
+// build makes the command a request of its own.
+func (c *command) build(s *scripts.Script, key string, args ...string) {
+	c.script, c.first, c.fast = s, s == scripts.Renew, false
 	keys := scripts.Keys(key)
 	c.texts = append(append(c.texts[:0], keys...), args...)
 	c.args = append(c.args[:0], nil, nil, len(keys))
@@ -128,11 +152,13 @@ func newCommand(s *scripts.Script, key string, args ...string) *command {
 	c.last = append(c.last[:0], c.texts[len(c.texts)-1]...)
 	c.args[len(c.args)-1] = c
 	c.bySHA()
-	return c
 }
 
 // key is the lock that the command is about.
 func (c *command) key() string { return c.texts[0] }
+
+// of is its script.
+func (c *command) of() *scripts.Script { return c.script }
 
 // bySHA makes it a request that the server may not know the script of.
 func (c *command) bySHA() { c.renew("evalsha", c.script.SHA()) }
@@ -152,9 +178,11 @@ func (c *command) renew(verb, script string) {
 // recycle hands the command back; nobody else may know it any more.
 func (c *command) recycle() {
 	c.Cmd, c.inbox, c.to, c.backend, c.batcher = nil, nil, nil, nil, nil
-	c.call = backends.Call{}
+	c.call, c.mark, c.apart, c.said, c.failed = backends.Call{}, false, false, "", nil
+	c.lone.StringSliceCmd = nil
 	clear(c.texts) // they are large, and one of them is a secret
 	clear(c.last)
+	clear(c.lone.last)
 	commands.Put(c)
 }
 
@@ -171,12 +199,35 @@ func (c *command) MarshalBinary() ([]byte, error) {
 	return c.last, nil
 }
 
-// answer is the script's reply. When a pipeline breaks, the driver marks all
+// Err is what went wrong with the request.
+func (c *command) Err() error {
+	if c.fast {
+		return c.failed
+	}
+	return c.Cmd.Err()
+}
+
+// SetErr says what went wrong with the request.
+func (c *command) SetErr(err error) {
+	if c.fast {
+		c.failed = err
+		return
+	}
+	c.Cmd.SetErr(err)
+}
+
+// silent reports whether nothing at all became of the request.
+func (c *command) silent() bool { return c.Cmd.Err() == nil && c.Val() == nil }
+
+// answer is the script's reply; of a fast command it is in said. When a pipeline breaks, the driver marks all
 // its commands with the error, those included that were answered before; their
 // reply was read whole and stands. (A script's reply is always an array; the
 // driver leaves a nil one where it could not read to the end.)
 func (c *command) answer() (any, error) {
-	err := c.Err()
+	if c.fast {
+		return nil, c.failed
+	}
+	err := c.Cmd.Err()
 	if reply, ok := c.Val().([]any); ok && reply != nil {
 		err = nil
 	}

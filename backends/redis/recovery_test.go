@@ -237,16 +237,17 @@ func TestAFlushedScriptIsSentAgain(t *testing.T) {
 	if err := b.Cancel(bounded(t), newRequest(r.Key).Attempt); err != nil {
 		t.Error(err)
 	}
-	flush()
-	if err := b.Release(bounded(t), r.Attempt); err != nil {
-		t.Error(err)
-	}
-	for _, s := range scripts.Mutex() {
-		if s == scripts.Release {
-			if ok := inside.ScriptExists(bounded(t), s.SHA()).Val(); len(ok) != 1 || !ok[0] {
-				t.Error("the script was not left with the server")
-			}
+	r.Ambiguous = true // its release is one in full
+	for _, s := range []*scripts.Script{scripts.Release, scripts.Fast} {
+		flush()
+		if err := b.Release(bounded(t), r.Attempt); err != nil {
+			t.Error(err)
 		}
+		if ok := inside.ScriptExists(bounded(t), s.SHA()).Val(); len(ok) != 1 || !ok[0] {
+			t.Errorf("the script %s was not left with the server", s.Name)
+		}
+		r = newRequest(newKey(t))
+		mustGrant(t, b, r)
 	}
 }
 

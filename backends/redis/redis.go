@@ -74,6 +74,7 @@ type Backend struct {
 	batch    *batcher // of all keys, but see routes
 	routes   *routes  // a batcher for each node of a Cluster; nil elsewhere
 	pushes   *pushes
+	memory   *memory
 	// deliverer publishes what the scripts hand over; nil where they never do.
 	deliverer *deliverer
 	// dialer makes the connections of Open's client; nil of New's.
@@ -104,10 +105,11 @@ type Backend struct {
 // answer, it looks for that server's keys on another, where nobody holds them.
 func New(client goredis.UniversalClient, o Options) *Backend {
 	log, closeLog := logqueue.Wrap(o.Logger)
-	b := &Backend{client: client, owned: o.Owned, log: log, closeLog: closeLog, topology: topologyOf(client), batch: newBatcher(client), aloneBudget: backends.AloneBudget}
+	b := &Backend{client: client, owned: o.Owned, log: log, closeLog: closeLog, topology: topologyOf(client), batch: newBatcher(client), memory: newMemory(), aloneBudget: backends.AloneBudget}
 	b.pushes = newPushes(client, b.topology)
 	if b.topology.nodes != nil {
 		b.routes = newRoutes(b.topology.nodes)
+		b.batch.apart.Store(true) // see routes.of
 		b.deliverer = newDeliverer(b.pushes.publish, b.topology.nodeOf)
 	}
 	return b
@@ -134,13 +136,23 @@ func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) 
 		b.subscribing.Unlock()
 		return b.topology.refusal
 	}
-	in := newInbox(b.pushes, session, wake, b.log)
+	in := newInbox(b.pushes, session, b.noting(wake), b.log)
 	if old := b.inbox.Swap(in); old != nil {
 		old.close()
 	}
 	b.subscribing.Unlock()
 	in.await()
 	return nil
+}
+
+// noting is wake, and notes the keys that something is about: they are not quiet.
+func (b *Backend) noting(wake func(backends.Wake)) func(backends.Wake) {
+	return func(w backends.Wake) {
+		if w.Key != "" {
+			b.memory.found(w.Key, false)
+		}
+		wake(w)
+	}
 }
 
 // Inspect tells who holds a key; see backends.Inspector.

@@ -72,6 +72,7 @@ func (c *command) finish() (recyclable bool) {
 	b, to, told := c.backend, c.to, false
 	defer func() {
 		if p := recover(); p != nil && !told {
+			b.memory.doubt(c.call.Key, backends.MayHaveRun)
 			to.Answered(backends.Reply{}, fmt.Errorf("%w: reading the answer panicked: %v", backends.ErrUnavailable, p))
 		}
 	}()

@@ -48,33 +48,42 @@ func (b *Backend) call(ctx context.Context, of backends.Call) (backends.Reply, e
 	return b.read(c, v)
 }
 
-// mark has every release and cancel settle its attempt.
-const mark = "1"
-
 // ask builds the command of a call.
 func (b *Backend) ask(of backends.Call) *command {
-	var c *command
-	wire, push := of.Token.Wire(), b.pushes.push()
 	in := b.inbox.Load()
+	c := blankCommand()
+	c.call, c.push, c.inbox = of, b.pushes.push(), in
 	switch of.Verb {
 	case backends.Acquiring:
-		pace := pacing{probe: of.Probe, queued: of.Queue, hears: in.hearing()}
-		pace.seldom = !pace.hears && in.denied()
-		c = newCommand(scripts.Acquire, of.Key, wire, millis(of.TTL), of.Label, pace.wait(), push)
-		c.pace = pace
+		c.pace = pacing{probe: of.Probe, queued: of.Queue, hears: in.hearing()}
+		c.pace.seldom = !c.pace.hears && in.denied()
+	case backends.Releasing, backends.Cancelling:
+		in.ends(of.Token)
+	}
+	var quiet bool
+	if quiet, c.mark = b.memory.way(of); quiet {
+		c.makeFast()
+	} else {
+		c.makeFull()
+	}
+	return c
+}
+
+// makeFull makes the command a request of its verb's script.
+func (c *command) makeFull() {
+	of, wire := c.call, c.call.Token.Wire()
+	switch of.Verb {
+	case backends.Acquiring:
+		c.build(scripts.Acquire, of.Key, wire, millis(of.TTL), of.Label, c.pace.wait(), c.push)
 	case backends.Renewing:
-		c = newCommand(scripts.Renew, of.Key, wire, millis(of.TTL), strconv.FormatUint(of.Known, 10))
+		c.build(scripts.Renew, of.Key, wire, millis(of.TTL), strconv.FormatUint(of.Known, 10))
 	case backends.Releasing:
-		in.ends(of.Token)
-		c = newCommand(scripts.Release, of.Key, wire, mark, push)
+		c.build(scripts.Release, of.Key, wire, c.marks(), c.push)
 	case backends.Cancelling:
-		in.ends(of.Token)
-		c = newCommand(scripts.Cancel, of.Key, wire, mark, push)
+		c.build(scripts.Cancel, of.Key, wire, c.marks(), c.push)
 	default:
 		panic("redis: a call of an " + of.Verb.String())
 	}
-	c.call, c.push, c.inbox = of, push, in
-	return c
 }
 
 // wait is acquire's argument for an attempt of this pace.
@@ -90,42 +99,64 @@ func (p pacing) wait() string {
 	return "0"
 }
 
+// marks is release's and cancel's argument: whether the server has to remember the attempt.
+func (c *command) marks() string {
+	if c.mark {
+		return "1"
+	}
+	return "0"
+}
+
 // read is what a script's reply means to the call.
 func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
-	var messages []told
-	switch c.call.Verb {
-	case backends.Acquiring:
-		return b.readAcquired(c, v)
-	case backends.Renewing:
+	if c.fast {
+		return b.readFast(c), nil
+	}
+	if c.call.Verb == backends.Renewing {
 		if reply, err = readRenew(v); c.inbox != nil {
 			c.inbox.noteRenewal(c.call.Attempt, &reply, err)
 		}
-		return reply, err
-	case backends.Releasing:
-		_, messages, err = readRelease(v, c.push)
-	case backends.Cancelling:
-		_, messages, err = readCancel(v, c.push)
+	} else {
+		var messages []told
+		var quiet bool
+		switch c.call.Verb {
+		case backends.Acquiring:
+			reply, quiet, messages, err = b.readAcquired(c, v)
+		case backends.Releasing:
+			quiet, messages, err = readRelease(v, c.push)
+		case backends.Cancelling:
+			quiet, messages, err = readCancel(v, c.push)
+		}
+		b.deliver(messages)
+		b.memory.found(c.call.Key, quiet)
 	}
-	b.deliver(messages)
-	return backends.Reply{}, err
+	if err != nil && !errors.Is(err, backends.ErrNotHeld) && !errors.Is(err, backends.ErrSettled) {
+		b.memory.doubt(c.call.Key, backends.MayHaveRun) // the reply makes no sense
+	}
+	return reply, err
 }
 
-func (b *Backend) readAcquired(c *command, v any) (backends.Reply, error) {
-	reply, _, messages, err := readAcquire(v, c.push, c.pace)
-	b.deliver(messages)
-	if errors.Is(err, backends.ErrSettled) {
-		return backends.Reply{Outcome: backends.NotRun}, err
+func (b *Backend) readAcquired(c *command, v any) (backends.Reply, bool, []told, error) {
+	reply, quiet, messages, err := readAcquire(v, c.push, c.pace)
+	switch {
+	case errors.Is(err, backends.ErrSettled):
+		reply.Outcome = backends.NotRun
+	case err != nil:
+		reply.Outcome = backends.MayHaveRun
+	default:
+		b.noteAcquired(c, &reply)
 	}
-	if err != nil {
-		return backends.Reply{Outcome: backends.MayHaveRun}, err
-	}
+	return reply, quiet, messages, err
+}
+
+// noteAcquired takes from an answer what the session has to know from then on.
+func (b *Backend) noteAcquired(c *command, reply *backends.Reply) {
 	if reply.Outcome == backends.Granted {
 		once(&b.granted)
 	}
 	if c.inbox != nil {
-		c.inbox.note(c.call.Request, &reply)
+		c.inbox.note(c.call.Request, reply)
 	}
-	return reply, nil
 }
 
 // once sets a flag that many cores read, and writes to it no more than it must.

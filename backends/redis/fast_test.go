@@ -1,0 +1,361 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// fastOf makes a command of a quiet key, and says that a flush took it.
+func fastOf(verb backends.Verb, a backends.Attempt) *command {
+	c := blankCommand()
+	c.call = backends.Call{Verb: verb, Request: backends.Request{Attempt: a, TTL: time.Minute, Label: "tester"}}
+	c.push = pushByScript
+	c.makeFast()
+	c.deadline = time.Now().Add(time.Minute)
+	c.state.Store(taken)
+	return c
+}
+
+// attemptsOf makes attempts of one session, each at a key of its own.
+func attemptsOf(t *testing.T, n int) []backends.Attempt {
+	t.Helper()
+	session, all := backends.NewSession(), make([]backends.Attempt, n)
+	for i := range all {
+		all[i] = backends.Attempt{Key: "pylock:" + t.Name() + ":" + strconv.Itoa(i), Token: session.Token(uint64(i + 1))}
+	}
+	return all
+}
+
+func fastAll(verb backends.Verb, list []backends.Attempt) []*command {
+	batch := make([]*command, len(list))
+	for i, a := range list {
+		batch[i] = fastOf(verb, a)
+	}
+	return batch
+}
+
+// flushes has a flusher send a batch, and what has to be sent again.
+func flushes(b *Backend, batch []*command) {
+	b.batch.mu.Lock()
+	b.batch.flushers++
+	b.batch.mu.Unlock()
+	(&flusher{batcher: b.batch}).flush(append([]*command(nil), batch...))
+}
+
+// outcome is what became of a command that a flusher has settled.
+func outcome(t *testing.T, b *Backend, c *command) (backends.Reply, error) {
+	t.Helper()
+	select {
+	case <-c.done:
+	case <-time.After(time.Minute):
+		t.Fatal("a command was not settled")
+	}
+	v, f := b.answer(t.Context(), c)
+	if f != nil {
+		return f.reply()
+	}
+	return b.read(c, v)
+}
+
+// commandCalls is how often a server ran a command, inside of scripts as well.
+func commandCalls(t *testing.T, client *goredis.Client, command string) (n int) {
+	t.Helper()
+	stats := client.InfoMap(t.Context(), "commandstats").Item("Commandstats", "cmdstat_"+command)
+	_, _ = fmt.Sscanf(stats, "calls=%d", &n)
+	return n
+}
+
+// TestQuietKeysShareOneCall: takes, and then frees and takes, and those that are not quiet
+// travel again in full.
+func TestQuietKeysShareOneCall(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	inside, b := server.RedisClient(t, nil), faulty(t, &Faults{Addr: server.Addr})
+	list := attemptsOf(t, 40)
+	inside.Set(t.Context(), list[7].Key, "another's", time.Minute)
+	batch := fastAll(backends.Acquiring, list[:20])
+	flushes(b, batch)
+	for i, c := range batch {
+		want := backends.Granted
+		if i == 7 {
+			want = backends.Held
+		}
+		if reply, err := outcome(t, b, c); err != nil || reply.Outcome != want || want == backends.Granted && (reply.TTL != time.Minute || reply.Base == 0) {
+			t.Errorf("take %d: %+v, %v; want %v", i, reply, err, want)
+		}
+	}
+	if batched, full := commandCalls(t, inside, "mget"), commandCalls(t, inside, "evalsha"); batched != 1 || full > 3 {
+		t.Errorf("%d fast calls and %d in all; want 1, and one in full beside repairs", batched, full)
+	}
+	inside.ConfigResetStat(t.Context())
+	batch = append(fastAll(backends.Acquiring, list[20:]), fastAll(backends.Releasing, list[:20])...)
+	flushes(b, batch)
+	for i, c := range batch {
+		reply, err := outcome(t, b, c)
+		switch {
+		case i < 20 && (err != nil || reply.Outcome != backends.Granted):
+			t.Errorf("take %d: %+v, %v", i, reply, err)
+		case i == 27 && !backends.IsNotHeld(err), i >= 20 && i != 27 && err != nil:
+			t.Errorf("free %d: %v", i-20, err)
+		}
+	}
+	if batched := commandCalls(t, inside, "mget"); batched != 1 {
+		t.Errorf("%d fast calls, want 1", batched)
+	}
+	for i, a := range list {
+		want := ""
+		if i >= 20 {
+			want = a.Token.Wire()
+		} else if i == 7 {
+			want = "another's"
+		}
+		if got := inside.Get(t.Context(), a.Key).Val(); got != want {
+			t.Errorf("%s holds %q, want %q", a.Key, got, want)
+		}
+	}
+}
+
+// TestWhatIsAskedInFullTravelsWithOthers, in front of them, unless its caller has left or the backend was closed.
+func TestWhatIsAskedInFullTravelsWithOthers(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	b := faulty(t, &Faults{Addr: server.Addr})
+	inside := server.RedisClient(t, nil)
+	list := attemptsOf(t, 3)
+	for _, a := range list {
+		inside.Set(t.Context(), a.Key, "another's", time.Minute)
+	}
+	(&flusher{batcher: b.batch}).sendAll(fastAll(backends.Acquiring, attemptsOf(t, 4)[3:])) // the script is there
+	batch := fastAll(backends.Acquiring, list)
+	batch[1].state.Store(left)
+	q := b.batch
+	q.mu.Lock()
+	waits := fastOf(backends.Acquiring, attemptsOf(t, 9)[8])
+	waits.state.Store(waiting)
+	q.pending = append(q.pending, waits)
+	q.mu.Unlock()
+	if missing := (&flusher{batcher: q}).round(t.Context(), append([]*command(nil), batch...), bySHA); len(missing) > 0 {
+		t.Fatal("the script is missing")
+	}
+	q.mu.Lock()
+	pending := append([]*command(nil), q.pending...)
+	q.mu.Unlock()
+	if len(pending) != 3 || pending[0] != batch[0] || pending[1] != batch[2] || pending[2] != waits {
+		t.Fatalf("%d wait, want the first, the third, and the one that waited", len(pending))
+	}
+	for _, c := range pending[:2] {
+		if c.state.Load() != waiting || c.fast || c.script != scripts.Acquire {
+			t.Error("it does not wait to be asked in full")
+		}
+	}
+	_ = b.Close()
+	for _, c := range pending {
+		if reply, err := outcome(t, b, c); reply.Outcome != backends.NotRun || !errors.Is(err, backends.ErrClosed) {
+			t.Errorf("%+v, %v: want not run, closed", reply, err)
+		}
+	}
+	late := fastOf(backends.Acquiring, list[0])
+	late.state.Store(waiting)
+	q.again([]*command{late})
+	if reply, err := outcome(t, b, late); reply.Outcome != backends.NotRun || !errors.Is(err, backends.ErrClosed) {
+		t.Errorf("after close: %+v, %v: want not run, closed", reply, err)
+	}
+}
+
+// A forger changes the replies to fast calls.
+type forger struct {
+	forge atomic.Pointer[func(parts []string) []string]
+}
+
+func (*forger) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (*forger) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}
+
+func (f *forger) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		err := next(ctx, cmd)
+		if call, ok := cmd.(*fastCall); ok && err == nil {
+			if forge := f.forge.Load(); forge != nil {
+				call.SetVal((*forge)(call.Val()))
+			}
+		}
+		return err
+	}
+}
+
+// TestNoReplyToAnotherGrants: one of an earlier request, read by a later one, settles nothing. The key is in doubt from then on.
+func TestNoReplyToAnotherGrants(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	const base = "1700000000000000"
+	number := func(n int) string { return fmt.Sprintf("%012d", n) }
+	for name, row := range map[string]struct {
+		verb  backends.Verb
+		forge func([]string) []string
+	}{
+		"of the attempts before": {backends.Acquiring, func([]string) []string { return []string{number(8) + base, number(9) + base} }},
+		"in another order":       {backends.Acquiring, func(p []string) []string { return []string{p[1], p[0]} }},
+		"too short":              {backends.Acquiring, func(p []string) []string { return p[:1] }},
+		"too long":               {backends.Acquiring, func(p []string) []string { return append(p, number(3)+base) }},
+		"empty":                  {backends.Acquiring, func([]string) []string { return []string{} }},
+		"to a release":           {backends.Acquiring, func([]string) []string { return []string{number(1) + freed, number(2) + freed} }},
+		"to an acquire":          {backends.Releasing, func([]string) []string { return []string{number(1) + base, number(2) + base} }},
+		"no base": {backends.Acquiring, func([]string) []string {
+			return []string{number(1) + "0000000000000000", number(2) + "17000000000000.0"}
+		}},
+		"nothing behind the number": {backends.Acquiring, func([]string) []string { return []string{number(1), number(2)} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := server.RedisClient(t, nil)
+			f := &forger{}
+			client.AddHook(f)
+			b := New(client, Options{})
+			t.Cleanup(func() { _ = b.Close() })
+			list := attemptsOf(t, 2)
+			if row.verb == backends.Releasing {
+				flushes(b, fastAll(backends.Acquiring, list))
+			}
+			f.forge.Store(&row.forge)
+			batch := fastAll(row.verb, list)
+			flushes(b, batch)
+			for i, c := range batch {
+				reply, err := outcome(t, b, c)
+				if !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun {
+					t.Errorf("item %d: %+v, %v; want may have run", i, reply, err)
+				}
+				if quiet, mark := b.memory.way(backends.Call{Verb: backends.Acquiring, Request: backends.Request{Attempt: list[i]}}); quiet || !mark {
+					t.Errorf("item %d: the next attempt is quiet %v, marked %v; want in full, and marked", i, quiet, mark)
+				}
+			}
+		})
+	}
+}
+
+// TestOneForbiddenKeyRefusesNoOther: the session stops batching instead.
+func TestOneForbiddenKeyRefusesNoOther(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	inside := server.RedisClient(t, nil)
+	list := attemptsOf(t, 10)
+	rule := []any{"ACL", "SETUSER", "some", "on", ">p", "+@all", "&*"}
+	for i, a := range list {
+		if i != 4 {
+			rule = append(rule, "~"+a.Key, "~{"+a.Key+"}*")
+		}
+	}
+	if err := inside.Do(t.Context(), rule...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	b := New(server.RedisClient(t, &goredis.Options{Username: "some", Password: "p"}), Options{})
+	t.Cleanup(func() { _ = b.Close() })
+	for _, verb := range []backends.Verb{backends.Acquiring, backends.Releasing} {
+		batch := fastAll(verb, list)
+		flushes(b, batch)
+		for i, c := range batch {
+			reply, err := outcome(t, b, c)
+			switch {
+			case i == 4 && (!backends.IsRefused(err) || reply.Outcome != backends.NotRun):
+				t.Errorf("%v of the forbidden key: %+v, %v; want refused", verb, reply, err)
+			case i != 4 && (err != nil || verb == backends.Acquiring && reply.Outcome != backends.Granted):
+				t.Errorf("%v of key %d: %+v, %v", verb, i, reply, err)
+			}
+		}
+	}
+	inside.ConfigResetStat(t.Context())
+	batch := fastAll(backends.Acquiring, list[:4])
+	flushes(b, batch)
+	for _, c := range batch {
+		if reply, err := outcome(t, b, c); err != nil || reply.Outcome != backends.Granted {
+			t.Errorf("%+v, %v", reply, err)
+		}
+	}
+	if calls := commandCalls(t, inside, "mget"); calls != 4 {
+		t.Errorf("4 keys took %d calls, want one each", calls)
+	}
+}
+
+// TestABatchOnAFullServer: frees go through, and takes did not run, also those in one call with frees.
+func TestABatchOnAFullServer(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	inside, b := server.RedisClient(t, nil), faulty(t, &Faults{Addr: server.Addr})
+	list := attemptsOf(t, 30)
+	held, fresh, behind := list[:10], list[10:20], list[20:]
+	batch := fastAll(backends.Acquiring, held)
+	flushes(b, batch)
+	if err := inside.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	takes := fastAll(backends.Acquiring, fresh)
+	flushes(b, takes)
+	for i, c := range takes {
+		if reply, err := outcome(t, b, c); reply.Outcome != backends.NotRun || !errors.Is(err, backends.OutOfMemory) {
+			t.Errorf("take %d: %+v, %v; want not run, out of memory", i, reply, err)
+		}
+		if inside.Exists(t.Context(), scripts.Keys(fresh[i].Key)...).Val() != 0 {
+			t.Errorf("take %d left something", i)
+		}
+	}
+	mixed := append(fastAll(backends.Acquiring, behind), fastAll(backends.Releasing, held)...)
+	flushes(b, mixed)
+	for i, c := range mixed {
+		reply, err := outcome(t, b, c)
+		switch {
+		case i >= 10 && err != nil:
+			t.Errorf("free %d: %v", i-10, err)
+		case i < 10 && (reply.Outcome != backends.NotRun || inside.Exists(t.Context(), scripts.Keys(behind[i].Key)...).Val() != 0):
+			t.Errorf("take %d beside frees: %+v, %v; want not run, and nothing left", i, reply, err)
+		}
+	}
+	for _, a := range held {
+		if inside.Exists(t.Context(), a.Key).Val() != 0 {
+			t.Errorf("%s was not freed", a.Key)
+		}
+	}
+}
+
+// TestPartsThatWereReadStandWhenTheConnectionBreaks behind them, and the rest may have run.
+func TestPartsThatWereReadStandWhenTheConnectionBreaks(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	f := &Faults{Addr: server.Addr}
+	b, inside := faulty(t, f), server.RedisClient(t, nil)
+	flushes(b, fastAll(backends.Acquiring, attemptsOf(t, 1))) // the script and a connection are there
+	inside.FlushDB(t.Context())
+	f.Read.Store(new(Cut(func(p []byte) (int, bool) { return len(p) / 2, true })))
+	list := attemptsOf(t, 50)
+	batch := fastAll(backends.Acquiring, list)
+	(&flusher{batcher: b.batch}).sendAll(batch)
+	f.Read.Store(nil)
+	var granted, doubted int
+	for i, c := range batch {
+		switch reply, err := outcome(t, b, c); {
+		case err == nil && reply.Outcome == backends.Granted && doubted == 0:
+			granted++
+		case err != nil && reply.Outcome == backends.MayHaveRun:
+			doubted++
+		default:
+			t.Errorf("item %d: %+v, %v", i, reply, err)
+		}
+		if inside.Get(t.Context(), list[i].Key).Val() != list[i].Token.Wire() {
+			t.Errorf("item %d did not run", i)
+		}
+	}
+	if granted == 0 || doubted == 0 {
+		t.Errorf("%d granted, %d in doubt; want some of both", granted, doubted)
+	}
+}

@@ -1,0 +1,54 @@
+package redis
+
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// A memory is what a session remembers of keys, so that it asks for each in the right way: by
+// the script fast, or in full by the verb's own.
+type memory struct {
+	// unanswered are keys with a request that was sent and never answered. A copy of it
+	// may still arrive, also when the attempt that it was of was given up, and the key's actor is
+	// gone. So for a minute all attempts of the session on such a key end in full, and the
+	// server remembers that they have: it then refuses the copy, whose number is no higher.
+	unanswered recent
+	// busy are keys that were not quiet when the server last told: to ask for them by the
+	// script fast is a round trip for nothing. What of these is forgotten costs one.
+	busy recent
+}
+
+func newMemory() *memory { return &memory{busy: recent{hints: true}} }
+
+// way tells how to make a call: quiet, if its key seems to be; and, at the end of an attempt, whether the
+// server has to mark that. A renewal and a cancel never concern quiet keys.
+func (m *memory) way(of backends.Call) (quiet, mark bool) {
+	now := time.Now()
+	mark = of.Ambiguous || m.unanswered.has(of.Key, now)
+	switch of.Verb {
+	case backends.Acquiring:
+		quiet = of.Probe == 0
+	case backends.Releasing:
+		// The release of a long lease shortens the companion, which the script fast doesn't.
+		quiet = of.TTL <= remembered
+	}
+	return quiet && !mark && !m.busy.has(of.Key, now), mark
+}
+
+// doubt notes that a request about a key may have run. It has to be noted before its
+// asker is told: the next attempt may begin at once.
+func (m *memory) doubt(key string, o backends.Outcome) {
+	if o == backends.MayHaveRun {
+		m.unanswered.note(key, time.Now())
+	}
+}
+
+// found notes whether a key was quiet when the server last told.
+func (m *memory) found(key string, quiet bool) {
+	if quiet {
+		m.busy.forget(key)
+	} else {
+		m.busy.note(key, time.Now())
+	}
+}
