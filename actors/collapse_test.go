@@ -36,7 +36,7 @@ const unnamable = backends.MaxAttempt + 1
 func misnumber(a *keyActor) {
 	cfg := a.c.machineConfig()
 	cfg.NextAttempt = func() uint64 { return unnamable }
-	a.machine.Init(&cfg, a.entry.key, a)
+	a.machine.Init(&cfg, a)
 }
 
 // misleased is a key whose lease can be neither renewed nor given back, held by h.

@@ -72,7 +72,8 @@ type shard struct {
 // it: the way there by its pid is eight calls deep, and a waiter's goroutine
 // would need a stack of 4 KB for it, where 2 KB do.
 type entry struct {
-	key      string // as the caller gave it
+	key      string // as the caller gave it: the end of full
+	full     string // with its prefix
 	dir      *directory
 	counters *counters
 	pid      *actor.PID
@@ -182,7 +183,7 @@ func (dir *directory) addLocked(s *shard, key string) *entry {
 	s.spawning = e
 	e.pid = dir.root.Spawn(s.props)
 	s.spawning = nil
-	s.entries[key] = e
+	s.entries[e.key] = e
 	s.peak = max(s.peak, len(s.entries))
 	dir.live.Add(1)
 	dir.actors.Add(1)

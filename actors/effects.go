@@ -134,9 +134,9 @@ const mostInPlace = 4
 // comes as a message. A backend that only computes is called in place instead.
 func (r *turn) ask(c *machine.Call) machine.Event {
 	r.entry.counters.calls.Add(1)
-	attempt := backends.Attempt{Key: r.full}
+	attempt := backends.Attempt{Key: r.entry.full}
 	if c.Verb != machine.Looking {
-		attempt = r.c.attempt(r.full, c.Attempt)
+		attempt = r.c.attempt(r.entry.full, c.Attempt)
 		attempt.Ambiguous = c.Ambiguous
 	}
 	if r.c.can.Immediate && r.inPlace < mostInPlace {
@@ -226,7 +226,7 @@ func (c *Coordinator) panicked(m *machine.Call, p any) error {
 
 // undo cancels what a forgotten call may have got.
 func (r *turn) undo(c *machine.Call) {
-	coordinator, attempt := r.c, r.c.attempt(r.full, c.Attempt)
+	coordinator, attempt := r.c, r.c.attempt(r.entry.full, c.Attempt)
 	attempt.Ambiguous = true // the cancel that followed the panic may have overtaken it
 
 	coordinator.dispatcher.Schedule(func() { // ends by its timeout

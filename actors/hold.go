@@ -62,9 +62,14 @@ type Hold struct {
 	mu       sync.Mutex // protects what follows, ended and told
 	deadline instant    // written by the actor
 	cause    error
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
+	life     *lifetime     // nil before the first Context
 	wanted   chan struct{} // nil before the first Wanted
+}
+
+// A lifetime is the context that ends with a hold.
+type lifetime struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 }
 
 // Wait blocks until the acquire has its outcome, nil for a grant, or until done
@@ -184,13 +189,14 @@ func (h *Hold) Deadline() time.Time {
 // with the cause of that. It is made on the first call: most holds need none.
 func (h *Hold) Context(parent context.Context) context.Context {
 	h.mu.Lock()
-	if h.ctx == nil {
-		h.ctx, h.cancel = context.WithCancelCause(context.WithoutCancel(parent))
+	if h.life == nil {
+		ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+		h.life = &lifetime{ctx, cancel}
 		if h.ended {
-			h.cancel(h.cause)
+			cancel(h.cause)
 		}
 	}
-	ctx, over := h.ctx, h.ended || h.entry.dir.clock.now() >= h.deadline
+	ctx, over := h.life.ctx, h.ended || h.entry.dir.clock.now() >= h.deadline
 	h.mu.Unlock()
 	if over {
 		// The process was stopped or suspended and looks before its timers ran; or
@@ -235,10 +241,10 @@ func (h *Hold) end(cause error) {
 	if !h.ended {
 		h.ended, h.cause = true, cause
 	}
-	cause, cancel, wanted := h.cause, h.cancel, h.wanted
+	cause, life, wanted := h.cause, h.life, h.wanted
 	h.mu.Unlock()
-	if cancel != nil {
-		cancel(cause)
+	if life != nil {
+		life.cancel(cause)
 	}
 	if wanted != nil {
 		h.want() // last: the context of a hold that ended has ended for those who see it

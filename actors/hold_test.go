@@ -29,11 +29,12 @@ func TestAnEndedHoldIsNeverShownToGoOn(t *testing.T) {
 // The same for whoever finds the deadline passed, and is second to mark its end.
 func TestWhoeverIsSecondToEndAHoldFindsItEnded(t *testing.T) {
 	h := &Hold{entry: &entry{dir: &directory{clock: newClock()}}}
-	h.ctx, h.cancel = context.WithCancelCause(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	h.life = &lifetime{ctx, cancel}
 	h.ended, h.cause = true, backends.ErrLost // the first has come so far
 	h.end(backends.ErrExpired)
-	if !errors.Is(context.Cause(h.ctx), backends.ErrLost) {
-		t.Errorf("cause %v, want the first's, ErrLost", context.Cause(h.ctx))
+	if !errors.Is(context.Cause(ctx), backends.ErrLost) {
+		t.Errorf("cause %v, want the first's, ErrLost", context.Cause(ctx))
 	}
 }
 
@@ -43,14 +44,14 @@ func TestTheContextEndsBeforeTheChannelOfWantedIsClosed(t *testing.T) {
 	h := &Hold{entry: &entry{dir: &directory{clock: newClock()}}}
 	h.wanted = make(chan struct{})
 	cancelled := false
-	h.cancel = func(error) {
+	h.life = &lifetime{cancel: func(error) {
 		cancelled = true
 		select {
 		case <-h.wanted:
 			t.Error("the channel was closed first")
 		default:
 		}
-	}
+	}}
 	h.end(backends.ErrLost)
 	if !cancelled {
 		t.Error("the context goes on")

@@ -19,7 +19,6 @@ type keyActor struct {
 	// Immutable.
 	c     *Coordinator
 	entry *entry
-	full  string // the key with its prefix
 
 	machine machine.Machine
 
@@ -33,8 +32,10 @@ type keyActor struct {
 }
 
 func newKeyActor(c *Coordinator, e *entry) *keyActor {
-	a := &keyActor{c: c, entry: e, full: c.cfg.Prefix + e.key}
-	a.machine.Init(&c.machines, e.key, a)
+	a := &keyActor{c: c, entry: e}
+	a.machine.Init(&c.machines, a)
+	e.full = c.cfg.Prefix + e.key
+	e.key = e.full[len(c.cfg.Prefix):] // and what the caller gave is kept by nobody here
 	e.mailbox.receiver = a
 	return a
 }

@@ -82,6 +82,9 @@ func (a *keyActor) Resume(attempt uint64) bool {
 // try would find it held.
 func (a *keyActor) Drop() { a.giveSlot() }
 
+// Key implements machine.Keeper.
+func (a *keyActor) Key() string { return a.entry.key }
+
 // reclaim gives up the lease of one of this session's attempts if it lingers, for
 // another session that wants the key. It waits for nothing: one swap decides.
 //

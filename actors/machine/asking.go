@@ -13,7 +13,7 @@ import (
 type asking struct {
 	attempt uint64        // 0: the last one left nothing behind, and the next has yet to begin
 	ttl     time.Duration // the longest that it asked for
-	probe   int           // how often it was answered Held
+	probe   int32         // how often it was answered Held
 	traces  bool          // it may be in the backend's queue, or a request of it on its way
 	woken   bool          // ask at once
 	doubted Instant       // a lease that was asked for before has to be proved
@@ -69,7 +69,7 @@ func (s *asking) ask(m *Machine) *Call {
 	s.ttl = max(s.ttl, ttl)
 	return &Call{
 		Verb: Acquiring, Attempt: s.attempt, TTL: ttl,
-		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: s.probe,
+		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: int(s.probe),
 	}
 }
 

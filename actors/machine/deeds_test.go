@@ -164,7 +164,7 @@ func set(f func(*Config)) deed {
 	return func(p *play) Event {
 		f(&p.cfg)
 		if p.m.now == 0 {
-			p.m = New(&p.cfg, "key", &p.keeper)
+			p.m = New(&p.cfg, &p.keeper)
 		}
 		return nil
 	}

@@ -55,7 +55,8 @@ type lease struct {
 	renewed  Instant // when the newest request that proved it was sent
 	first    uint64  // the base it began with
 	base     uint64  // the newest
-	n        uint64  // the next hold's number under base
+	n        uint32  // the next hold's number under base
+	passed   int32   // handoffs since others wait
 
 	revoked  bool // it is not renewed, and goes back as soon as its holders have stopped
 	unproved bool // the last renewal failed: the deadline may be final
@@ -65,7 +66,6 @@ type lease struct {
 
 	contended bool    // another process waits
 	since     Instant // when that became known
-	passed    int     // handoffs since then
 }
 
 // set takes over what a grant or a renewal says. It counts from before the request
@@ -112,7 +112,7 @@ func (l *lease) note(contended bool, now Instant) {
 }
 
 // fence returns the next hold's fence.
-func (l *lease) fence() uint64 { return l.base<<10 | l.n }
+func (l *lease) fence() uint64 { return l.base<<10 | uint64(l.n) }
 
 // handedTo counts a hold that was granted under the lease.
 func (l *lease) handedTo(h *Hold) {

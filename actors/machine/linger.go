@@ -16,6 +16,9 @@ type Keeper interface {
 
 	// Drop says that the lease goes back: nothing is granted under it any more.
 	Drop()
+
+	// Key is the machine's key, for words.
+	Key() string
 }
 
 // mayLinger returns how long the next lease that nobody here needs stays. Where no push

@@ -26,6 +26,7 @@ func (k *keeper) Keep(attempt uint64) bool {
 
 func (k *keeper) Resume(uint64) bool { k.kept--; return !k.gave }
 func (k *keeper) Drop()              { k.kept-- }
+func (k *keeper) Key() string        { return "key" }
 
 var (
 	// byDefault: as over a backend that reclaims, where nobody has said how long.

@@ -36,12 +36,10 @@ type Config struct {
 // A Machine is the state of one key in one process.
 type Machine struct {
 	cfg    *Config // immutable
-	key    string  // immutable, for words
 	keeper Keeper  // immutable
 
-	now      Instant  // of the step under way
-	effects  []Effect // of the step under way
-	stepping bool     // a step is under way, or was until it panicked
+	now     Instant  // of the step under way
+	effects []Effect // of the step under way
 
 	queue   queue
 	holders holds // at most one where the backend excludes
@@ -61,10 +59,12 @@ type Machine struct {
 	disownings *Disowning // the first of those that are unanswered
 
 	news    news
-	gap     *gap // for pollers; nil if none are asked for
-	used    bool // a hold was released before
-	closing bool
+	gap     *gap    // for pollers; nil if none are asked for
 	closeBy Instant // closing: when to give up what the backend doesn't answer
+
+	stepping bool // a step is under way, or was until it panicked
+	used     bool // a hold was released before
+	closing  bool
 }
 
 // news is what the backend last said, for those who ask why they wait.
@@ -84,15 +84,15 @@ type other struct {
 }
 
 // New returns the machine of a key that nobody wants.
-func New(cfg *Config, key string, k Keeper) *Machine {
+func New(cfg *Config, k Keeper) *Machine {
 	m := new(Machine)
-	m.Init(cfg, key, k)
+	m.Init(cfg, k)
 	return m
 }
 
 // Init makes m the machine of a key that nobody wants. m must not be copied.
-func (m *Machine) Init(cfg *Config, key string, k Keeper) {
-	m.cfg, m.key, m.keeper = cfg, key, k
+func (m *Machine) Init(cfg *Config, k Keeper) {
+	m.cfg, m.keeper = cfg, k
 	m.queue.name, m.holders.name = inQueue, inHolders
 	m.phase = &m.free
 	if cfg.PollerGap > 0 {
@@ -304,4 +304,4 @@ func (m *Machine) Idle() bool {
 func (m *Machine) Closing() bool { return m.closing }
 
 // Waiters returns how many wait.
-func (m *Machine) Waiters() int { return m.queue.len }
+func (m *Machine) Waiters() int { return int(m.queue.len) }

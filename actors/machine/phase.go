@@ -91,8 +91,8 @@ func (m *Machine) begin(c *Call) {
 
 // A retry is the pause of a phase after failures.
 type retry struct {
-	failures int     // of calls, in a row
 	at       Instant // no call before
+	failures int32   // of calls, in a row
 }
 
 const (

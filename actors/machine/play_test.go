@@ -72,7 +72,7 @@ func newPlay() *play {
 			return p.attempts
 		},
 	}
-	p.m = New(&p.cfg, "key", &p.keeper)
+	p.m = New(&p.cfg, &p.keeper)
 	return p
 }
 

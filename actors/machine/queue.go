@@ -18,9 +18,9 @@ const (
 // most, so the links live in it and leaving costs no search: a hundred thousand
 // waiters that give up are gone in linear time.
 type holds struct {
-	name        list
 	first, last *Hold
-	len         int
+	len         int32
+	name        list
 }
 
 func (q *holds) push(h *Hold) {
@@ -58,7 +58,7 @@ func (q *holds) remove(h *Hold) {
 // A queue has those who wait, by arrival, with their timeouts and places.
 type queue struct {
 	holds
-	tries   int     // those of them that came for one try
+	tries   int32   // those of them that came for one try
 	soonest Instant // nobody times out before
 	walked  Instant // when the queue was last searched for timeouts
 }
@@ -137,7 +137,7 @@ func (q *queue) place(h *Hold) int {
 			return n
 		}
 		if back == h {
-			return q.len - n + 1
+			return int(q.len) - n + 1
 		}
 		front, back = front.next, back.prev
 	}

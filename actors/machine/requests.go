@@ -60,7 +60,7 @@ func (m *Machine) answerDisownings(err error) {
 
 func (m *Machine) releaseGoesOn() error {
 	return backends.Wrap(backends.ErrUnavailable,
-		fmt.Sprintf("release of %q goes on in the background", m.key), m.complaint())
+		fmt.Sprintf("release of %q goes on in the background", m.keeper.Key()), m.complaint())
 }
 
 var errNoAnswer = errors.New("no answer in time")
@@ -132,7 +132,7 @@ func (m *Machine) expireExtensions() {
 		if x.Check {
 			words = "%q could not be checked"
 		}
-		return true, backends.Wrap(backends.ErrUnavailable, fmt.Sprintf(words, m.key), m.complaint())
+		return true, backends.Wrap(backends.ErrUnavailable, fmt.Sprintf(words, m.keeper.Key()), m.complaint())
 	})
 }
 

@@ -15,8 +15,8 @@ func (m *Machine) arrive(h *Hold) {
 	case h.Spec.Try && (m.busy() || m.news.holder != nil && m.queue.len > 0 && m.phase.retries().failures == 0):
 		// One try waits neither behind a holder nor behind other waiters.
 		m.timeOut(h)
-	case m.queue.len >= m.cfg.MaxWaiters:
-		m.refuse(h, fmt.Errorf("%w: key %q has %d", backends.ErrOverloaded, m.key, m.queue.len))
+	case m.Waiters() >= m.cfg.MaxWaiters:
+		m.refuse(h, fmt.Errorf("%w: key %q has %d", backends.ErrOverloaded, m.keeper.Key(), m.queue.len))
 	default:
 		if h.Spec.Try {
 			m.phase.retries().end() // a caller with one try has a right to it

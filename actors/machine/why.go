@@ -22,7 +22,7 @@ func (m *Machine) Why(h *Hold, now Instant) Why {
 	w := Why{Waited: now.Sub(h.arrived), Err: m.news.err, Silent: m.silent(h, now)}
 	leased := m.phase == &m.leased
 	if h.listed == inQueue && !h.Spec.Try {
-		w.Place, w.Queue = m.queue.place(h), m.queue.len
+		w.Place, w.Queue = m.queue.place(h), m.Waiters()
 		if !leased {
 			w.Process = m.news.place()
 		}
@@ -81,7 +81,7 @@ type Info struct {
 
 // Info returns what is known of the key.
 func (m *Machine) Info(now Instant) Info {
-	i := Info{Waiters: m.queue.len, Leased: m.phase == &m.leased, Revoked: m.leased.revoked}
+	i := Info{Waiters: m.Waiters(), Leased: m.phase == &m.leased, Revoked: m.leased.revoked}
 	if m.leased.kept {
 		i.Lingers = m.leased.base
 	}
