@@ -82,10 +82,11 @@ func (s *store) revokedNow() bool {
 	if s.revoked == nil || s.lock.kind != ours {
 		return false
 	}
-	if c != nil && c.lease == s.lock.token && c.first != 0 {
-		return s.revoked.first == c.first || s.revoked.first == 0 && s.revoked.lease == c.lease
+	if s.revoked.lease != s.lock.token {
+		return false
 	}
-	return s.revoked.lease == s.lock.token
+	known := c != nil && c.lease == s.lock.token && c.first != 0 && s.revoked.first != 0
+	return !known || s.revoked.first == c.first
 }
 
 // revoke asks for the end of the lease, or with now ends what is there.
@@ -97,6 +98,9 @@ func (s *store) revoke(now bool) {
 		return
 	}
 	lease, left := s.stray()
+	if holder := s.lock.token; c != nil && c.first < 0 && (s.lock.kind == ours && c.lease == holder || lease == c.lease && lease != (token{})) {
+		return // given, and not confirmed: nobody's yet
+	}
 	if now {
 		s.revokeNow(lease)
 		return
@@ -104,7 +108,7 @@ func (s *store) revoke(now bool) {
 	if lease != (token{}) {
 		s.repair(lease, left)
 	}
-	if s.lock.kind != ours || c != nil && c.lease == s.lock.token && c.first < 0 {
+	if s.lock.kind != ours {
 		return
 	}
 	s.revoked = &revocation{lease: s.lock.token}
@@ -150,6 +154,9 @@ func (s *store) seal() {
 	if !s.has(moreIsRead) && (s.companion == nil || s.companion.quiet) {
 		needed = len(s.queue) > 0
 	}
+	if !needed {
+		s.dropMore()
+	}
 	c := s.companion
 	if c == nil {
 		if !needed {
@@ -167,8 +174,5 @@ func (s *store) seal() {
 	}
 	if c.end == 0 {
 		c.end = s.now + 1
-	}
-	if !needed {
-		s.dropMore()
 	}
 }

@@ -87,6 +87,9 @@ func (s *store) mayFree() bool {
 }
 
 func (s *store) isQuiet() bool {
+	if s.companion.first < 0 {
+		return false // given, and not confirmed
+	}
 	return (s.companion.quiet || !s.has(stateIsRead)) && (s.companion.last < s.now || !s.has(lastNotAhead))
 }
 

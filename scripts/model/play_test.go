@@ -1,6 +1,10 @@
 package model
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/turnstile-go/turnstile/scripts"
+)
 
 // A play is a store and its clients.
 type play struct {
@@ -12,6 +16,7 @@ type play struct {
 	late     []*call // sent, given up, and not arrived
 	stamps   int
 	back     int64 // how far the clock went back in all
+	beside   *lua  // nil: the model runs alone
 }
 
 func newPlay(without rule, sessions, pylocks int) *play {
@@ -39,6 +44,19 @@ func (p *play) pass(ms int64) {
 func (p *play) step(ms int64) {
 	p.back += max(0, -ms)
 	p.store.step(ms)
+}
+
+// revoke is somebody's request to end the lease.
+func (p *play) revoke(now string) {
+	model := func() reply { p.store.revoke(now == "1"); return reply{} }
+	if p.beside == nil {
+		model()
+		return
+	}
+	if p.store.expire(); p.store.lock.kind != free && p.store.wrongType() {
+		return // an error, and nothing done
+	}
+	p.beside.runs(&p.store, scripts.Revoke, []string{"0", now, "1"}, model)
 }
 
 // arrive lets the copy i run.

@@ -67,8 +67,8 @@ func (p *play) events(rt *rapid.T, evictions, leaps bool) []event {
 	add("time passes", pass)
 	add("time passes", pass)
 	add("time passes", pass)
-	add("revoke", func() { p.store.revoke(false) })
-	add("revoke now", func() { p.store.revoke(true) })
+	add("revoke", func() { p.revoke("0") })
+	add("revoke now", func() { p.revoke("1") })
 	if evictions {
 		add("lock evicted", p.store.evictLock)
 		add("companion evicted", p.store.evictCompanion)

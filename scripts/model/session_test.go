@@ -1,6 +1,11 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/turnstile-go/turnstile/scripts"
+)
 
 func (t token) String() string { return fmt.Sprintf("attempt %d of session %d", t.attempt, t.session) }
 
@@ -219,8 +224,16 @@ func (s *session) asked(c *call, r reply) {
 
 // run runs a request on the server, in time or late.
 func (c *call) run() reply {
+	c.epoch = c.session.p.watch.epoch
+	if l := c.session.p.beside; l != nil {
+		script, args := c.script()
+		return l.runs(&c.session.p.store, script, args, c.runs)
+	}
+	return c.runs()
+}
+
+func (c *call) runs() reply {
 	s, t := &c.session.p.store, c.attempt.token
-	c.epoch = s.watch.epoch
 	switch {
 	case c.verb == acquiring && c.fast:
 		return fast(item{s, t, c.ttl})[0]
@@ -232,4 +245,29 @@ func (c *call) run() reply {
 		return fast(item{s, t, 0})[0]
 	}
 	return s.release(t, c.marks)
+}
+
+// script is the request as a server gets it.
+func (c *call) script() (*scripts.Script, []string) {
+	wire, ttl, mark := stamped+wire(c.attempt.token), strconv.FormatInt(c.ttl, 10), "0"
+	if c.marks {
+		mark = "1"
+	}
+	switch {
+	case c.verb == acquiring && c.fast:
+		return scripts.Fast, []string{"0", wire, ttl, "label"}
+	case c.verb == acquiring:
+		wait := "0"
+		if c.attempt.wait {
+			wait = "1"
+		}
+		return scripts.Acquire, []string{wire, ttl, "label", wait, "1"}
+	case c.verb == renewing:
+		return scripts.Renew, []string{wire, ttl, column(c.known)[1:]}
+	case c.fast:
+		return scripts.Fast, []string{"1", wire}
+	case c.attempt.known != 0:
+		return scripts.Release, []string{wire, mark, "1"}
+	}
+	return scripts.Cancel, []string{wire, mark, "1"}
 }

@@ -51,7 +51,7 @@ if holder ~= token then
     k.mend = NOBODY
     note(k, 'over', column(k.over) .. NOBODY)
   end
-  if kept > 0 then seal(k, ours(holder)) end
+  if kept > 0 or c and string.sub(c, 2, 2) == '1' then seal(k, ours(holder)) end
   return {0}
 end
 if revokes(k, member) then return {2} end

@@ -40,12 +40,8 @@ if base ~= 0 and not (first > 0 and first <= base and base <= k.last) then retur
 if not now and not member then return {2, unsent} end
 
 if now then
-  if stamp and not lease then
-    -- A lease that a pylock has overwritten, and that can't be put back, ends as well. And who else comes to a
-    -- left-over may overwrite the lease that follows.
-    if k.lease and guarded(k, '') then member = k.lease end
-    if stamp < us / 1000000 then takeOver(k) end
-  end
+  -- Who else comes to a left-over may overwrite the lease that follows.
+  if stamp and not lease and stamp < us / 1000000 then takeOver(k) end
   if member and k.queued then leave(k, member) end -- or it could be given what it is to lose
   local given, ms = pass(k, unsent)
   if member then

@@ -136,8 +136,7 @@ end
 local function revokes(k, member)
   if not k.revoked then return false end
   local whose, first = string.sub(k.revoked, 1, 32), tonumber(string.sub(k.revoked, 34))
-  if k.lease == member and k.first ~= 0 then return first == k.first or first == 0 and whose == member end
-  return whose == member
+  return whose == member and (k.lease ~= member or k.first == 0 or first == 0 or first == k.first)
 end
 
 -- Whose lease goes on though a pylock's time stands under its lock: the member, and what it has left, ms. A pylock
@@ -337,7 +336,7 @@ local function seal(k, member, ms)
     end
   end
   if k.was or k.named or state == '1' then write(k, state, ms) end
-  return state == '0' and k.last <= k.us and 1 or 0, waits and 1 or 0
+  return state == '0' and k.first >= 0 and k.last <= k.us and 1 or 0, waits and 1 or 0
 end
 
 -- Ends the token's attempt: it leaves the queue, and gives the lock back if it has it. Returns 1 if it had, 1 if the

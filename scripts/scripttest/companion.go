@@ -59,7 +59,7 @@ func (l *lock) quiet(s *scripts.Script, reply any) (rest any, line string) {
 	}
 	c := l.columns()
 	want := int64(0)
-	if last, _ := strconv.ParseInt(c["last"], 10, 64); c == nil || c["state"] == "0" && last < l.now() {
+	if last, _ := strconv.ParseInt(c["last"], 10, 64); c == nil || c["state"] == "0" && last < l.now() && c["first"][0] != '-' {
 		want = 1
 	}
 	if got := fields[len(fields)-1]; got != want {

@@ -1,0 +1,353 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/turnstile-go/turnstile/backends/embedded/engine"
+	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
+	"github.com/turnstile-go/turnstile/scripts"
+)
+
+// TestTheScriptsDoWhatTheModelDoes runs each request of a random interleaving by the scripts as well: from the
+// model's state before it, they have to come to the model's state after it, and to its reply. By hand:
+//
+//	go test ./scripts/model -run TestTheScripts -rapid.checks=100000
+func TestTheScriptsDoWhatTheModelDoes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		p := newPlay(everyRule, 3, 3)
+		p.beside = &lua{rt: rt}
+		for n := rapid.IntRange(1, 80).Draw(rt, "events"); n > 0; n-- {
+			e := rapid.SampledFrom(p.events(rt, true, true)).Draw(rt, "event")
+			rt.Log(e.name)
+			e.do()
+		}
+	})
+}
+
+// The scripts count in µs, and read times before 2001 as no times at all.
+const (
+	offset  = int64(1_700_000_000_000) // ms
+	slack   = int64(3)                 // ms: the scripts round up, and a key lives through its last ms
+	aLock   = "k"
+	stamped = "4102444800.1"
+)
+
+var luaKeys = scripts.Keys(aLock)
+
+// lua runs the scripts beside the model.
+type lua struct {
+	rt   *rapid.T
+	keys *keyspace.Keyspace
+	now  int64 // ms
+}
+
+var (
+	programs = sync.OnceValue(func() map[*scripts.Script]*engine.Program {
+		all := map[*scripts.Script]*engine.Program{}
+		for _, s := range append(scripts.Mutex(), scripts.Fast) {
+			p, err := engine.Compile(s.Name, s.Hoisted())
+			if err != nil {
+				panic(err)
+			}
+			all[s] = p
+		}
+		return all
+	})
+	vms sync.Pool // of *engine.VM: one costs more than a run
+)
+
+// runs lets both run a request, and compares them.
+func (l *lua) runs(s *store, script *scripts.Script, args []string, model func() reply) reply {
+	s.expire()
+	if s.memoryFull {
+		return model() // the embedded engine's memory is never full
+	}
+	l.enter(s)
+	before := fmt.Sprintf("%+v %+v %+v %+v until %d now %d", s.lock, s.companion, s.settled, s.queue, s.until, s.now)
+	names := luaKeys
+	if script == scripts.Fast {
+		names = luaKeys[:2]
+	}
+	vm, _ := vms.Get().(*engine.VM)
+	if vm == nil {
+		vm = engine.New(l.keys)
+	} else {
+		vm.Rebind(l.keys)
+	}
+	got, err := vm.Run(programs()[script], names, args)
+	vms.Put(vm)
+	want := model()
+	if said := l.reply(script, got, err, want, s); said != "" {
+		l.rt.Fatalf("%s %q: %s\nbefore %s\nmodel  %+v", script.Name, args, said, before, want)
+	}
+	if want.outcome != settledBefore { // of which nothing was done; the model seals nothing, either
+		if differs := l.compare(s); differs != "" {
+			l.rt.Fatalf("%s %q: %s\nbefore %s\nafter  %+v %+v\nreply  %+v", script.Name, args, differs, before, s.lock, s.companion, want)
+		}
+	}
+	return want
+}
+
+func (l *lua) do(args ...string) keyspace.Reply { return l.keys.Do(args...) }
+
+func wire(t token) string {
+	if t == (token{}) {
+		return strings.Repeat(" ", 32)
+	}
+	return fmt.Sprintf("%020d%012d", t.session, t.attempt)
+}
+
+func readToken(member string) (t token) {
+	if strings.TrimSpace(member) != "" {
+		t.session, _ = strconv.Atoi(member[:20])
+		t.attempt, _ = strconv.Atoi(member[20:32])
+	}
+	return t
+}
+
+func column(ms int64) string {
+	sign := "+"
+	if ms < 0 {
+		sign, ms = "-", -ms
+	}
+	if ms == 0 {
+		return sign + strings.Repeat("0", 16)
+	}
+	return fmt.Sprintf("%s%016d", sign, (ms+offset)*1000)
+}
+
+// enter makes a keyspace of the model's state.
+func (l *lua) enter(s *store) {
+	l.now = s.now
+	l.keys = keyspace.New(func() int64 { return (s.now + offset) * 1000 }, nil)
+	px := func(end int64) string { return strconv.FormatInt(end-s.now, 10) }
+	switch v := s.lock; v.kind {
+	case ours:
+		l.do("SET", luaKeys[0], stamped+wire(v.token))
+	case stamp:
+		l.do("SET", luaKeys[0], fmt.Sprintf("%d.%03d", (v.time+offset)/1000, (v.time+offset)%1000))
+	case other:
+		l.do("SET", luaKeys[0], "5c3f6e0a-3f3c-4d9b")
+	case hash:
+		l.do("HSET", luaKeys[0], "f", "v")
+	}
+	if s.lock.end != 0 {
+		l.do("PEXPIRE", luaKeys[0], px(s.lock.end))
+	}
+	if c := s.companion; c != nil {
+		state := "1"
+		if c.quiet {
+			state = "0"
+		}
+		l.do("SET", luaKeys[1], "2"+state+column(c.last)[1:]+column(c.first)+wire(c.lease)+"label", "PX", px(c.end))
+	} else if s.foreign {
+		l.do("HSET", luaKeys[1], "f", "v")
+	}
+	until := int64(0)
+	for session, m := range s.settled {
+		l.do("HSET", luaKeys[2], fmt.Sprintf("settled:%020d", session), fmt.Sprintf("%012d%010d", m.attempt, (s.now+offset)/1000))
+		until = max(until, s.until)
+	}
+	if o := s.over; o != nil {
+		l.do("HSET", luaKeys[2], "over", column(o.when)[1:]+wire(o.lease))
+		until = max(until, o.when+keep)
+	}
+	if r := s.revoked; r != nil {
+		l.do("HSET", luaKeys[2], "revoked", wire(r.lease)+column(r.first))
+	}
+	if until != 0 {
+		l.do("HSET", luaKeys[2], "until", strconv.FormatInt((until+offset)*1000+1, 10))
+	}
+	for i, w := range s.queue {
+		l.do("HSET", luaKeys[2], "label:"+wire(w.token), "label")
+		l.do("ZADD", luaKeys[3], strconv.FormatInt((w.score+offset)*1000+int64(i), 10), wire(w.token))
+		l.do("ZADD", luaKeys[4], strconv.FormatInt(w.alive+offset, 10), wire(w.token))
+	}
+	l.do("PEXPIRE", luaKeys[2], px(max(s.moreEnd, s.queueEnd)))
+	l.do("PEXPIRE", luaKeys[3], px(s.queueEnd))
+	l.do("PEXPIRE", luaKeys[4], px(s.queueEnd))
+}
+
+// reply says what is wrong with a script's reply.
+func (l *lua) reply(script *scripts.Script, got keyspace.Reply, err error, want reply, s *store) string {
+	if want.outcome == refused {
+		settled := err == nil && got.Array[0].Int == -1 // the script need not look under the lock for that
+		if !settled && (err == nil || !strings.Contains(err.Error(), "WRONGTYPE")) {
+			return fmt.Sprintf("replied %+v, %v", got, err)
+		}
+		return ""
+	}
+	if err != nil {
+		return err.Error()
+	}
+	if script == scripts.Fast {
+		said := got.Array[0].Str[12:]
+		is := map[bool]outcome{true: granted, false: inFull}[len(said) == 16]
+		if said == "1" {
+			is = freed
+		}
+		if is != want.outcome || got.Array[0].Str[:12] != fmt.Sprintf("%012d", want.attempt) {
+			return "replied " + got.Array[0].Str
+		}
+		return ""
+	}
+	code := map[*scripts.Script]map[int64]outcome{
+		scripts.Acquire: {1: granted, 0: held, -1: settledBefore},
+		scripts.Renew:   {1: renewed, 0: notHeld, 2: isRevoked},
+		scripts.Release: {1: freed, 0: notHeld},
+		scripts.Cancel:  {1: freed, 0: notHeld},
+	}[script]
+	if code == nil {
+		return "" // of revoke the model says nothing
+	}
+	if is, known := code[got.Array[0].Int]; !known || is != want.outcome {
+		return fmt.Sprintf("replied %+v", got)
+	}
+	if (want.outcome == granted || want.outcome == renewed) && !near(got.Array[2].Int, want.ttl) {
+		return fmt.Sprintf("a ttl of %d, want %d", got.Array[2].Int, want.ttl)
+	}
+	quiet := s.companion == nil || s.companion.quiet && s.companion.first >= 0 && s.companion.last <= s.now
+	if n := len(got.Array); script != scripts.Renew && want.outcome != held && want.outcome != settledBefore && (got.Array[n-1].Int == 1) != quiet {
+		return fmt.Sprintf("replied %+v, quiet is %v", got, quiet)
+	}
+	return ""
+}
+
+func near(a, b int64) bool { return max(a-b, b-a) <= slack }
+
+// compare says how the keyspace differs from the model's state.
+func (l *lua) compare(s *store) string {
+	for _, differs := range []func(*store) string{l.lockDiffers, l.companionDiffers, l.queueDiffers, l.moreDiffers} {
+		if text := differs(s); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func (l *lua) end(key string) int64 {
+	left := l.do("PTTL", key).Int
+	if left < 0 {
+		return 0
+	}
+	return l.now + left
+}
+
+func (l *lua) lockDiffers(s *store) string {
+	value := l.do("GET", luaKeys[0])
+	is, holder := free, token{}
+	n, err := strconv.ParseFloat(value.Str, 64)
+	switch {
+	case value.Kind == keyspace.Error:
+		is = hash
+	case value.Kind == keyspace.Nil:
+	case len(value.Str) == 44:
+		is, holder = ours, readToken(value.Str[12:])
+	case err == nil && n > 0:
+		is = stamp
+	default:
+		is = other
+	}
+	if is != s.lock.kind || is == ours && holder != s.lock.token || !near(l.end(luaKeys[0]), s.lock.end) {
+		return fmt.Sprintf("under the lock is %q, which ends at %d", value.Str, l.end(luaKeys[0]))
+	}
+	return ""
+}
+
+func (l *lua) companionDiffers(s *store) string {
+	value, c := l.do("GET", luaKeys[1]), s.companion
+	if value.Kind == keyspace.Error {
+		if !s.foreign {
+			return "the companion is a hash"
+		}
+		return ""
+	}
+	if (value.Kind == keyspace.Bulk) != (c != nil) {
+		return fmt.Sprintf("the companion is %q", value.Str)
+	}
+	if c == nil {
+		return ""
+	}
+	v := value.Str
+	base := func(digits string) int64 {
+		n, _ := strconv.ParseInt(digits, 10, 64)
+		if n == 0 {
+			return 0
+		}
+		return (n+999)/1000 - offset // one more than the last is 1 µs here, and 1 ms in the model
+	}
+	last, first := base(v[2:18]), base(v[19:35])
+	if v[18] == '-' {
+		first = -first
+	}
+	if (v[1] == '0') != c.quiet || readToken(v[35:67]) != c.lease || last != c.last || c.lease != (token{}) && first != c.first ||
+		!near(l.end(luaKeys[1]), c.end) {
+		return fmt.Sprintf("the companion is %q: last %d, first %d, ends at %d", v, last, first, l.end(luaKeys[1]))
+	}
+	return ""
+}
+
+// queueDiffers compares those that are alive: the dead are dropped when they are met.
+func (l *lua) queueDiffers(s *store) string {
+	var want, got []string
+	for _, w := range s.queue {
+		if w.alive >= s.now {
+			want = append(want, fmt.Sprint(wire(w.token), w.alive))
+		}
+	}
+	for _, m := range l.do("ZRANGE", luaKeys[3], "0", "-1").Array {
+		got = append(got, m.Str)
+	}
+	got = slices.DeleteFunc(got, func(m string) bool { return l.alive(m) < s.now })
+	for i, m := range got {
+		got[i] = fmt.Sprint(m, l.alive(m))
+	}
+	if !slices.Equal(want, got) {
+		return fmt.Sprintf("%q wait, want %q", got, want)
+	}
+	return ""
+}
+
+func (l *lua) alive(member string) int64 {
+	n, _ := strconv.ParseFloat(l.do("ZSCORE", luaKeys[4], member).Str, 64)
+	return int64(n) - offset
+}
+
+func (l *lua) moreDiffers(s *store) string {
+	var want, got []string
+	for session, m := range s.settled {
+		want = append(want, fmt.Sprintf("settled:%020d %012d", session, m.attempt))
+	}
+	if o := s.over; o != nil && s.now-o.when <= keep {
+		want = append(want, "over "+column(o.when)[1:]+wire(o.lease))
+	}
+	if r := s.revoked; r != nil {
+		want = append(want, "revoked "+wire(r.lease)+column(r.first))
+	}
+	all := slices.Clone(l.do("HGETALL", luaKeys[2]).Array)
+	for i := 0; i < len(all); i += 2 {
+		name, value := all[i].Str, all[i+1].Str
+		if strings.HasPrefix(name, "settled:") {
+			value = value[:12]
+		}
+		when, _ := strconv.ParseInt(value[:min(16, len(value))], 10, 64)
+		if name == "until" || name == "pruned" || strings.HasPrefix(name, "label:") || name == "over" && s.now-when/1000+offset > keep {
+			continue
+		}
+		got = append(got, name+" "+value)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) {
+		return fmt.Sprintf("more has %q, want %q", got, want)
+	}
+	return ""
+}
