@@ -10,12 +10,16 @@ import (
 // LString to the interface allocates 16 bytes each time; a script on a free key would
 // do so 15 times. gopher-lua has the like for the numbers that it computes (alloc.go).
 //
-// A value is never changed once it was handed out. It keeps its slab alive: nothing of
-// a run stays, but for KEYS, ARGV and the slabs in use.
+// A run's values are changed by the next run, after reset: nothing that a script makes
+// outlives its run. Those of KEYS and ARGV may, and are in boxes that are never reset.
 type boxes struct {
 	strings []lua.LString
 	numbers []lua.LNumber
+	used    struct{ strings, numbers int }
 }
+
+// reset has the slabs used again.
+func (b *boxes) reset() { b.used.strings, b.used.numbers = 0, 0 }
 
 // slab is the number of values that are allocated at once.
 const slab = 64
@@ -26,21 +30,21 @@ var (
 )
 
 func (b *boxes) string(s string) lua.LValue {
-	if len(b.strings) == 0 {
-		b.strings = make([]lua.LString, slab)
+	if b.used.strings == len(b.strings) {
+		b.strings, b.used.strings = make([]lua.LString, slab), 0
 	}
-	at := &b.strings[0]
-	b.strings = b.strings[1:]
+	at := &b.strings[b.used.strings]
+	b.used.strings++
 	*at = lua.LString(s)
 	return boxed(aString, unsafe.Pointer(at))
 }
 
 func (b *boxes) number(n float64) lua.LValue {
-	if len(b.numbers) == 0 {
-		b.numbers = make([]lua.LNumber, slab)
+	if b.used.numbers == len(b.numbers) {
+		b.numbers, b.used.numbers = make([]lua.LNumber, slab), 0
 	}
-	at := &b.numbers[0]
-	b.numbers = b.numbers[1:]
+	at := &b.numbers[b.used.numbers]
+	b.used.numbers++
 	*at = lua.LNumber(n)
 	return boxed(aNumber, unsafe.Pointer(at))
 }

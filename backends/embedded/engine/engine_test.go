@@ -158,6 +158,32 @@ func TestARunLeavesNothingForTheNext(t *testing.T) {
 	}
 }
 
+// The memory of a run's values is used again. Replies and arguments are not among them.
+func TestTheNextRunChangesNoReplyAndNoArgument(t *testing.T) {
+	vm := newVM()
+	p := program(t, "local s = ARGV[2] for i = 1, 100 do s = s .. i + 0.5 end return {KEYS[1], ARGV[1], s, redis.call('TIME')[1]}")
+	long := func(start string) string {
+		for i := range 100 {
+			start += fmt.Sprintf("%d.5", i+1)
+		}
+		return start
+	}
+	var replies []keyspace.Reply
+	for i := range 5 {
+		r, err := vm.Run(p, []string{"key"}, []string{"always", fmt.Sprint(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		replies = append(replies, r)
+	}
+	for i, r := range replies {
+		want := fmt.Sprintf("[%q %q %q", "key", "always", long(fmt.Sprint(i)))
+		if got := show(r); !strings.HasPrefix(got, want) || len(r.Array[3].Str) != 10 {
+			t.Errorf("run %d: %s\nwant %s …]", i, got, want)
+		}
+	}
+}
+
 // The head of a program runs once a VM, so a local in it that changes must not
 // be taken for a constant.
 func TestStateInTheHeadStartsAnewWithEveryRun(t *testing.T) {

@@ -36,7 +36,8 @@ type VM struct {
 	ready  map[*Program]*lua.LFunction // the programs' bodies, see Compile
 	tables [2]*lua.LTable              // KEYS and ARGV
 	shared shared
-	boxes  boxes
+	boxes  boxes    // of the run under way
+	named  boxes    // of KEYS and ARGV
 	left   int      // rounds, see round
 	args   []string // of the command under way
 	parts  []string // of the string under way
@@ -77,7 +78,7 @@ func (vm *VM) Rebind(keys *keyspace.Keyspace) {
 	}
 	clear(vm.args[:cap(vm.args)])
 	clear(vm.parts[:cap(vm.parts)])
-	vm.boxes = boxes{}
+	vm.boxes, vm.named = boxes{}, boxes{}
 }
 
 // Run runs a program to its end. The reply is the caller's own. An error is
@@ -86,6 +87,7 @@ func (vm *VM) Rebind(keys *keyspace.Keyspace) {
 // reply, of kind keyspace.Error.
 func (vm *VM) Run(p *Program, keys, argv []string) (keyspace.Reply, error) {
 	vm.left = Budget
+	vm.boxes.reset()
 	vm.keys.Tick()
 	body, err := vm.body(p)
 	if err == nil {
@@ -130,7 +132,7 @@ func (vm *VM) fill(t *lua.LTable, values []string) {
 	for i, v := range values {
 		// One key, one token after the other: much is there already.
 		if old, isString := t.RawGetInt(i + 1).(lua.LString); !isString || string(old) != v {
-			t.RawSetInt(i+1, vm.boxes.string(v))
+			t.RawSetInt(i+1, vm.named.string(v))
 		}
 	}
 }
