@@ -28,14 +28,14 @@ type Script struct {
 	source, sha func() string
 }
 
-// Source returns the verb's own file, with shared.lua where the file names it.
+// Source returns the verb's own file, with shared.lua and queue.lua where the file names the first.
 func (s *Script) Source() string { return s.source() }
 
-// Hoisted returns the same script with shared.lua before everything: for an engine that makes the
+// Hoisted returns the same script with both before everything: for an engine that makes the
 // functions at a script's head once for all runs, and would make those below it in each.
 func (s *Script) Hoisted() string {
 	if before, after, full := strings.Cut(s.body, place); full {
-		return shared + before + after
+		return state + queue + before + after
 	}
 	return s.body
 }
@@ -48,7 +48,9 @@ func (s *Script) SHA() string { return s.sha() }
 
 var (
 	//go:embed mutex/shared.lua
-	shared string
+	state string
+	//go:embed mutex/queue.lua
+	queue string
 	//go:embed mutex/acquire.lua
 	acquire string
 	//go:embed mutex/renew.lua
@@ -86,7 +88,7 @@ func Mutex() []*Script {
 
 func script(name, body string) *Script {
 	s := &Script{Name: name, body: body}
-	s.source = sync.OnceValue(func() string { return strings.Replace(body, place, "\n"+shared+"\n", 1) })
+	s.source = sync.OnceValue(func() string { return strings.Replace(body, place, "\n"+state+queue+"\n", 1) })
 	s.sha = sync.OnceValue(func() string {
 		sum := sha1.Sum([]byte(s.Source()))
 		return hex.EncodeToString(sum[:])

@@ -4,9 +4,9 @@
 -- ARGV: token, ttl, label, wait, push
 --   ttl    ms, from 1
 --   wait   '1': on a held key the attempt is queued, or kept alive there; '2': so it is, as poll-only, since
---          its session hears no pushes (see shared.lua); '3': as '2', and it asks seldom; '0': one try, no trace
+--          its session hears no pushes (see queue.lua); '3': as '2', and it asks seldom; '0': one try, no trace
 --   push   '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
---          message, session, message, …}, which the caller publishes (see tell in shared.lua)
+--          message, session, message, …}, which the caller publishes (see tell in queue.lua)
 -- Reply:
 --   {1, base, ttl, contended, quiet}       granted: the fence base in µs as a string; ms, as asked for, but of a
 --                                          revoked lease no more than it has left; 1 if others wait; 1 if the key is

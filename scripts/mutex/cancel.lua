@@ -7,7 +7,7 @@
 --         no such copy, since every request of the attempt was answered, as was each of its session on this key
 --         within the last 60 s
 --   push  '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
---         message, session, message, …}, which the caller publishes (see tell in shared.lua)
+--         message, session, message, …}, which the caller publishes (see tell in queue.lua)
 -- Reply:
 --   {held, quiet}  held: 1 if the attempt had the lock, which is now the next session's or nobody's; else 0. quiet: 1
 --                  if the key is quiet now, so that the fast path would do

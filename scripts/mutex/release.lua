@@ -6,7 +6,7 @@
 --         no such copy, since every request of the attempt was answered, as was each of its session on this key
 --         within the last 60 s
 --   push  '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
---         message, session, message, …}, which the caller publishes (see tell in shared.lua)
+--         message, session, message, …}, which the caller publishes (see tell in queue.lua)
 -- Reply:
 --   {1, given, quiet}  released: given is 1 if the lock went straight to a waiting session; quiet is 1 if the key is
 --                      quiet now, so that the fast path would do

@@ -6,7 +6,7 @@
 --   now   '1': the lease ends here, another library's lock as well, and the lock goes to the next session in the
 --         queue, or to nobody; '0': the lease is its holder's until that releases it or its time is over
 --   push  '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
---         message, session, message, …}, which the caller publishes (see tell in shared.lua)
+--         message, session, message, …}, which the caller publishes (see tell in queue.lua)
 -- Reply:
 --   {found}  0 nobody's: the lock is free, or given to a waiter that has not confirmed it
 --            1 another's: base is not of the lease that is there
@@ -40,8 +40,12 @@ if base ~= 0 and not (first > 0 and first <= base and base <= k.last) then retur
 if not now and not member then return {2, unsent} end
 
 if now then
-  -- Who else comes to a left-over may overwrite the lease that follows.
-  if stamp and not lease and stamp < us / 1000000 then takeOver(k) end
+  if stamp and not lease then
+    -- A lease that a pylock has overwritten, and that can't be put back, ends as well: its attempt may wait behind
+    -- that stamp. And who else comes to a left-over may overwrite the lease that follows.
+    if guarded(k, '') then member = k.lease end
+    if stamp < us / 1000000 then takeOver(k) end
+  end
   if member and k.queued then leave(k, member) end -- or it could be given what it is to lose
   local given, ms = pass(k, unsent)
   if member then

@@ -1,0 +1,173 @@
+-- Who waits, and how every full script ends. The Go package puts this file behind shared.lua.
+--
+-- The queue scores a waiting attempt by its arrival, µs; alive, by the time until which it counts as alive, ms, with
+-- .5 added if it is poll-only: its session has no inbox, or one that no longer hears. What such a session is given it
+-- finds only at its next poll, so it is treated apart (.75 says that it polls seldom, too):
+--
+--   * It is never given the lock for DIRECT ms. The lock is reserved for it, for RESERVE: three times the 25 ms at
+--     which the first in the queue polls, so that one late poll does not lose the turn, and a session that died costs
+--     no more than that. One that polls seldom, every 250 ms at the latest, as the server never lets it hear, has ten
+--     times as long.
+--   * Until it has waited PATIENCE it lets those that hear go first, also those that only just come. Half a poll is
+--     10 ms of nobody holding the lock, fifty times what a push takes: given its turn as often as the others, one
+--     deaf session of four would leave them a tenth of their throughput. This way it costs them 10 ms in 110, and it
+--     does not starve: it keeps its place, by arrival, and from then on is first.
+--   * Among themselves poll-only sessions are served in order, also where all are: a server whose users may not use
+--     channels.
+--   * The next that hears is told of a reservation: nobody releases one that lapses, and this one finds out when it
+--     ends by asking.
+
+-- Takes a member out of the queue. Returns whether it was there.
+local function leave(k, member)
+  if redis.call('ZREM', k.queue, member) == 0 then return false end
+  redis.call('ZREM', k.alive, member)
+  redis.call('HDEL', k.more, 'label:' .. member)
+  return true
+end
+
+-- The member of the queue whose turn it is; dead ones before it are removed. rest is true if there were more
+-- dead heads than one call may skip: then nobody is known to be first. polls is set if it is poll-only:
+-- 'due', or 'early' if it lets those that hear go first, and none of them is in the queue.
+local function head(k)
+  local early, place = nil, 0 -- the first member that lets others go first; how many do
+  for _ = 1, HEADS do
+    local first = redis.call('ZRANGE', k.queue, place, place, 'WITHSCORES')
+    local member = first[1]
+    if not member then return early, false, 'early' end
+    local til, waited = tonumber(redis.call('ZSCORE', k.alive, member) or '0'), k.us - tonumber(first[2])
+    if til < k.us / 1000 then
+      leave(k, member)
+    elseif til % 1 == 0 then
+      return member, false, nil
+    elseif waited >= PATIENCE * 1000 or waited < -1000 then
+      return member, false, 'due' -- ahead of the clock: it stepped back, and would have this one wait for as long
+    else
+      early, place = early or member, place + 1
+    end
+  end
+  return early, not early, 'early'
+end
+
+-- Pushes a message to a session's inbox. It is a hint: where the user may not publish (the default of
+-- Redis 7), an error here would break the script off between its writes, and polling does without.
+--
+-- With push '0' the caller publishes, since on a Cluster with sharded channels a script reaches those of its own
+-- node alone. Then unsent is the list that the reply ends in, of sessions and messages in turn, and else nil: an
+-- array ends there. A call has three messages at most. unsent is handed down, and no variable of this file: what
+-- is assigned to keeps the embedded engine from making a function once for all runs (+18 allocations a pair).
+local function tell(unsent, session, message)
+  if unsent then
+    unsent[#unsent + 1] = session
+    unsent[#unsent + 1] = message
+  else
+    redis.pcall('PUBLISH', 'turnstile:inbox:' .. session, message)
+  end
+end
+
+-- Gives the free lock to a waiting member and tells its session. Returns for how long: until the member
+-- has confirmed it, that is DIRECT ms; if it is poll-only RESERVE, or ten times that.
+local function give(k, member, polls, unsent)
+  local ms = DIRECT
+  if polls then
+    ms = RESERVE
+    if tonumber(redis.call('ZSCORE', k.alive, member) or '0') % 1 > 0.5 then ms = 10 * RESERVE end
+  end
+  leave(k, member) -- before SET: see restore
+  redis.call('SET', k.lock, STAMP .. member, 'PX', ms)
+  names(k, member)
+  k.first, k.label = -k.last, ''
+  tell(unsent, string.sub(member, 1, 20), 'g' .. k.lock) -- a poll-only session as well: it may just have begun to hear
+  if polls then
+    local following = head(k)
+    if following then tell(unsent, string.sub(following, 1, 20), 'g' .. k.lock) end
+  end
+  return ms
+end
+
+-- Ends a lease: the lock goes to the first live waiter, or is deleted. It is also deleted if those that wait
+-- would only let others go first: one of them finds it free at its next poll, unless one that hears came before.
+-- Returns whom it was given to, if anybody, and for how long, ms.
+local function pass(k, unsent)
+  if k.queued then
+    local first, rest, polls = head(k)
+    if first and polls ~= 'early' then return first, give(k, first, polls, unsent) end
+    k.waits = first or rest
+  end
+  redis.call('DEL', k.lock)
+end
+
+-- Writes the companion. Without ms it keeps its ttl, but for what it must have.
+local function write(k, state, ms)
+  local value = '2' .. state .. column(k.last) .. (k.first < 0 and '-' or '+') .. column(math.abs(k.first))
+    .. (k.lease or NOBODY) .. k.label
+  if ms then
+    redis.call('SET', k.companion, value, 'PX', ms)
+    return
+  end
+  local left = redis.call('PTTL', k.companion)
+  local stays = left
+  if left < 1 or state == '1' and left < KEEP then stays = KEEP end
+  if value ~= k.was then
+    redis.call('SET', k.companion, value, 'PX', stays)
+  elseif stays ~= left then
+    redis.call('PEXPIRE', k.companion, stays)
+  end
+end
+
+-- Ends every full script that may have changed something: says in the companion whether anything has to be remembered,
+-- and writes what has. member is the attempt under the lock now, if one is; ms is what the companion lasts from now,
+-- if that is to be set. Returns 1 if the key is quiet, and 1 if others wait, and else 0.
+--
+-- The companion outlives all that makes the state 1, so that no key looks quiet for the want of it.
+local function seal(k, member, ms)
+  local waits = k.waits
+  if not waits and k.queued then
+    local first, rest = head(k)
+    waits = first or rest
+  end
+  if k.revoked and not (member and revokes(k, member)) then
+    redis.call('HDEL', k.more, 'revoked') -- of a lease that is over
+    k.revoked = nil
+  end
+  local state = (waits or k.revoked or k.til > k.us) and '1' or '0'
+  -- In both cases a write that takes no memory goes first: see restore.
+  if state == '0' then
+    redis.call('DEL', k.more)
+  else
+    local stays = k.revoked and math.max(KEEP, redis.call('PTTL', k.lock)) or KEEP
+    local found = redis.call('PEXPIRE', k.more, stays)
+    if k.notes then
+      redis.call('HSET', k.more, unpack(k.notes))
+      if found == 0 then redis.call('PEXPIRE', k.more, stays) end
+      if k.grows then thin(k) end
+    end
+    if not k.was and not k.named and member then
+      k.lease, ms = member, redis.call('PTTL', k.lock) + KEEP -- the companion was evicted
+    end
+  end
+  if k.was or k.named or state == '1' then write(k, state, ms) end
+  return state == '0' and k.first >= 0 and k.last <= k.us and 1 or 0, waits and 1 or 0
+end
+
+-- Ends the token's attempt: it leaves the queue, and gives the lock back if it has it. Returns 1 if it had, 1 if the
+-- lock went straight to a waiting session, and 1 if the key is quiet, and else 0.
+local function finish(k, holder, token, mark, unsent)
+  local member = string.sub(token, 13)
+  local had = holder == token or stray(k, holder) == member
+  if k.queued then leave(k, member) end -- a late copy of its acquire may have queued it after its lease had ended
+  local given, ms
+  if had then
+    given, ms = pass(k, unsent)
+    holder = given and STAMP .. given
+  end
+  if mark then settle(k, member, k.settled) end
+  if given then
+    ms = keep(k, ms)
+  else
+    -- Only where it freed the lock may the companion be shorter than before: a lease that goes on needs it.
+    if had or k.lease == member and not holder then ms = keep(k, 0) end
+    forget(k, member)
+  end
+  local quiet = seal(k, ours(holder), ms)
+  return had and 1 or 0, given and 1 or 0, quiet
+end
