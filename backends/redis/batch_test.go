@@ -102,6 +102,9 @@ func TestEachCallerOfABatchLeavesWithItsOwnContext(t *testing.T) {
 		if !errors.Is(o.err, context.Canceled) && !errors.Is(o.err, context.DeadlineExceeded) {
 			t.Errorf("%v hides the context's error", o.err)
 		}
+		if doubt := b.InDoubt(o.request.Key); doubt != (o.reply.Outcome == backends.MayHaveRun) {
+			t.Errorf("%v: its key is in doubt: %v", o.reply.Outcome, doubt)
+		}
 	}
 	if err := server.Resume(); err != nil {
 		t.Fatal(err)

@@ -1,11 +1,8 @@
 package redis
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,14 +65,6 @@ func outcome(t *testing.T, b *Backend, c *command) (backends.Reply, error) {
 	return b.read(c, v)
 }
 
-// commandCalls is how often a server ran a command, inside of scripts as well.
-func commandCalls(t *testing.T, client *goredis.Client, command string) (n int) {
-	t.Helper()
-	stats := client.InfoMap(t.Context(), "commandstats").Item("Commandstats", "cmdstat_"+command)
-	_, _ = fmt.Sscanf(stats, "calls=%d", &n)
-	return n
-}
-
 // TestQuietKeysShareOneCall: takes, and then frees and takes, and those that are not quiet
 // travel again in full.
 func TestQuietKeysShareOneCall(t *testing.T) {
@@ -95,8 +84,13 @@ func TestQuietKeysShareOneCall(t *testing.T) {
 			t.Errorf("take %d: %+v, %v; want %v", i, reply, err, want)
 		}
 	}
-	if batched, full := commandCalls(t, inside, "mget"), commandCalls(t, inside, "evalsha"); batched != 1 || full > 3 {
-		t.Errorf("%d fast calls and %d in all; want 1, and one in full beside repairs", batched, full)
+	for _, a := range []backends.Attempt{list[0], list[19]} {
+		if info, err := b.Inspect(t.Context(), a.Key); err != nil || info.Holder == nil || *info.Holder != "tester" {
+			t.Errorf("%s: %+v, %v; want the holder's label", a.Key, info, err)
+		}
+	}
+	if batched, full := CommandCalls(t.Context(), inside, "mget"), CommandCalls(t.Context(), inside, "evalsha"); batched != 1 || full > 6 {
+		t.Errorf("%d fast calls and %d in all; want 1, and one in full beside repairs and looks", batched, full)
 	}
 	inside.ConfigResetStat(t.Context())
 	batch = append(fastAll(backends.Acquiring, list[20:]), fastAll(backends.Releasing, list[:20])...)
@@ -110,7 +104,7 @@ func TestQuietKeysShareOneCall(t *testing.T) {
 			t.Errorf("free %d: %v", i-20, err)
 		}
 	}
-	if batched := commandCalls(t, inside, "mget"); batched != 1 {
+	if batched := CommandCalls(t.Context(), inside, "mget"); batched != 1 {
 		t.Errorf("%d fast calls, want 1", batched)
 	}
 	for i, a := range list {
@@ -173,78 +167,6 @@ func TestWhatIsAskedInFullTravelsWithOthers(t *testing.T) {
 	}
 }
 
-// A forger changes the replies to fast calls.
-type forger struct {
-	forge atomic.Pointer[func(parts []string) []string]
-}
-
-func (*forger) DialHook(next goredis.DialHook) goredis.DialHook { return next }
-
-func (*forger) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
-	return next
-}
-
-func (f *forger) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
-	return func(ctx context.Context, cmd goredis.Cmder) error {
-		err := next(ctx, cmd)
-		if call, ok := cmd.(*fastCall); ok && err == nil {
-			if forge := f.forge.Load(); forge != nil {
-				call.SetVal((*forge)(call.Val()))
-			}
-		}
-		return err
-	}
-}
-
-// TestNoReplyToAnotherGrants: one of an earlier request, read by a later one, settles nothing. The key is in doubt from then on.
-func TestNoReplyToAnotherGrants(t *testing.T) {
-	t.Parallel()
-	server := servertest.Redis(t)
-	const base = "1700000000000000"
-	number := func(n int) string { return fmt.Sprintf("%012d", n) }
-	for name, row := range map[string]struct {
-		verb  backends.Verb
-		forge func([]string) []string
-	}{
-		"of the attempts before": {backends.Acquiring, func([]string) []string { return []string{number(8) + base, number(9) + base} }},
-		"in another order":       {backends.Acquiring, func(p []string) []string { return []string{p[1], p[0]} }},
-		"too short":              {backends.Acquiring, func(p []string) []string { return p[:1] }},
-		"too long":               {backends.Acquiring, func(p []string) []string { return append(p, number(3)+base) }},
-		"empty":                  {backends.Acquiring, func([]string) []string { return []string{} }},
-		"to a release":           {backends.Acquiring, func([]string) []string { return []string{number(1) + freed, number(2) + freed} }},
-		"to an acquire":          {backends.Releasing, func([]string) []string { return []string{number(1) + base, number(2) + base} }},
-		"no base": {backends.Acquiring, func([]string) []string {
-			return []string{number(1) + "0000000000000000", number(2) + "17000000000000.0"}
-		}},
-		"nothing behind the number": {backends.Acquiring, func([]string) []string { return []string{number(1), number(2)} }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			client := server.RedisClient(t, nil)
-			f := &forger{}
-			client.AddHook(f)
-			b := New(client, Options{})
-			t.Cleanup(func() { _ = b.Close() })
-			list := attemptsOf(t, 2)
-			if row.verb == backends.Releasing {
-				flushes(b, fastAll(backends.Acquiring, list))
-			}
-			f.forge.Store(&row.forge)
-			batch := fastAll(row.verb, list)
-			flushes(b, batch)
-			for i, c := range batch {
-				reply, err := outcome(t, b, c)
-				if !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun {
-					t.Errorf("item %d: %+v, %v; want may have run", i, reply, err)
-				}
-				if quiet, mark := b.memory.way(backends.Call{Verb: backends.Acquiring, Request: backends.Request{Attempt: list[i]}}); quiet || !mark {
-					t.Errorf("item %d: the next attempt is quiet %v, marked %v; want in full, and marked", i, quiet, mark)
-				}
-			}
-		})
-	}
-}
-
 // TestOneForbiddenKeyRefusesNoOther: the session stops batching instead.
 func TestOneForbiddenKeyRefusesNoOther(t *testing.T) {
 	t.Parallel()
@@ -283,7 +205,7 @@ func TestOneForbiddenKeyRefusesNoOther(t *testing.T) {
 			t.Errorf("%+v, %v", reply, err)
 		}
 	}
-	if calls := commandCalls(t, inside, "mget"); calls != 4 {
+	if calls := CommandCalls(t.Context(), inside, "mget"); calls != 4 {
 		t.Errorf("4 keys took %d calls, want one each", calls)
 	}
 }
