@@ -33,21 +33,35 @@ func BenchmarkPair(b *testing.B) {
 //
 //	go test ./backends/embedded/engine -run - -bench FastPair -count 5
 func BenchmarkFastPair(b *testing.B) {
-	vm := engine.New(keyspace.New(keyspace.WallClock(), nil))
-	fast := mutex(b, scripts.Fast)
-	keys := scripts.Keys("pylock:bench")[:2]
-	session := backends.NewSession()
+	pair := fastPair(b)
 	b.ReportAllocs()
-	n := uint64(0)
 	for b.Loop() {
+		pair()
+	}
+}
+
+// fastPair returns a function that takes and frees one key.
+func fastPair(tb testing.TB) func() {
+	vm := engine.New(keyspace.New(keyspace.WallClock(), nil))
+	fast := mutex(tb, scripts.Fast)
+	keys := scripts.Pair("pylock:bench")
+	session, n := backends.NewSession(), uint64(0)
+	return func() {
 		n++
 		token := session.Token(n).Wire()
-		if r, err := vm.Run(fast, keys, []string{"0", token, "10000", "label"}); err != nil || len(r.Array[0].Str) != 28 {
-			b.Fatal(r, err)
+		if r, err := vm.Run(fast, keys[:], []string{"0", token, "10000", "label"}); err != nil || len(r.Array[0].Str) != 28 {
+			tb.Fatal(r, err)
 		}
-		if r, err := vm.Run(fast, keys, []string{"1", token}); err != nil || r.Array[0].Str[12:] != "1" {
-			b.Fatal(r, err)
+		if r, err := vm.Run(fast, keys[:], []string{"1", token}); err != nil || r.Array[0].Str[12:] != "1" {
+			tb.Fatal(r, err)
 		}
+	}
+}
+
+// A script that makes garbage makes each lock of a process dearer, by its collection.
+func TestAFastPairMakesLittleGarbage(t *testing.T) {
+	if n := testing.AllocsPerRun(1000, fastPair(t)); n > 20 {
+		t.Errorf("a pair allocates %v times, want at most 20", n)
 	}
 }
 

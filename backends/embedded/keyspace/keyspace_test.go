@@ -225,8 +225,13 @@ func TestOneOffKeysLeaveNoMemoryBehind(t *testing.T) {
 	before := heap()
 	for i := range n {
 		run(k, fmt.Sprintf("SET pylock:%d 4102444800.10123456789012345678 PX 10000", i))
-		run(k, fmt.Sprintf("HSET {pylock:%d}:turnstile v 1 last 1700000000123456 lease 01234567890123456789 at 1700000000123 label host:1", i))
-		run(k, fmt.Sprintf("PEXPIRE {pylock:%d}:turnstile 70000", i))
+		run(k, fmt.Sprintf("SET {pylock:%d}:turnstile 201700000000123456+170000000012345601234567890123456789000000000001host:1 PX 70000", i))
+		if i%10 == 0 { // one that somebody waits for
+			run(k, fmt.Sprintf("HSET {pylock:%d}:turnstile:more 01234567890123456789 host:2", i))
+			run(k, fmt.Sprintf("PEXPIRE {pylock:%d}:turnstile:more 60000", i))
+			run(k, fmt.Sprintf("ZADD {pylock:%d}:turnstile:queue 1700000000123456 01234567890123456789000000000001", i))
+			run(k, fmt.Sprintf("PEXPIRE {pylock:%d}:turnstile:queue 60000", i))
+		}
 	}
 	live := heap() - before
 	t.Logf("%d B a live lock with its companion, its strings' memory included", live/n)
