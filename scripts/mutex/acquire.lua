@@ -71,8 +71,9 @@ elseif stamp and stamp < us / 1000000 and not guarded(k, member) then
 end
 if holder == token then
   local rest = redis.call('PTTL', lock)
-  again = k.lease == member and k.first > 0
-  if again and revokes(k, member) then
+  local revoked = revokes(k, member) -- as far as is known, if the companion was evicted: first stays unknown then
+  again = revoked or k.lease == member and k.first > 0
+  if revoked then
     -- A caller that repeats this does not know that it has the lease, or this copy is late and it does. So it is
     -- neither lengthened nor ended: the first renewal tells.
     ttl = math.max(1, rest)
