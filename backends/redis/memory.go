@@ -30,7 +30,8 @@ func (m *memory) way(of backends.Call) (quiet, mark bool) {
 	case backends.Acquiring:
 		quiet = of.Probe == 0
 	case backends.Releasing:
-		quiet = true
+		// The release of a long lease shortens the companion, which the script fast doesn't.
+		quiet = of.TTL <= remembered
 	}
 	return quiet && !mark && !m.busy.has(of.Key, now), mark
 }

@@ -45,7 +45,7 @@ if lease and lease == member then
   holder = token
 end
 if holder ~= token then
-  -- A caller that is told so must not have it back later. But the companion goes on naming the lease: this answer may be lost,
+  -- Who is told so must not have it back later. But the companion goes on naming the lease: this answer may be lost,
   -- and then its holder believes in it until its end, so that no left-over may be taken over before.
   if k.over and k.mend == member then
     k.mend = NOBODY
