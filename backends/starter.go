@@ -32,8 +32,7 @@ func (v Verb) String() string {
 type Call struct {
 	Verb Verb
 	// Request is whole for an acquire. A renewal reads its Attempt and TTL, a release and
-	// a cancel their Attempt. A release may read TTL as well, which is then how long the lease has
-	// left at most; 0 if that is not known.
+	// a cancel its Attempt.
 	Request
 	// Known is the newest base that the caller of a renewal has.
 	Known uint64

@@ -121,7 +121,7 @@ type Call struct {
 	Verb      Verb
 	Attempt   uint64        // its number
 	Ambiguous bool          // an earlier request of the attempt was never answered
-	TTL       time.Duration // of an acquire or a renewal; at the end of an attempt, until its lease ends by itself
+	TTL       time.Duration // of an acquire or a renewal
 	Known     uint64        // of a renewal: the newest base
 	Owner     string        // of an acquire: the holder's label
 	Queue     bool          // of an acquire: the caller will wait

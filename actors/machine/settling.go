@@ -28,7 +28,7 @@ func (s *settling) plan(_ *Machine, p *plan) *Call {
 	if !p.from(s.retry.at) {
 		return nil
 	}
-	return &Call{Verb: s.verb, Attempt: s.attempt, TTL: max(0, s.until.Sub(p.now))}
+	return &Call{Verb: s.verb, Attempt: s.attempt}
 }
 
 func (s *settling) answered(m *Machine, c *Call) {

@@ -219,12 +219,8 @@ func TestALongLeasesReleaseShortensTheCompanion(t *testing.T) {
 		r := newRequest(newKey(t))
 		r.TTL = left
 		mustGrant(t, b, r)
-		a := make(answers, 1)
-		if run := b.Start(backends.Call{Verb: backends.Releasing, Request: backends.Request{Attempt: r.Attempt, TTL: left}, Deadline: time.Now().Add(patience)}, a); run != nil {
-			run()
-		}
-		if it := <-a; it.err != nil {
-			t.Fatal(it.err)
+		if err := b.Release(bounded(t), r.Attempt); err != nil {
+			t.Fatal(err)
 		}
 		if ttl := inside.PTTL(bounded(t), scripts.Keys(r.Key)[1]).Val(); ttl <= 0 || ttl > kept {
 			t.Errorf("of a lease with %v left the companion stays for %v, want %v at most", left, ttl, kept)
