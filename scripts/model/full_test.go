@@ -176,7 +176,8 @@ func (s *store) renew(t token, ttl, known int64) reply {
 	if lease, left := s.stray(); lease == t && lease != (token{}) {
 		s.repair(lease, left)
 	}
-	if s.lock.kind != ours || s.lock.token != t {
+	later := known != 0 && s.companion != nil && s.companion.lease == t && max(s.companion.first, -s.companion.first) > known
+	if later || s.lock.kind != ours || s.lock.token != t {
 		if s.over != nil && s.over.lease == t {
 			s.over.lease = token{} // who is told so must not have it back later
 		}

@@ -3,7 +3,7 @@
 -- KEYS: lock, companion, more, queue, alive
 -- ARGV: token, ttl, known
 --   ttl    ms, from 1
---   known  the newest base the caller has, a string
+--   known  the newest base the caller has, a string; '0': unknown
 -- Reply:
 --   {1, base, ttl, contended}  renewed: the new base in µs as a string; the ttl as set, ms; 1 if others wait
 --   {0}                        not held: the lock is gone, or another's, and was not touched
@@ -26,7 +26,7 @@ local us = time[1] * 1000000 + time[2]
 
 -- The way of a quiet key.
 if kept == 0 and holder == token and c and string.sub(c, 1, 1) == '2' and string.sub(c, 36, 67) == member
-    and string.sub(c, 19, 19) == '+' then
+    and string.sub(c, 19, 19) == '+' and (base == 0 or tonumber(string.sub(c, 20, 35)) <= base) then
   local now = string.format('%016.0f', us)
   if string.sub(c, 3, 18) < now then
     if tonumber(string.sub(c, 3, 18)) ~= base then ttl = math.max(ttl, redis.call('PTTL', lock)) end
@@ -44,7 +44,10 @@ if lease and lease == member then
   restore(k, lease, left)
   holder = token
 end
-if holder ~= token then
+-- A lease that began after the newest base of the caller's is a later one of the same attempt: the caller's own was lost
+-- early (a failover, a deletion by hand), and a late copy of the acquire took the key anew. Others may have had it
+-- in between, with higher fences.
+if holder ~= token or base ~= 0 and k.lease == member and math.abs(k.first) > base then
   -- Who is told so must not have it back later. But the companion goes on naming the lease: this answer may be lost,
   -- and then its holder believes in it until its end, so that no left-over may be taken over before.
   if k.over and k.mend == member then

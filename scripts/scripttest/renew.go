@@ -20,6 +20,24 @@ var renewCases = []testCase{
 		l.sees(ms(59_000, 60_000), "PTTL", l.keys[itself])
 		l.renew(a, 90_000, old, 1, mint(&base), 90_000, 0)
 	}, nil},
+	{"a later lease of the same attempt is not the caller's", func(l *lock) {
+		a, b, base, later := attempt(1, 1), attempt(2, 1), "", ""
+		for _, others := range []func(){
+			func() {},
+			func() { l.heldBy(b, "host:1", 1); l.cancel(b, 0) }, // something to remember: the full way
+		} {
+			l.try(a, 60_000, 1, mint(&base), 60_000, 0)
+			l.do("DEL", l.keys[itself]) // by hand, or a failover
+			l.try(b, 5000, 1, fresh(), 5000, 0)
+			l.drop(b, 1, 0)
+			l.try(a, 5000, 1, mint(&later), 5000, 0) // a late copy
+			others()
+			l.renew(a, 60_000, base, 0)
+			l.sees(ms(4000, 5000), "PTTL", l.keys[itself])
+			l.renew(a, 6000, later, 1, fresh(), 6000, 0)
+			l.drop(a, 1, 0)
+		}
+	}, nil},
 	{"a caller whose companion is gone can only lengthen", func(l *lock) {
 		a, base := attempt(1, 1), ""
 		l.try(a, 60_000, 1, mint(&base), 60_000, 0)
