@@ -20,8 +20,9 @@ func (s *store) acquire(t token, ttl int64, wait bool) reply {
 	s.setRight(t)
 	switch {
 	case s.lock.kind == ours && s.lock.token == t:
-		again = s.companion != nil && s.companion.lease == t && s.companion.first > 0
-		if again && s.revokedNow() {
+		over := s.revokedNow()
+		again = over || s.companion != nil && s.companion.lease == t && s.companion.first > 0
+		if over {
 			r.ttl = s.lock.end - s.now
 		} else {
 			s.lock.end = max(s.lock.end, s.now+ttl)
@@ -115,7 +116,10 @@ func (s *store) lease(t token, again bool) int64 {
 	base := s.mint()
 	first := base
 	if again {
-		first = s.companion.first
+		first = 0
+		if s.companion != nil {
+			first = s.companion.first
+		}
 	}
 	s.leaves(t)
 	s.names(t, base, first, s.lock.end)

@@ -59,11 +59,11 @@ local free, ms -- until the lock ends, where it is known without asking; what th
 local holder = redis.call('GET', lock)
 local lease, left, stamp = stray(k, holder)
 if lease then
-  -- Whoever comes first puts it right: this attempt's own lease, or that of the one it has to wait for.
+  -- The first to come puts it right: this attempt's own lease, or that of the one it has to wait for.
   holder = STAMP .. lease
   restore(k, lease, left)
 elseif stamp and stamp < us / 1000000 and not guarded(k, member) then
-  -- What a crashed pylock leaves behind: a time in the past, and no ttl that would ever clear it away.
+  -- A crashed pylock left this behind: a time in the past, and no ttl that would ever clear it away.
   -- Nothing else does: somebody's SET NX of a plain '1' is a lock, not a time.
   redis.call('DEL', lock)
   holder = false
@@ -71,9 +71,10 @@ elseif stamp and stamp < us / 1000000 and not guarded(k, member) then
 end
 if holder == token then
   local rest = redis.call('PTTL', lock)
-  again = k.lease == member and k.first > 0
-  if again and revokes(k, member) then
-    -- Whoever repeats this does not know that it has the lease, or this copy is late and it does. So it is
+  local revoked = revokes(k, member) -- as far as is known, if the companion was evicted: first stays unknown then
+  again = revoked or k.lease == member and k.first > 0
+  if revoked then
+    -- A caller that repeats this does not know that it has the lease, or this copy is late and it does. So it is
     -- neither lengthened nor ended: the first renewal tells.
     ttl = math.max(1, rest)
     lasts = ttl
@@ -114,7 +115,7 @@ if not free then free = redis.call('PTTL', lock) end
 if wait then
   if not redis.call('ZSCORE', queue, member) then
     redis.call('ZREM', alive, member) -- takes no memory, so that ZADD may on a full server: see restore
-    -- Whoever comes never ranks before those that wait, though the clock may have stepped back.
+    -- A new arrival never ranks before those that wait, though the clock may have stepped back.
     local last = redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
     redis.call('ZADD', queue, digits(math.max(us, last and last + 1 or 0)), member)
     note(k, 'label:' .. member, label)

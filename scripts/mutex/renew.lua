@@ -48,7 +48,7 @@ end
 -- early (a failover, a deletion by hand), and a late copy of the acquire took the key anew. Others may have had it
 -- in between, with higher fences.
 if holder ~= token or base ~= 0 and k.lease == member and math.abs(k.first) > base then
-  -- Who is told so must not have it back later. But the companion goes on naming the lease: this answer may be lost,
+  -- A caller that is told so must not have it back later. But the companion goes on naming the lease: this answer may be lost,
   -- and then its holder believes in it until its end, so that no left-over may be taken over before.
   if k.over and k.mend == member then
     k.mend = NOBODY

@@ -124,8 +124,8 @@ local function revokes(k, member)
   return whose == member and (k.lease ~= member or k.first == 0 or first == 0 or first == k.first)
 end
 
--- Whose lease goes on though a pylock's time stands under its lock: the member, and what it has left, ms. A pylock
--- that came second in a race for what a crashed one had left does that to us: its losing GETSET is a SET, which
+-- Returns the lease that goes on though a pylock's time stands under its lock: the member, and what it has left, ms. A
+-- pylock that came second in a race for what a crashed one had left does that to us: its losing GETSET is a SET, which
 -- takes the token's place and the ttl away. One that has won sends an EXPIRE, and what has a ttl is its own.
 -- Returns as well, s, the time of a pylock's value without a ttl, be it such a one or left behind by a crash.
 --
@@ -133,8 +133,8 @@ end
 -- lease which a full script has granted since (over, in more): what stands there may else be a pylock that has the
 -- lock and has not sent its EXPIRE yet, and a companion goes on naming a lease that was freed on the fast path.
 --
--- The end of the lease is read off the companion's ttl: whoever begins, lengthens or ends a lease sets that, too, or
--- forgets the lease. It does not tell while last is ahead of the clock by as much (see keep), and then nothing is put
+-- The end of the lease is read off the companion's ttl: a script that begins, lengthens or ends a lease sets that, too,
+-- or forgets the lease. It does not tell while last is ahead of the clock by as much (see keep), and then nothing is put
 -- right.
 local function stray(k, holder)
   local stamp = holder and tonumber(holder)

@@ -274,4 +274,23 @@ var revokeCases = []testCase{
 		l.revoke("0", 3)
 		l.renew(b, 60_000, base, 2)
 	}, nil},
+	{"a repeated acquire leaves a lease revoked though its companion is gone", func(l *lock) {
+		a, base := attempt(1, 1), ""
+		l.try(a, 5000, 1, mint(&base), 5000, 0)
+		l.revoke(base, 3)
+		for range 2 {
+			l.do("DEL", l.keys[companion])
+			l.try(a, 60_000, 1, fresh(), ms(0, 5000), 0)
+			l.sees(ms(3000, 5000), "PTTL", l.keys[itself])
+			l.renew(a, 60_000, "0", 2)
+		}
+		l.release(a, 1, 0)
+		l.do("DEL", l.keys[companion], l.keys[more])
+		b := attempt(1, 2)
+		l.try(b, 5000, 1, mint(&base), 5000, 0)
+		l.do("DEL", l.keys[companion])
+		l.revoke("0", 3) // of a lease of which no base is known
+		l.try(b, 60_000, 1, fresh(), ms(0, 5000), 0)
+		l.renew(b, 60_000, "0", 2)
+	}, nil},
 }
