@@ -29,13 +29,13 @@ var renewCases = []testCase{
 			l.try(a, 60_000, 1, mint(&base), 60_000, 0)
 			l.do("DEL", l.keys[itself]) // by hand, or a failover
 			l.try(b, 5000, 1, fresh(), 5000, 0)
-			l.drop(b, 1, 0)
+			l.drop(b, 1)
 			l.try(a, 5000, 1, mint(&later), 5000, 0) // a late copy
 			others()
 			l.renew(a, 60_000, base, 0)
 			l.sees(ms(4000, 5000), "PTTL", l.keys[itself])
 			l.renew(a, 6000, later, 1, fresh(), 6000, 0)
-			l.drop(a, 1, 0)
+			l.drop(a, 1)
 		}
 	}, nil},
 	{"a caller whose companion is gone can only lengthen", func(l *lock) {
