@@ -145,6 +145,11 @@ func rows() []row {
 			reaches: []reach{{ours, waitP50, 1.4, "redislock"}, {embedded, rate, 0.4, channel}, {embedded, allocs, 2, ""}},
 		},
 		{
+			name: "quiet", title: "one goroutine, quiet keys, beside 64 on one", experiment: "quiet", x: 1,
+			workload: bench.Workload{Goroutines: 1, Keys: 1000}, strategies: []string{ours, beside{}.Name()},
+			reaches: []reach{{beside{}.Name(), waitP99, 2, ours}},
+		},
+		{
 			name: "inkeys", title: "10 000 keys, 64 goroutines, in process", experiment: "inkeys", x: 10_000,
 			workload: bench.Workload{Goroutines: 64, Keys: 10_000}, strategies: []string{embedded, "moby-locker", channel}, shown: []column{rate},
 			reaches: []reach{{embedded, rate, 1, "moby-locker"}},
