@@ -28,27 +28,32 @@ func (vm *VM) round(l *lua.LState) int {
 
 // meter has the loops and functions of a script count their rounds.
 func (n *names) meter() {
-	for _, body := range n.loops {
-		*body = n.counted(*body)
+	for _, l := range n.loops {
+		*l.body = n.counted(*l.body, l.line)
 	}
 	for _, f := range n.functions {
 		if !n.leaf(f) {
-			f.expr.Stmts = n.counted(f.expr.Stmts)
+			f.expr.Stmts = n.counted(f.expr.Stmts, f.expr.Line())
 		}
 	}
 }
 
-// counted is a block that counts a round first.
-func (n *names) counted(block []ast.Stmt) []ast.Stmt {
+// A loop is one of the script's: its body, and the line on which it begins.
+type loop struct {
+	body *[]ast.Stmt
+	line int
+}
+
+// counted is a block that counts a round first. line is where an error of that is said
+// to be, since the block may be empty.
+func (n *names) counted(block []ast.Stmt, line int) []ast.Stmt {
 	call := n.internal(tick)
 	stmt := &ast.FuncCallStmt{Expr: call}
-	if len(block) > 0 {
-		call.SetLine(block[0].Line())
-		call.SetLastLine(block[0].Line())
-		call.Func.SetLine(block[0].Line())
-		stmt.SetLine(block[0].Line())
-		stmt.SetLastLine(block[0].Line())
-	}
+	call.SetLine(line)
+	call.SetLastLine(line)
+	call.Func.SetLine(line)
+	stmt.SetLine(line)
+	stmt.SetLastLine(line)
 	return append([]ast.Stmt{stmt}, block...)
 }
 

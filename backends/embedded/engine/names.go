@@ -19,7 +19,7 @@ type names struct {
 	uses []*ast.Expr
 
 	// What meter has to look at.
-	loops     []*[]ast.Stmt
+	loops     []loop
 	functions []*function // the innermost that is being read is current
 	current   *function
 }
@@ -116,9 +116,9 @@ func (n *names) statement(s ast.Stmt) {
 		n.block(s.Stmts)
 	case *ast.WhileStmt:
 		n.expression(&s.Condition)
-		n.loop(&s.Stmts)
+		n.loop(s, &s.Stmts)
 	case *ast.RepeatStmt:
-		n.loop(&s.Stmts)
+		n.loop(s, &s.Stmts)
 		n.expression(&s.Condition)
 	case *ast.IfStmt:
 		n.expression(&s.Condition)
@@ -129,11 +129,11 @@ func (n *names) statement(s ast.Stmt) {
 		n.expression(&s.Init)
 		n.expression(&s.Limit)
 		n.expression(&s.Step)
-		n.loop(&s.Stmts)
+		n.loop(s, &s.Stmts)
 	case *ast.GenericForStmt:
 		n.declare(s.Names...)
 		n.expressions(s.Exprs)
-		n.loop(&s.Stmts)
+		n.loop(s, &s.Stmts)
 	case *ast.FuncDefStmt:
 		if s.Name.Func != nil {
 			n.targets([]ast.Expr{s.Name.Func})
@@ -162,8 +162,8 @@ func (n *names) targets(list []ast.Expr) {
 	}
 }
 
-func (n *names) loop(body *[]ast.Stmt) {
-	n.loops = append(n.loops, body)
+func (n *names) loop(s ast.Stmt, body *[]ast.Stmt) {
+	n.loops = append(n.loops, loop{body, s.Line()})
 	n.block(*body)
 }
 
