@@ -52,6 +52,10 @@ func Compile(name, source string) (*Program, error) {
 		return nil, fmt.Errorf("engine: compiling %s: %w", name, err)
 	}
 	names := survey(chunk)
+	if names.jump > 0 {
+		// The Lua of a server has none, and one that jumps back would escape the meter.
+		return nil, fmt.Errorf("engine: compiling %s: line %d: no goto in Lua 5.1", name, names.jump)
+	}
 	neat := names.keepsToItsOwn()
 	proto, err := lua.Compile(rearrange(chunk, names), name)
 	if err != nil {

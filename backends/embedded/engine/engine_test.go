@@ -299,3 +299,11 @@ func TestTimeStandsStillWithinAScript(t *testing.T) {
 		t.Error("TIME moved while a script ran")
 	}
 }
+
+// TestAGotoIsRefused: the Lua of a server has none, and this one would never end.
+func TestAGotoIsRefused(t *testing.T) {
+	_, err := engine.Compile("loop.lua", "local x = 1\n::again::\ngoto again")
+	if err == nil || !strings.Contains(err.Error(), "loop.lua: line 3: no goto") {
+		t.Errorf("compiled: %v", err)
+	}
+}

@@ -22,6 +22,8 @@ type names struct {
 	loops     []loop
 	functions []*function // the innermost that is being read is current
 	current   *function
+
+	jump int // the line of a goto, if there is one
 }
 
 // survey reads a whole script.
@@ -144,6 +146,8 @@ func (n *names) statement(s ast.Stmt) {
 		n.function(s.Func)
 	case *ast.ReturnStmt:
 		n.expressions(s.Exprs)
+	case *ast.GotoStmt:
+		n.jump = s.Line()
 	}
 }
 
