@@ -39,19 +39,15 @@ func TestAServerThatIsBackIsFoundAtOnce(t *testing.T) {
 // wait for its result. It dials again beside a connection on which nothing is said,
 // four times at most.
 func TestOneProbeIsForAllKeys(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
+	addr := servertest.Addr(t)
 	b := open(t, "redis://"+addr+"?lazy=true&dial_timeout=60s&pool_size=100")
 	if _, err := b.Acquire(bounded(t), newRequest(newKey(t))); !errors.Is(err, backends.ErrUnavailable) {
 		t.Fatalf("without a server: %v", err)
 	}
 
 	// From now on connections are taken, and nothing is said on them.
-	if listener, err = net.Listen("tcp", addr); err != nil {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var dials atomic.Int64

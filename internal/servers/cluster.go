@@ -65,7 +65,7 @@ func StartRedisCluster(config ClusterConfig) (*Cluster, error) {
 		disklessSync, "no",
 	}
 	k := redisKind
-	k.addr = func() (string, error) { return steadyAddr(busOffset) }
+	k.bus = busOffset
 	k.ask = askRedisAfter(config.Credentials.login()...)
 	args = append(append(args, config.Credentials.nodeArgs()...), config.Args...)
 	g, err := startGroup(config.Masters*(1+config.Replicas), k, args, config.Credentials.options())

@@ -1,7 +1,6 @@
 package servers
 
 import (
-	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -188,32 +187,6 @@ func TestASlotMovesWithItsKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	read(t, client, keys[1], "v")
-}
-
-func TestSteadyPortsAreFreeWithTheirBus(t *testing.T) {
-	given := make(map[string]bool)
-	for range 300 { // more than this process's part has
-		addr, err := steadyAddr(busOffset)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if given[addr] {
-			t.Errorf("%s is given twice: the first may be that of a server that is down", addr)
-		}
-		given[addr] = true
-		_, text, err := net.SplitHostPort(addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		port, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// 32768 is where Linux begins with the ports of outgoing connections.
-		if port+busOffset >= 32768 {
-			t.Errorf("port %d has its bus at %d", port, port+busOffset)
-		}
-	}
 }
 
 func write(t *testing.T, client goredis.Cmdable, key, value string) {

@@ -1,5 +1,5 @@
-// Package servers starts real Redis, memcached and etcd servers for benchmarks and, by package servertest, for tests,
-// benchmarks, each on a free port of 127.0.0.1, and ends them by process id.
+// Package servers starts real Redis, memcached and etcd servers for benchmarks and, by
+// package servertest, for tests, each on a free port of 127.0.0.1, and ends them by process id.
 //
 // A server is handed out once it has answered as the very process that was
 // started, never after a pause. Nothing it holds outlives it: persistence is

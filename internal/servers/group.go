@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -173,47 +169,4 @@ func (g *group) tails() string {
 func (s *Server) tail() string {
 	out := s.Output()
 	return out[max(0, len(out)-tailKept):]
-}
-
-// Members of a group are started again and again on their ports. The ports
-// tried lie below those that systems give to outgoing connections (from 32768
-// on Linux, from 49152 elsewhere): else a client's connection could take the
-// port of a server that is down.
-const firstPort, lastPort = 12000, 22767
-
-// So could another group's server. One process gives no port twice, and several,
-// as of the packages that are tested side by side, begin in parts of their own.
-const portParts = 64
-
-var portsGiven sync.Map // port → nothing
-
-// steadyAddr finds such a port that nobody listens on, and the one above it by
-// bus too (0: that doesn't matter).
-func steadyAddr(bus int) (string, error) {
-	const part = (lastPort - firstPort + 1) / portParts
-	first, ports := firstPort+os.Getpid()%portParts*part, part
-	var taken error
-	for try := range 128 {
-		if try == 64 { // it is a process of many groups
-			first, ports = firstPort, lastPort-firstPort+1
-		}
-		port := first + rand.IntN(ports)
-		if _, given := portsGiven.LoadOrStore(port, nil); given {
-			continue
-		}
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		taken = errors.Join(free(addr), free(net.JoinHostPort("127.0.0.1", strconv.Itoa(port+bus))))
-		if taken == nil {
-			return addr, nil
-		}
-	}
-	return "", fmt.Errorf("servers: no free port: %w", taken)
-}
-
-func free(addr string) error {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
-	}
-	return l.Close()
 }

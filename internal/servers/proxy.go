@@ -21,8 +21,12 @@ type Proxy struct {
 
 // StartProxy starts a proxy in front of upstream (host:port). Cut stops it.
 func StartProxy(upstream string) (*Proxy, error) {
+	addr, err := Addr() // nobody else takes it while the proxy is cut
+	if err != nil {
+		return nil, err
+	}
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	proxy := toxiproxy.NewProxy(server, "proxy of "+upstream, "127.0.0.1:0", upstream)
+	proxy := toxiproxy.NewProxy(server, "proxy of "+upstream, addr, upstream)
 	if err := proxy.Start(); err != nil {
 		return nil, fmt.Errorf("servers: proxy: %w", err)
 	}

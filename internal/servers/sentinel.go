@@ -77,7 +77,6 @@ func StartRedisSentinel(config SentinelConfig) (*Sentinel, error) {
 	}
 	args := append(config.Data.nodeArgs(), disklessSync, "no")
 	k := redisKind
-	k.addr = func() (string, error) { return steadyAddr(0) }
 	k.ask = askRedisAfter(config.Data.login()...)
 	s := &Sentinel{args: append(args, config.Args...), data: config.Data}
 	var err error
@@ -136,7 +135,6 @@ func (s *Sentinel) URL() string {
 
 func sentinelKind(config SentinelConfig, master *Server) kind {
 	k := redisKind
-	k.addr = func() (string, error) { return steadyAddr(0) }
 	// A sentinel writes down what it learns, over what it was given.
 	const file = "sentinel.conf"
 	k.prepare = func(dir string) error {

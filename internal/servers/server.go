@@ -28,8 +28,8 @@ type kind struct {
 	binary, pkg string // the program, and the Debian package it comes in
 	scheme      string
 	args        func(port, dir string) []string
-	// addr picks where it listens; nil is any free port.
-	addr func() (string, error)
+	// bus is how far above its port it has another one; 0 is none.
+	bus int
 	// prepare puts what it reads at its first start into its directory; nil is
 	// nothing.
 	prepare func(dir string) error
@@ -72,13 +72,9 @@ func start(k kind, args []string) (*Server, error) {
 			return nil, fmt.Errorf("servers: %w", err)
 		}
 	}
-	pick := k.addr
-	if pick == nil {
-		pick = freeAddr
-	}
 	var failures error
 	for range startAttempts {
-		if s.Addr, err = pick(); err == nil {
+		if s.Addr, err = ports.addr(k.bus); err == nil {
 			if err = s.run(); err == nil {
 				return s, nil
 			}
@@ -232,16 +228,6 @@ func (s *Server) ask() (int, error) {
 		return 0, err
 	}
 	return s.kind.ask(conn)
-}
-
-// freeAddr finds a port that nobody listens on at this moment.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("servers: no free port: %w", err)
-	}
-	addr := l.Addr().String()
-	return addr, l.Close()
 }
 
 // field finds "name<sep>number" in a server's answer about itself.

@@ -19,6 +19,17 @@ func started[S interface{ Close() }](t testing.TB, s S, err error) S {
 	return s
 }
 
+// Addr is an address of 127.0.0.1 that nobody listens on and no server is started on,
+// for a server that is away or of the test's own.
+func Addr(t testing.TB) string {
+	t.Helper()
+	addr, err := servers.Addr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
 // Redis starts a Redis server; args are appended to its own.
 func Redis(t testing.TB, args ...string) *servers.Server {
 	t.Helper()
