@@ -23,18 +23,17 @@ func (b *Backend) take(ctx context.Context, r backends.Request) (got backends.Re
 	if r.Ambiguous {
 		return got, false, nil
 	}
-	keys, ttl := scripts.Pair(r.Key), milliseconds(r.TTL)
-	reply, failed := b.runOn(ctx, b.verbs.fast, keys[:], []string{"0", r.Token.Wire(), ttl, r.Label})
+	keys, ttl, token := scripts.Pair(r.Key), milliseconds(r.TTL), r.Token.Wire()
+	reply, failed := b.runOn(ctx, b.verbs.fast, keys[:], []string{"0", token, ttl, r.Label})
 	if failed != nil {
 		return backends.Reply{Outcome: failed.outcome}, true, failed.cause
 	}
-	said, ok := fastItem(reply, r.Token)
-	if ok && said == inFull {
-		return got, false, nil
-	}
-	base, cause := strconv.ParseUint(said, 10, 64)
-	if !ok || cause != nil {
+	base, ok := scripts.ReadTake(onlyItem(reply), token)
+	switch {
+	case !ok:
 		return backends.Reply{Outcome: backends.MayHaveRun}, true, unexpected(reply)
+	case base == 0:
+		return got, false, nil
 	}
 	ms, _ := strconv.ParseInt(ttl, 10, 64)
 	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: time.Duration(ms) * time.Millisecond}, true, nil
@@ -45,35 +44,22 @@ func (b *Backend) free(ctx context.Context, a backends.Attempt) (done bool, err 
 	if a.Ambiguous {
 		return false, nil
 	}
-	keys := scripts.Pair(a.Key)
-	reply, failed := b.runOn(ctx, b.verbs.fast, keys[:], []string{"1", a.Token.Wire()})
+	keys, token := scripts.Pair(a.Key), a.Token.Wire()
+	reply, failed := b.runOn(ctx, b.verbs.fast, keys[:], []string{"1", token})
 	if failed != nil {
 		return true, failed.cause
 	}
-	switch said, ok := fastItem(reply, a.Token); {
-	case ok && said == freed:
-		return true, nil
-	case ok && said == inFull:
-		return false, nil
+	freed, ok := scripts.ReadFree(onlyItem(reply), token)
+	if !ok {
+		return true, unexpected(reply)
 	}
-	return true, unexpected(reply)
+	return freed, nil
 }
 
-// What fast.lua says of an item, besides a base.
-const (
-	inFull = "0"
-	freed  = "1"
-)
-
-// attemptDigits is the length of the attempt's number, with which an item's answer begins.
-const attemptDigits = 12
-
-// fastItem reads the reply of fast.lua to one item. ok is false if it is no answer to the attempt.
-func fastItem(r keyspace.Reply, t backends.Token) (said string, ok bool) {
-	if r.Kind != keyspace.Array || len(r.Array) != 1 || len(r.Array[0].Str) <= attemptDigits {
-		return "", false
+// onlyItem is fast's reply to a call with one item; empty if it is no such reply.
+func onlyItem(r keyspace.Reply) string {
+	if r.Kind != keyspace.Array || len(r.Array) != 1 || r.Array[0].Kind != keyspace.Bulk {
+		return ""
 	}
-	item := r.Array[0].Str
-	n, err := strconv.ParseUint(item[:attemptDigits], 10, 64)
-	return item[attemptDigits:], err == nil && n == t.Attempt()
+	return r.Array[0].Str
 }

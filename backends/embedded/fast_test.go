@@ -100,12 +100,13 @@ func TestWhatIsNotAskedForTheFirstTimeGoesInFull(t *testing.T) {
 // in full, and is granted no more.
 func TestAFastScriptThatFailsHalfWayIsEndedInFull(t *testing.T) {
 	for name, half := range map[string]string{
-		"nothing":         "error('half way')",
-		"the lock":        "redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[3]) error('half way')",
-		"no answer":       "redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[3])",
-		"another's":       "return {'0000000000991'}",
-		"no answer to it": "return {'000000000099' .. '0'}",
-		"no number":       "return {string.sub(ARGV[2], 33) .. 'x'}",
+		"nothing":              "error('half way')",
+		"the lock":             "redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[3]) error('half way')",
+		"no answer":            "redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[3])",
+		"another's":            "return {'0000000000991'}",
+		"no answer to it":      "return {'000000000099' .. '0'}",
+		"no number":            "return {string.sub(ARGV[2], 33) .. 'x'}",
+		"no base of 16 digits": "return {string.sub(ARGV[2], 33) .. '12345'}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newClient(t)

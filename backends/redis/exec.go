@@ -104,8 +104,9 @@ type command struct {
 	// Of a call about a quiet key, as far as is known: see fastCall.
 	fast   bool     // it travels as a part of one; otherwise Cmd is its request
 	apart  bool     // with others it was refused
-	said   string   // its part of the reply
-	failed error    // there is none
+	failed error    // it has no part of the reply
+	did    bool     // what it was asked to; otherwise it has to be asked in full
+	base   uint64   // of a granted acquire
 	lone   fastCall // for itself alone
 
 	// Of a call that was started, and waits on no goroutine: see start.go.
@@ -178,7 +179,7 @@ func (c *command) renew(verb, script string) {
 // recycle hands the command back; nobody else may know it any more.
 func (c *command) recycle() {
 	c.Cmd, c.inbox, c.to, c.backend, c.batcher = nil, nil, nil, nil, nil
-	c.call, c.mark, c.apart, c.said, c.failed = backends.Call{}, false, false, "", nil
+	c.call, c.mark, c.apart, c.did, c.failed = backends.Call{}, false, false, false, nil
 	c.lone.StringSliceCmd = nil
 	clear(c.texts) // they are large, and one of them is a secret
 	clear(c.last)
@@ -219,7 +220,7 @@ func (c *command) SetErr(err error) {
 // silent reports whether nothing at all became of the request.
 func (c *command) silent() bool { return c.Cmd.Err() == nil && c.Val() == nil }
 
-// answer is the script's reply; of a fast command it is in said. When a pipeline breaks, the driver marks all
+// answer is the script's reply; of a fast command it is in did and base. When a pipeline breaks, the driver marks all
 // its commands with the error, those included that were answered before; their
 // reply was read whole and stands. (A script's reply is always an array; the
 // driver leaves a nil one where it could not read to the end.)

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -113,9 +112,9 @@ func (f *fastCall) deal() (together bool) {
 	together = len(f.items) == 1 || !f.forbidden()
 	for i, c := range f.items {
 		c.written.Store(written)
-		c.said, c.failed, c.apart = "", err, !together
+		c.did, c.failed, c.apart = false, err, !together
 		if len(parts) == len(f.items) && c.understands(parts[i]) {
-			c.said, c.failed = parts[i][attemptDigits:], nil
+			c.failed = nil
 		}
 	}
 	clear(f.items)
@@ -123,43 +122,22 @@ func (f *fastCall) deal() (together bool) {
 	return together
 }
 
-const (
-	// attemptDigits is how long the attempt's number is, at the end of its token and at
-	// the start of its part of a reply.
-	attemptDigits = 12
-	// inFull is the part of a reply that says that nothing was done.
-	inFull = "0"
-	// freed is what a release's part says.
-	freed = "1"
-)
-
-// understands reports whether this is a part of a reply to the command. A reply to
-// another attempt never is.
-func (c *command) understands(part string) bool {
-	token := c.texts[2]
-	said, mine := strings.CutPrefix(part, token[len(token)-attemptDigits:])
-	switch {
-	case !mine:
-		return false
-	case said == inFull:
-		return true
-	case c.call.Verb == backends.Releasing:
-		return said == freed
+// understands reads the command's part of a reply. It returns false if that is no answer to
+// the command's attempt.
+func (c *command) understands(part string) (ok bool) {
+	if c.call.Verb == backends.Releasing {
+		c.did, ok = scripts.ReadFree(part, c.texts[2])
+		return ok
 	}
-	_, isBase := fastBase(said)
-	return isBase
-}
-
-// fastBase reads the base of a granted acquire.
-func fastBase(said string) (base uint64, ok bool) {
-	base, err := strconv.ParseUint(said, 10, 64)
-	return base, err == nil && len(said) == len("1700000000000000") && base > 0 && base < maxBase
+	c.base, ok = scripts.ReadTake(part, c.texts[2])
+	c.did = c.base != 0
+	return ok
 }
 
 // makeFast makes the command an item of a fastCall.
 func (c *command) makeFast() {
 	c.fast, c.script, c.first = true, scripts.Fast, false
-	c.said, c.failed = "", nil
+	c.did, c.failed = false, nil
 	c.written.Store(false)
 	keys := scripts.Pair(c.call.Key)
 	c.texts = append(c.texts[:0], keys[0], keys[1], c.call.Token.Wire())
@@ -170,16 +148,15 @@ func (c *command) makeFast() {
 
 // wantsFull reports whether its key is not quiet, as far as the script fast can tell, and
 // nothing was done.
-func (c *command) wantsFull() bool { return c.fast && c.failed == nil && c.said == inFull }
+func (c *command) wantsFull() bool { return c.fast && c.failed == nil && !c.did }
 
 // readFast is what the script fast said of a quiet key.
 func (b *Backend) readFast(c *command) backends.Reply {
 	if c.call.Verb == backends.Releasing {
 		return backends.Reply{}
 	}
-	base, _ := fastBase(c.said)
 	ttl := max(time.Millisecond, (c.call.TTL + time.Millisecond - 1).Truncate(time.Millisecond))
-	reply := backends.Reply{Outcome: backends.Granted, Base: base, TTL: ttl}
+	reply := backends.Reply{Outcome: backends.Granted, Base: c.base, TTL: ttl}
 	b.noteAcquired(c, &reply)
 	return reply
 }

@@ -75,7 +75,7 @@ func TestNoReplyToAnotherGrants(t *testing.T) {
 		"too short":              {backends.Acquiring, func(p []string) []string { return p[:1] }},
 		"too long":               {backends.Acquiring, func(p []string) []string { return append(p, number(3)+base) }},
 		"empty":                  {backends.Acquiring, func([]string) []string { return []string{} }},
-		"to a release":           {backends.Acquiring, func([]string) []string { return []string{number(1) + freed, number(2) + freed} }},
+		"to a release":           {backends.Acquiring, func([]string) []string { return []string{number(1) + "1", number(2) + "1"} }},
 		"to an acquire":          {backends.Releasing, func([]string) []string { return []string{number(1) + base, number(2) + base} }},
 		"no base": {backends.Acquiring, func([]string) []string {
 			return []string{number(1) + "0000000000000000", number(2) + "17000000000000.0"}

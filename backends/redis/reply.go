@@ -5,11 +5,8 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/scripts"
 )
-
-// maxBase is where a fence's base stops being exact in a Lua double: 2^53 µs,
-// in the year 2255.
-const maxBase = 1 << 53
 
 // The first number of a reply to acquire or renew; the scripts' headers list them.
 const (
@@ -219,7 +216,7 @@ func (l fields) grant() (backends.Reply, bool) {
 	ttl, ok2 := l.number(2)
 	contended, ok3 := l.number(3)
 	base, err := strconv.ParseUint(text, 10, 64)
-	if !(ok1 && ok2 && ok3) || len(l) != 4 || err != nil || base == 0 || base >= maxBase || ttl <= 0 {
+	if !(ok1 && ok2 && ok3) || len(l) != 4 || err != nil || base == 0 || base >= scripts.MaxBase || ttl <= 0 {
 		return backends.Reply{}, false
 	}
 	return backends.Reply{
