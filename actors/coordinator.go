@@ -167,6 +167,7 @@ func (c *Coordinator) machineConfig() machine.Config {
 			}
 			return 0
 		},
+		NextAsk: newNumbers().next,
 	}
 }
 

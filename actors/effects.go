@@ -199,9 +199,15 @@ func (c *Coordinator) start(s *started, a backends.Attempt) (lone bool) {
 	m.Sent = c.clock.now()
 	s.run = c.starter.Start(backends.Call{
 		Verb: verbs[m.Verb], Known: m.Known, Deadline: time.Now().Add(m.Budget),
-		Request: backends.Request{Attempt: a, TTL: m.TTL, Label: m.Owner, Queue: m.Queue, Probe: m.Probe},
+		Request: request(m, a),
 	}, s)
 	return s.run != nil
+}
+
+func request(m *machine.Call, a backends.Attempt) backends.Request {
+	return backends.Request{
+		Attempt: a, TTL: m.TTL, Label: m.Owner, Queue: m.Queue, Probe: m.Probe, Ask: m.Ask, Alive: m.Alive,
+	}
 }
 
 // verbs are those of the calls that a Starter takes.
@@ -247,9 +253,7 @@ func (c *Coordinator) call(ctx context.Context, m *machine.Call, a backends.Atte
 	m.Sent = c.clock.now()
 	switch m.Verb {
 	case machine.Acquiring:
-		m.Reply, m.Err = c.backend.Acquire(ctx, backends.Request{
-			Attempt: a, TTL: m.TTL, Label: m.Owner, Queue: m.Queue, Probe: m.Probe,
-		})
+		m.Reply, m.Err = c.backend.Acquire(ctx, request(m, a))
 	case machine.Renewing:
 		m.Reply, m.Err = c.backend.Renew(ctx, a, m.TTL, m.Known)
 	case machine.Releasing:

@@ -79,7 +79,18 @@ type Request struct {
 	// Probe counts how often this attempt was answered Held before, for
 	// backends whose Retry backs off.
 	Probe int
+	// Ask is the number of this call of a queued attempt: random, from 1 to MaxAsk, and a new one
+	// for each call. A backend that sends Gave keeps the number of the newest call that it has seen of the
+	// attempt, and nobody else can read it. 0: there is none, as Queue is not set.
+	Ask uint64
+	// Alive is how long after this call its session counts as alive, for a place in the queue. A lease that
+	// is given to the attempt lasts as long, so that one that nobody confirms costs others no more. 0: the
+	// backend's own choice.
+	Alive time.Duration
 }
+
+// MaxAsk is the highest number of a call that is queued. A double can carry it.
+const MaxAsk = 1<<53 - 1
 
 // A Reply is what a backend says of an attempt or a renewal.
 type Reply struct {
@@ -131,7 +142,7 @@ type Backend interface {
 	// caller that knows its last base, since any other call may be a late copy.
 	//
 	//	nil             renewed: Base, TTL, Contended are set
-	//	ErrNotHeld      the lease is gone, or another's
+	//	ErrNotHeld      the lease is gone, another's, or began after known
 	//	ErrRevoked      it is still the caller's, and was not renewed: see Revoker
 	//	any other error it may or may not have run
 	Renew(ctx context.Context, a Attempt, ttl time.Duration, known uint64) (Reply, error)
@@ -200,6 +211,13 @@ type Reclaimer interface {
 type Wake struct {
 	Key  string // the full key
 	Kind WakeKind
+
+	// Of Gave alone.
+	Attempt   uint64        // the number of the attempt that the lease was given to
+	Ask       uint64        // Request.Ask of the newest call of it that the backend had seen by then
+	Base      uint64        // as Reply.Base of a grant
+	TTL       time.Duration // the lease as it was set when it was given
+	Contended bool          // others wait behind it: as Reply.Contended
 }
 
 // WakeKind says what a wake is about.
@@ -221,6 +239,14 @@ const (
 	// Answering: the backend answers again after an outage. What failed is tried
 	// again now, and not when the pause after its last failure is over.
 	Answering
+	// Gave: the key's lease was given to this session's queued attempt, and the wake says all of
+	// it. A backend that can't say all that sends Given. The wake may be a grant without a call: since the
+	// backend had the call numbered Ask when it gave the lease, the lease was given after that call was
+	// sent, and so lasts at least TTL from then. It is confirmed by a Renew with Base as known, which fails if
+	// the lease under the key is any other. Until then the lease ends by its TTL, and Release frees it as any other.
+	//
+	//	a hint that the key may be free, a lease that is only kept for a session that hears no wakes   Given
+	Gave
 )
 
 // An Inspector is a backend that can tell who holds a key.

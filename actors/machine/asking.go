@@ -67,11 +67,18 @@ func (s *asking) ask(m *Machine) *Call {
 	head := m.queue.first.Spec
 	ttl := ttlFor(head.Expires + m.spare(head.Expires))
 	s.ttl = max(s.ttl, ttl)
-	return &Call{
+	c := &Call{
 		Verb: Acquiring, Attempt: s.attempt, TTL: ttl,
 		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: int(s.probe),
 	}
+	if c.Queue {
+		c.Ask, c.Alive = m.cfg.NextAsk(), aliveFor
+	}
+	return c
 }
+
+// aliveFor is how long a call that is queued keeps its place: it is repeated each 300 ms.
+const aliveFor = time.Second
 
 func (s *asking) answered(m *Machine, c *Call) {
 	switch {

@@ -125,6 +125,8 @@ type Call struct {
 	Known     uint64        // of a renewal: the newest base
 	Owner     string        // of an acquire: the holder's label
 	Queue     bool          // of an acquire: the caller will wait
+	Ask       uint64        // of an acquire that is queued: its number
+	Alive     time.Duration // of an acquire that is queued: how long it keeps its place
 	Probe     int           // of an acquire: how often the attempt was answered Held
 	Budget    time.Duration // how long the call may take
 	Began     Instant

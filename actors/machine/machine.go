@@ -31,6 +31,8 @@ type Config struct {
 
 	// NextAttempt numbers the attempts, upwards over all keys. 0: they are used up.
 	NextAttempt func() uint64
+	// NextAsk draws the number of a call that is queued, by chance from 1 to backends.MaxAsk.
+	NextAsk func() uint64
 }
 
 // A Machine is the state of one key in one process.
@@ -251,7 +253,7 @@ func (m *Machine) answered(c *Call) {
 func (m *Machine) woken(kind backends.WakeKind) {
 	l := &m.leased
 	switch kind {
-	case backends.Given:
+	case backends.Given, backends.Gave:
 		// Ask now; or again, if we are asking and the answer is from before.
 		if m.phase == &m.asking {
 			m.asking.woken = m.queue.len > 0

@@ -47,6 +47,7 @@ type play struct {
 	extensions []*Extension
 	disownings []*Disowning
 	attempts   uint64
+	asks       uint64
 	base       uint64 // the newest that the backend has minted
 }
 
@@ -70,6 +71,10 @@ func newPlay() *play {
 		NextAttempt: func() uint64 {
 			p.attempts++
 			return p.attempts
+		},
+		NextAsk: func() uint64 {
+			p.asks++
+			return 1000 + p.asks
 		},
 	}
 	p.m = New(&p.cfg, &p.keeper)

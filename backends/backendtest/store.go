@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -156,6 +157,9 @@ func (s *session) once(key string, ttl time.Duration) backends.Request {
 
 // acquire makes one attempt and holds the answer against the contract.
 func (s *session) acquire(r backends.Request) (backends.Reply, error) {
+	if r.Queue {
+		r.Ask, r.Alive = rand.Uint64N(backends.MaxAsk)+1, time.Second
+	}
 	reply, err := s.Acquire(s.ctx, r)
 	if fault := contract(r, reply, err); fault != nil {
 		return reply, fault

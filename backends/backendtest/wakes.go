@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
@@ -62,14 +63,14 @@ func noWakes(st *store) error {
 // wakeRounds: a wake may be lost, so one of these has to arrive.
 const wakeRounds = 5
 
-// woken waits for a wake of one kind.
-func (s *session) woken(key string, kind backends.WakeKind) bool {
+// woken waits for a wake of one of these kinds.
+func (s *session) woken(key string, kinds ...backends.WakeKind) bool {
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	for {
 		select {
 		case w := <-s.wakes(key):
-			if w.Kind == kind {
+			if slices.Contains(kinds, w.Kind) {
 				return true
 			}
 		case <-timer.C:
@@ -98,7 +99,7 @@ func releaseWakes(st *store) error {
 		if err := a.free(held); err != nil {
 			return err
 		}
-		woken := b.woken(held.Key, backends.Given)
+		woken := b.woken(held.Key, backends.Given, backends.Gave)
 		if _, err := b.await(waiter, grace); err != nil {
 			return err
 		}
