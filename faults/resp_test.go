@@ -125,13 +125,21 @@ func (a ask) left(reply value) string {
 		if len(reply.list) > 0 && reply.list[0].text == "-1" {
 			return ""
 		}
-		if len(reply.list) > 4 && reply.list[0].text == "0" && reply.list[4].text == "0" {
-			return "" // held, and it was not queued
+		if reply.held() && !a.queued(reply) {
+			return ""
 		}
 	default:
 		return ""
 	}
 	return a.verb.String() + " of " + a.key + " was answered " + reply.String()
+}
+
+// held reports whether it is the full script's answer to an acquire of a held key.
+func (v value) held() bool { return len(v.list) > 5 && v.list[0].text == "0" }
+
+// queued reports whether a late copy is in the queue, by its reply.
+func (a ask) queued(reply value) bool {
+	return a.verb == fullTake && reply.held() && reply.list[4].text != "0"
 }
 
 func (v value) String() string {

@@ -93,19 +93,17 @@ func (s *story) copied(a ask) {
 }
 
 // over reports whether the attempt has ended, and the server can know of it. Another caller who
-// comes at once may go on with the attempt; of one that was given up the server learns when the
-// session's next one ends; and another attempt than the story's has travelled with somebody's.
+// comes at once may go on with the attempt; of one that was given up the server learns by the
+// session's next one; and another attempt than the story's has travelled with somebody's.
 func (s *story) over(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case token != s.victim:
-		return false
-	case s.ending == givenUp:
-		return s.busy
-	}
-	return !s.stays || s.followed
+	return token == s.victim && (!s.stays || s.followed)
 }
+
+// mayWait reports whether a late copy may be queued: the session's next attempt has the key, and
+// nothing on the server says yet that the one before it is over.
+func (s *story) mayWait() bool { return s.ending == givenUp && s.next != nil }
 
 func (s *story) wanted() int {
 	if s.twice {

@@ -3,7 +3,7 @@ package model
 // release gives the lease back, or ends an attempt that nobody awaits: it is the full release and the full cancel.
 // With marks the attempt, and all before it of the session, are settled.
 func (s *store) release(t token, marks bool) reply {
-	s.expire()
+	s.begin(t)
 	r := reply{attempt: t.attempt, outcome: notHeld}
 	if s.wrongType() {
 		r.outcome = refused
@@ -27,7 +27,7 @@ func (s *store) release(t token, marks bool) reply {
 	if !given && s.has(releaseForgets) {
 		s.forgets(t)
 	}
-	s.seal()
+	s.seal(false)
 	return r
 }
 
@@ -91,7 +91,7 @@ func (s *store) revokedNow() bool {
 
 // revoke asks for the end of the lease, or with now ends what is there.
 func (s *store) revoke(now bool) {
-	s.expire()
+	s.begin(token{})
 	defer s.watch.check(s)
 	c := s.companion
 	if s.lock.kind == free || s.wrongType() {
@@ -116,7 +116,7 @@ func (s *store) revoke(now bool) {
 		s.revoked.first = c.first
 	}
 	s.moreStays(max(keep, s.lock.end-s.now))
-	s.seal()
+	s.seal(false)
 }
 
 func (s *store) revokeNow(lease token) {
@@ -130,6 +130,7 @@ func (s *store) revokeNow(lease token) {
 	if over && s.has(revokeMarks) {
 		s.marksOver()
 	}
+	s.of = lease
 	if s.has(leavesFirst) {
 		s.leaves(lease)
 	}
@@ -140,16 +141,19 @@ func (s *store) revokeNow(lease token) {
 	if c := s.companion; !given && c != nil {
 		s.forgets(c.lease)
 	}
-	s.seal()
+	s.seal(false)
 }
 
-// seal ends each full script: it says in the companion whether anything has to be remembered.
-func (s *store) seal() {
+// seal ends each full script: it says in the companion whether anything has to be remembered. waits says that somebody
+// waits, so that nobody has to look.
+func (s *store) seal(waits bool) {
 	s.blind = false
 	if s.revoked != nil && !s.revokedNow() {
 		s.revoked = nil
 	}
-	s.head() // drops the dead
+	if !waits {
+		s.head() // drops the dead
+	}
 	needed := s.remembers() || len(s.queue) > 0
 	if !s.has(moreIsRead) && (s.companion == nil || s.companion.quiet) {
 		needed = len(s.queue) > 0

@@ -43,6 +43,16 @@ var lateCopies = []fixed{
 	}},
 }
 
+// givesUp has an acquire that waits and its cancel go unanswered, and returns the acquire, which may come late.
+func (s *session) givesUp() *call {
+	s.begin(20*second, true, false)
+	c := s.unanswered()
+	s.end(false)
+	s.unanswered()
+	s.giveUp()
+	return c
+}
+
 // givenUp lets an acquire and its cancel go unanswered, and a later attempt go well. What happens in between is up to
 // the caller. Then the copy of the acquire arrives.
 func givenUp(between func(*session)) func(*play) {
@@ -74,6 +84,50 @@ var queues = []fixed{
 		p.sessions[1].ask(20 * second)
 		p.sessions[1].do()
 		p.want(p.sessions[1].holds(), "the first that waits is not served")
+	}},
+	{laterEnds, "the copy of an acquire that was given up is queued behind the session's next attempt", "given the lock by", func(p *play) {
+		s := p.sessions[0]
+		copied := s.givesUp()
+		s.takesInFull(20 * second)
+		copied.run()
+		s.releases()
+		p.want(p.store.lock.kind == free, "the lock is given to nobody")
+	}},
+	{laterEnds, "the same, before the next attempt comes and the key is free", "given the lock by", func(p *play) {
+		p.sessions[1].takes(2 * second)
+		s := p.sessions[0]
+		copied := s.givesUp()
+		p.pass(1500)
+		copied.run()
+		p.pass(600)
+		s.takesInFull(20 * second)
+		p.want(s.holds(), "the next attempt does not get the key")
+	}},
+	{laterEnds, "the same, and the next one is revoked with now", "given the lock by", func(p *play) {
+		s := p.sessions[0]
+		copied := s.givesUp()
+		s.takesInFull(20 * second)
+		copied.run()
+		p.revoke("1")
+		p.want(p.store.lock.kind == free, "the lock is given to nobody")
+	}},
+	{headIsRead, "the same, and others wait before the copy comes", "after a later one ended", func(p *play) {
+		s := p.sessions[0]
+		copied := s.givesUp()
+		s.takesInFull(20 * second)
+		for _, other := range p.sessions[1:] {
+			other.waits(20 * second)
+			p.pass(1)
+		}
+		copied.run()
+		s.releases()
+		for _, other := range p.sessions[1:] {
+			other.ask(20 * second)
+			other.do()
+			p.want(other.holds(), "one that waits does not get the key")
+			other.releases()
+		}
+		p.want(p.store.lock.kind == free, "the lock is given to nobody")
 	}},
 	{companionStays, "one waits for another's lock", "quiet, while", func(p *play) {
 		p.library.take(20 * second)

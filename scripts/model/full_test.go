@@ -5,7 +5,7 @@ func (s *store) wrongType() bool { return s.lock.kind == hash || s.foreign }
 
 // acquire is the full script.
 func (s *store) acquire(t token, ttl int64, wait bool) reply {
-	s.expire()
+	s.begin(t)
 	r := reply{attempt: t.attempt, ttl: ttl}
 	if s.wrongType() || s.memoryFull && s.lock.kind == free && s.companion == nil {
 		r.outcome = refused
@@ -107,7 +107,7 @@ func (s *store) guarded(t token) bool {
 }
 
 func (s *store) marksOver() {
-	s.over = &over{when: s.now, real: s.real}
+	s.over, s.until = &over{when: s.now, real: s.real}, s.now+keep
 	s.moreStays(keep)
 }
 
@@ -123,7 +123,7 @@ func (s *store) lease(t token, again bool) int64 {
 	}
 	s.leaves(t)
 	s.names(t, base, first, s.lock.end)
-	s.seal()
+	s.seal(false)
 	return base
 }
 
@@ -153,7 +153,7 @@ func (s *store) heldBy(t token, wait bool) reply {
 			c.end = max(c.end, s.lock.end+keep)
 		}
 	}
-	s.seal()
+	s.seal(wait)
 	return reply{attempt: t.attempt, outcome: held}
 }
 
@@ -170,7 +170,7 @@ func (s *store) insert(w waiter) int {
 
 // renew is the full script. A caller that knows the last base may shorten the lease.
 func (s *store) renew(t token, ttl, known int64) reply {
-	s.expire()
+	s.begin(t)
 	r := reply{attempt: t.attempt, ttl: ttl, outcome: notHeld}
 	if s.wrongType() {
 		r.outcome = refused
@@ -188,7 +188,7 @@ func (s *store) renew(t token, ttl, known int64) reply {
 		if c := s.companion; c != nil && c.lease == t && !s.has(renewKeepsName) {
 			c.lease = token{}
 		}
-		s.seal()
+		s.seal(false)
 		return r
 	}
 	if s.revokedNow() {
@@ -206,6 +206,6 @@ func (s *store) renew(t token, ttl, known int64) reply {
 	s.lock.end = s.now + r.ttl
 	r.base, r.outcome = s.mint(), renewed
 	s.names(t, r.base, first, s.lock.end)
-	s.seal()
+	s.seal(false)
 	return r
 }

@@ -28,6 +28,8 @@ const (
 	moreIsRead                  // full scripts look at marks and queue whatever the companion says
 	marksRemembered             // a live mark makes the state 1
 	replyNumbers                // a reply that carries another attempt's number grants nothing
+	headIsRead                  // nobody gets the lock from the queue whose session has settled it
+	laterEnds                   // nor who came before the attempt of the same session that a full script is of
 	arrivalsLast                // an arrival's score is above all that wait
 	companionStays              // while there is something to remember, a full script makes the companion last 60 s at least
 	rules                       // how many there are

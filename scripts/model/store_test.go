@@ -87,6 +87,8 @@ type store struct {
 	queueEnd  int64
 	blind     bool // the companion was evicted, and no full script ran since
 
+	of token // the attempt that the full script that runs is of; the zero token: none
+
 	memoryFull bool
 }
 
@@ -120,6 +122,12 @@ func (s *store) expire() {
 	if s.queueEnd <= s.now {
 		s.queue = nil
 	}
+}
+
+// begin begins a full script.
+func (s *store) begin(t token) {
+	s.expire()
+	s.of = t
 }
 
 func (s *store) dropMore() { s.settled, s.until, s.over, s.revoked, s.moreEnd = nil, 0, nil, nil, 0 }
@@ -165,15 +173,22 @@ func (s *store) leaves(t token) {
 	}
 }
 
-// head returns the first live waiter. Dead ones before it are dropped.
+// head returns the first live waiter. Before it, the dead are dropped, and those that have ended.
 func (s *store) head() (token, bool) {
 	for len(s.queue) > 0 {
-		if s.queue[0].alive >= s.now {
-			return s.queue[0].token, true
+		if w := s.queue[0]; w.alive >= s.now && !s.ended(w.token) {
+			return w.token, true
 		}
 		s.queue = s.queue[1:]
 	}
 	return token{}, false
+}
+
+// ended reports whether an attempt that waits is over, by its session's mark or by the attempt that the script is of.
+func (s *store) ended(t token) bool {
+	earlier := t.session == s.of.session && t.attempt < s.of.attempt
+	marked := s.now <= s.until && s.settled[t.session].attempt >= t.attempt
+	return earlier && s.has(laterEnds) || marked && s.has(headIsRead)
 }
 
 func (s *store) mint() int64 {

@@ -129,9 +129,11 @@ func (w *watch) grants(s *store, t token, by way) {
 		w.fail(s, "a hash of somebody else's is overwritten")
 	}
 	w.unseen[t], w.extended, w.lease = by == byFast && s.blind, false, w.epoch
-	// It may stand in the queue as it was given up: what it is given ends after a second.
-	if a := w.attempts[t]; a != nil && a.superseded && by != byGift && !a.excused && !w.unseen[t] {
+	if a := w.attempts[t]; a != nil && a.superseded && !a.excused && !w.unseen[t] {
 		w.fail(s, "S5: %s was given up, and gets the lock after a later one ended", t)
+	}
+	if by == byGift && s.of.session == t.session && s.of.attempt > t.attempt {
+		w.fail(s, "S5: %s was given up, and is given the lock by a later one", t)
 	}
 }
 

@@ -49,7 +49,7 @@ end
 
 -- shared.lua
 
-local k = known(lock, companion, more, queue, alive, c, kept, string.sub(member, 1, 20), us)
+local k = known(lock, companion, more, queue, alive, c, kept, member, us)
 if k.settled and string.sub(k.settled, 1, 12) >= string.sub(member, 21) then return {-1, unsent} end
 
 local silent = wait and ARGV[4] ~= '1'

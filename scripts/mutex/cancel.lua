@@ -24,6 +24,6 @@ local time = redis.call('TIME')
 
 -- shared.lua
 
-local k = known(lock, companion, more, queue, alive, c, kept, string.sub(token, 13, 32), time[1] * 1000000 + time[2])
+local k = known(lock, companion, more, queue, alive, c, kept, string.sub(token, 13), time[1] * 1000000 + time[2])
 local held, _, quiet = finish(k, holder, token, mark, unsent)
 return {held, quiet, unsent}

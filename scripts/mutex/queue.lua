@@ -25,9 +25,11 @@ local function leave(k, member)
   return true
 end
 
--- The member of the queue whose turn it is; dead ones before it are removed. rest is true if there were more
--- dead heads than one call may skip: then nobody is known to be first. polls is set if it is poll-only:
--- 'due', or 'early' if it lets those that hear go first, and none of them is in the queue.
+-- The member of the queue whose turn it is. Before it, the dead are removed, and attempts that have ended: a late copy
+-- of an acquire may have queued one, before its session settled it or a later one. A session has one attempt on a key
+-- at a time, so the one that the script is of ends those before it as well. rest is true if there were more of them
+-- than one call may skip: then nobody is known to be first. polls is set if the member is poll-only: 'due', or 'early'
+-- if it lets those that hear go first, and none of them is in the queue.
 local function head(k)
   local early, place = nil, 0 -- the first member that lets others go first; how many do
   for _ = 1, HEADS do
@@ -35,7 +37,12 @@ local function head(k)
     local member = first[1]
     if not member then return early, false, 'early' end
     local til, waited = tonumber(redis.call('ZSCORE', k.alive, member) or '0'), k.us - tonumber(first[2])
-    if til < k.us / 1000 then
+    local gone = til < k.us / 1000 or member < k.member and string.sub(member, 1, 20) == string.sub(k.member, 1, 20)
+    if not gone and k.til > k.us then
+      local settled = redis.call('HGET', k.more, 'settled:' .. string.sub(member, 1, 20))
+      gone = settled and string.sub(settled, 1, 12) >= string.sub(member, 21)
+    end
+    if gone then
       leave(k, member)
     elseif til % 1 == 0 then
       return member, false, nil

@@ -35,7 +35,7 @@ end
 
 -- shared.lua
 
-local k = known(lock, companion, more, queue, alive, c, kept, string.sub(token, 13, 32), us)
+local k = known(lock, companion, more, queue, alive, c, kept, string.sub(token, 13), us)
 local had, given, quiet = finish(k, holder, token, mark, unsent)
 if had == 1 then return {1, given, quiet, unsent} end
 return {0, quiet, unsent}

@@ -38,7 +38,7 @@ end
 
 -- shared.lua
 
-local k = known(lock, companion, more, queue, alive, c, kept, string.sub(member, 1, 20), us)
+local k = known(lock, companion, more, queue, alive, c, kept, member, us)
 local lease, left = stray(k, holder)
 if lease and lease == member then
   restore(k, lease, left)

@@ -46,7 +46,10 @@ if now then
     if guarded(k, '') then member = k.lease end
     if stamp < us / 1000000 then takeOver(k) end
   end
-  if member and k.queued then leave(k, member) end -- or it could be given what it is to lose
+  if member then
+    k.member = member
+    if k.queued then leave(k, member) end -- or it could be given what it is to lose
+  end
   local given, ms = pass(k, unsent)
   if member then
     -- As in a release: a copy of its acquire that arrives later does nothing.

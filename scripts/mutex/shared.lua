@@ -45,10 +45,11 @@ local function column(n)
   return string.format('%016.0f', n)
 end
 
--- Reads what is there of a key. c is the companion's value, kept the number of keys of more and queue that are there.
-local function known(lock, companion, more, queue, alive, c, kept, session, us)
+-- Reads what is there of a key. c is the companion's value, kept the number of keys of more and queue that are there,
+-- member the attempt that the script is of, or ''.
+local function known(lock, companion, more, queue, alive, c, kept, member, us)
   local k = {lock = lock, companion = companion, more = more, queue = queue, alive = alive,
-    was = c, us = us, last = 0, first = 0, label = '', til = 0}
+    member = member, was = c, us = us, last = 0, first = 0, label = '', til = 0}
   if c then
     local last, sign, first = tonumber(string.sub(c, 3, 18)), string.sub(c, 19, 19), tonumber(string.sub(c, 20, 35))
     if #c < 67 or string.sub(c, 1, 1) ~= '2' or not last or not first or sign ~= '+' and sign ~= '-' then
@@ -60,7 +61,7 @@ local function known(lock, companion, more, queue, alive, c, kept, session, us)
   end
   if kept > 0 then
     k.queued = kept == 2 or redis.call('EXISTS', queue) == 1
-    local m = redis.call('HMGET', more, 'settled:' .. session, 'until', 'over', 'revoked')
+    local m = redis.call('HMGET', more, 'settled:' .. string.sub(member, 1, 20), 'until', 'over', 'revoked')
     k.settled, k.til, k.revoked = m[1], tonumber(m[2] or '0'), m[4]
     local over = m[3] and tonumber(string.sub(m[3], 1, 16))
     if over and us - over <= KEEP * 1000 then k.over, k.mend = over, string.sub(m[3], 17) end

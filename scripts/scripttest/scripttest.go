@@ -34,7 +34,7 @@ type Raw func(cmd ...string) (any, error)
 // two engines that agree return the same lines.
 func Run(t *testing.T, exec Exec, raw Raw) []string {
 	t.Helper()
-	groups := [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, foreignCases, overwrittenCases, revokeCases, keepCases, fastCases, quietCases, raceCases}
+	groups := [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, givenUpCases, foreignCases, overwrittenCases, revokeCases, keepCases, fastCases, quietCases, raceCases}
 	var transcript []string
 	for _, push := range []string{pushed, handed} {
 		t.Run("push "+push, func(t *testing.T) {
