@@ -36,6 +36,9 @@ const (
 	// flushersMost to leave; for each further one it is twice as long. So a round
 	// trip of 10 ms gets five, and a dead connection, or ten, block nobody.
 	standstill = time.Millisecond
+	// partedFor is how long quiet keys don't share a request after one was refused: a
+	// refusal in a minute is a small price.
+	partedFor = time.Minute
 	// callBudget bounds a batch whose commands have no deadline of their own.
 	callBudget = 2 * time.Second
 )
@@ -70,9 +73,9 @@ type batcher struct {
 	client goredis.UniversalClient
 	alone  int  // aloneMost, but for a benchmark
 	prompt bool // the client ends a request with its ctx
-	// apart: quiet keys have a request each. It is so on a Cluster, and from when a user may not
-	// use one of several keys: it must not be refused the others with it.
-	apart atomic.Bool
+	single bool // quiet keys have a request each, as on a Cluster
+	// parted is until when it is so elsewhere; nil: it never was.
+	parted atomic.Pointer[time.Time]
 
 	mu       sync.Mutex // protects what follows
 	pending  []*command // not taken yet; renewals first

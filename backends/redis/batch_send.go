@@ -153,7 +153,9 @@ func (f *flusher) sendAgain(batch []*command) (rest []*command) {
 		case !again:
 			rest = append(rest, c)
 		case c.state.CompareAndSwap(taken, waiting): // otherwise its caller has left
-			if !c.apart {
+			if c.apart {
+				c.written.Store(false)
+			} else {
 				c.makeFull()
 			}
 			f.more = append(f.more, c)
@@ -170,7 +172,7 @@ func (f *flusher) sendAgain(batch []*command) (rest []*command) {
 // others. Where keys may not travel together, each has a request of its own.
 func (f *flusher) pack(batch []*command, how naming) {
 	f.requests, f.fast = f.requests[:0], f.fast[:0]
-	apart := f.apart.Load()
+	apart := f.apart()
 	for _, c := range batch {
 		switch {
 		case !c.fast:
@@ -201,6 +203,16 @@ func (f *flusher) pack(batch []*command, how naming) {
 	}
 }
 
+// part has quiet keys travel by a request each for a while, after the server has refused
+// several together. One that is forbidden may never be asked for again, and rights change.
+func (q *batcher) part() { q.parted.Store(new(time.Now().Add(partedFor))) }
+
+// apart reports whether quiet keys have a request each at present.
+func (q *batcher) apart() bool {
+	until := q.parted.Load()
+	return q.single || until != nil && time.Now().Before(*until)
+}
+
 // pipeline sends the requests in one go. What became of each command is in the command.
 func (f *flusher) pipeline(ctx context.Context) {
 	if len(f.requests) == 1 {
@@ -223,7 +235,7 @@ func (f *flusher) pipeline(ctx context.Context) {
 	}
 	for _, r := range f.requests {
 		if call, ok := r.(*fastCall); ok && !call.deal() {
-			f.apart.Store(true)
+			f.part()
 		}
 	}
 	clear(f.requests)

@@ -27,7 +27,7 @@ const _ = uint(fastMost - batchMost) // so one call is enough for a batch
 //	the part is the attempt's and makes sense   it is the answer
 //	it says "ask in full"                       nothing was done: the command travels again, by its verb's script
 //	the script is missing                       nothing was done: the request is sent with its source
-//	one of several keys is forbidden            nothing was done: each travels again, by a request of its own
+//	several keys are refused together           nothing was done: each travels again, by a request of its own
 //	anything else                               what judge says of the error
 type fastCall struct {
 	*goredis.StringSliceCmd // of this request alone
@@ -95,11 +95,15 @@ func (f *fastCall) MarshalBinary() ([]byte, error) {
 // silent reports whether nothing at all became of the request.
 func (f *fastCall) silent() bool { return f.Err() == nil && f.Val() == nil }
 
-// forbidden reports whether the server refused the request at the door, for what its user
-// may not do. It may be that it concerns one of the keys only.
-func (f *fastCall) forbidden() bool {
+// refusedTogether reports whether the server refused the request at the door for what need not
+// concern each of its keys: the user may not use one of them, or they are in different slots.
+// The latter is so where a client of one server talks to a Cluster of one node.
+func (f *fastCall) refusedTogether() bool {
 	var reply goredis.Error
-	return errors.As(f.Err(), &reply) && strings.HasPrefix(reply.Error(), "NOPERM") && !strings.Contains(reply.Error(), scripts.Fast.SHA())
+	if len(f.items) == 1 || !errors.As(f.Err(), &reply) || strings.Contains(reply.Error(), scripts.Fast.SHA()) {
+		return false
+	}
+	return strings.HasPrefix(reply.Error(), "NOPERM") || strings.HasPrefix(reply.Error(), "CROSSSLOT")
 }
 
 // deal gives each command its part of the reply. Parts that were read before the
@@ -109,7 +113,7 @@ func (f *fastCall) deal() (together bool) {
 	if err == nil {
 		err = goredis.Nil // for judge: an answer, and none of the script's
 	}
-	together = len(f.items) == 1 || !f.forbidden()
+	together = !f.refusedTogether()
 	for i, c := range f.items {
 		c.written.Store(written)
 		c.did, c.failed, c.apart = false, err, !together

@@ -9,6 +9,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/servers"
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/scripts"
 )
@@ -167,7 +168,7 @@ func TestWhatIsAskedInFullTravelsWithOthers(t *testing.T) {
 	}
 }
 
-// TestOneForbiddenKeyRefusesNoOther: the session stops batching instead.
+// TestOneForbiddenKeyRefusesNoOther: the session stops batching for a minute instead.
 func TestOneForbiddenKeyRefusesNoOther(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
@@ -207,6 +208,57 @@ func TestOneForbiddenKeyRefusesNoOther(t *testing.T) {
 	}
 	if calls := CommandCalls(t.Context(), inside, "mget"); calls != 4 {
 		t.Errorf("4 keys took %d calls, want one each", calls)
+	}
+	if until := b.batch.parted.Load(); time.Until(*until) > time.Minute {
+		t.Errorf("it stops until %v", until)
+	}
+	b.batch.parted.Store(new(time.Now()))
+	batch = fastAll(backends.Acquiring, list[5:])
+	flushes(b, batch)
+	for _, c := range batch {
+		if reply, err := outcome(t, b, c); err != nil || reply.Outcome != backends.Granted {
+			t.Errorf("a minute later: %+v, %v", reply, err)
+		}
+	}
+	if calls := CommandCalls(t.Context(), inside, "mget"); calls != 5 {
+		t.Errorf("a minute later 5 keys took %d calls, want 1", calls-4)
+	}
+}
+
+// TestWhatWasRefusedTogetherAndNeverSentAgainDidNotRun: the backend is closed before it is.
+func TestWhatWasRefusedTogetherAndNeverSentAgainDidNotRun(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	if err := server.RedisClient(t, nil).Do(t.Context(), "ACL", "SETUSER", "some", "on", ">p", "+@all", "&*").Err(); err != nil {
+		t.Fatal(err)
+	}
+	b := New(server.RedisClient(t, &goredis.Options{Username: "some", Password: "p"}), Options{})
+	batch := fastAll(backends.Acquiring, attemptsOf(t, 3))
+	(&flusher{batcher: b.batch}).sendAll(append([]*command(nil), batch...))
+	_ = b.Close()
+	for _, c := range batch {
+		if reply, err := outcome(t, b, c); reply.Outcome != backends.NotRun || !errors.Is(err, backends.ErrClosed) {
+			t.Errorf("%+v, %v: want not run, closed", reply, err)
+		}
+	}
+}
+
+// TestAClusterOfOneNodeTakesAClientOfOneServer: it serves all keys, and only not in one call.
+func TestAClusterOfOneNodeTakesAClientOfOneServer(t *testing.T) {
+	t.Parallel()
+	// Without a peer, a node has to be told its address.
+	config := servers.ClusterConfig{Masters: 1, Args: []string{"--cluster-announce-ip", "127.0.0.1"}}
+	b := New(servertest.RedisClusterOf(t, config).Nodes[0].RedisClient(t, nil), Options{})
+	t.Cleanup(func() { _ = b.Close() })
+	list := attemptsOf(t, 10)
+	for _, verb := range []backends.Verb{backends.Acquiring, backends.Releasing} {
+		batch := fastAll(verb, list)
+		flushes(b, batch)
+		for i, c := range batch {
+			if reply, err := outcome(t, b, c); err != nil || verb == backends.Acquiring && reply.Outcome != backends.Granted {
+				t.Errorf("%v of key %d: %+v, %v", verb, i, reply, err)
+			}
+		}
 	}
 }
 

@@ -109,7 +109,7 @@ func New(client goredis.UniversalClient, o Options) *Backend {
 	b.pushes = newPushes(client, b.topology)
 	if b.topology.nodes != nil {
 		b.routes = newRoutes(b.topology.nodes)
-		b.batch.apart.Store(true) // see routes.of
+		b.batch.single = true // see routes.of
 		b.deliverer = newDeliverer(b.pushes.publish, b.topology.nodeOf)
 	}
 	return b

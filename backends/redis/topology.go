@@ -124,7 +124,7 @@ func (r *routes) of(ctx context.Context, key string) *batcher {
 	defer r.mu.Unlock()
 	if q = r.byNode[addr]; q == nil && !r.closed {
 		q = newBatcher(r.nodes)
-		q.apart.Store(true) // all keys of a script are in one slot
+		q.single = true // all keys of a script are in one slot
 		r.byNode[addr] = q
 	}
 	return q
