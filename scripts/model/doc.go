@@ -15,8 +15,8 @@
 //  3. S4: a fast free, release, cancel and renewal change the lock of their own token only.
 //  4. S5: the lock is never under the token of an attempt that has ended, nor does such an attempt wait. One that was
 //     given up gets no lease by a copy once a later one of its session has ended, nor is it given one by a later one's
-//     script. Excused: marks that were evicted, or
-//     that a leap of the clock ended early; and a fast take after the companion was evicted, until a full script runs.
+//     script. Excused: marks that were evicted, or that a leap of the clock ended early; and a fast take after the
+//     companion was evicted, until a full script runs.
 //  5. No pylock that has won the lock in time has it taken away by a repair or a take-over. Excused: the lease's token
 //     was evicted or deleted before, or the lease ran out and then the clock stepped back.
 //  6. The companion lasts 60 s longer than its lease and than the time that last names.

@@ -140,8 +140,9 @@ end
 local function stray(k, holder)
   local stamp = holder and tonumber(holder)
   -- A smaller number (before 2001) is no pylock's time, but somebody's flag; a larger one (from 2100) begins as
-  -- our tokens do.
-  if not (stamp and stamp >= 1e9 and stamp < 4102444800) or redis.call('PTTL', k.lock) ~= -1 then return end
+  -- our tokens do. A pylock writes digits and a point: tonumber reads blanks, hex and exponents, too.
+  if not (stamp and stamp >= 1e9 and stamp < 4102444800 and string.find(holder, '^%d+%.?%d*$'))
+    or redis.call('PTTL', k.lock) ~= -1 then return end
   if k.over and k.lease and k.mend == k.lease then
     local left = redis.call('PTTL', k.companion) - KEEP
     -- 10 ms, since the companion's ttl begins a little after the lock's, by as long as the script takes.

@@ -45,7 +45,8 @@ var foreignCases = []testCase{
 	}, nil},
 	{"a foreign lock without a ttl never ends", func(l *lock) {
 		l.forever = true
-		for _, value := range []string{uuid, "1", "0", "-1", "", "locked", "12345", "true", "nan", "-inf"} {
+		for _, value := range []string{uuid, "1", "0", "-1", "", "locked", "12345", "true", "nan", "-inf",
+			"0x7fffffff", " 1700000000", "1700000000 ", "1700000000\n", "+1700000000", "1.7e9", "17e8", ".17e10"} {
 			l.do("SET", l.keys[itself], value)
 			l.foreign(attempt(1, 1), -1)
 			l.sees(value, "GET", l.keys[itself])
