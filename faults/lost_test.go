@@ -163,30 +163,41 @@ func deafClient(t *testing.T, p *place) {
 		}
 		return pass
 	})
-	counts, pauses = contend(t, clients, key, length)
-	after := counts[0] + counts[1] + counts[2]
-	t.Logf("one is deaf: %v holds, pauses over 100 ms: %v", counts, pauses)
-	active := length
+	// A machine with other work pauses now and then; a defect does so each time.
+	var wrong []string
+	for try := 0; try == 0 || *long && try < tries && len(wrong) > 0; try++ {
+		counts, pauses = contend(t, clients, key, length)
+		t.Logf("one is deaf: %v holds, pauses over 100 ms: %v", counts, pauses)
+		wrong = deafCosts(counts, pauses, length, float64(before)/float64(length)/share)
+	}
+	for _, w := range wrong {
+		t.Error(w)
+	}
+}
+
+// deafCosts says what is wrong with a time in which the last client was deaf and the others
+// should have had least holds a nanosecond, pauses apart.
+func deafCosts(counts []int, pauses []time.Duration, length time.Duration, least float64) (wrong []string) {
+	others, active := counts[0]+counts[1]+counts[2], length
 	for _, pause := range pauses {
-		active -= pause // they are looked at below
-	}
-	if *long && float64(after)/float64(active) < float64(before)/float64(length)/share {
-		t.Errorf("the others had %d holds in %v, and %d in %v before", after, active, before, length)
-	}
-	if after == 0 {
-		t.Error("the others starved")
-	}
-	if counts[3] == 0 {
-		t.Error("the deaf one starved")
-	}
-	for _, p := range pauses {
-		if p > heartbeat+jitter {
-			t.Errorf("nobody had the key for %v", p)
+		active -= pause
+		if pause > heartbeat+jitter {
+			wrong = append(wrong, fmt.Sprintf("nobody had the key for %v", pause))
 		}
 	}
-	if *long && len(pauses) > 2 {
-		t.Errorf("%d pauses of more than 100 ms: %v", len(pauses), pauses)
+	if *long && float64(others)/float64(active) < least {
+		wrong = append(wrong, fmt.Sprintf("the others had %d holds in %v, want %.0f", others, active, least*float64(active)))
 	}
+	if *long && len(pauses) > 2 {
+		wrong = append(wrong, fmt.Sprintf("%d pauses of more than 100 ms: %v", len(pauses), pauses))
+	}
+	if others == 0 {
+		wrong = append(wrong, "the others starved")
+	}
+	if counts[3] == 0 {
+		wrong = append(wrong, "the deaf one starved")
+	}
+	return wrong
 }
 
 // contend lets eight goroutines of each client take the key; it returns the
