@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/turnstile-go/turnstile/internal/pylock"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -41,7 +41,9 @@ func TestALosingGETSETBesideTheFastPath(t *testing.T) {
 	for range 16 {
 		workers.Go(func() { // ends with the races
 			for n := begun.Add(1); n <= want && !t.Failed(); n = begun.Add(1) {
-				r := &race{ctx: t.Context(), key: fmt.Sprint("race.", n), redis: inside, first: clients[n%3], second: clients[(n+1)%3], third: clients[(n+2)%3]}
+				key := fmt.Sprint("race.", n)
+				their := pylock.Lock{Client: inside, Key: lockclient.DefaultKeyPrefix + key, Expires: 10 * time.Second}
+				r := &race{ctx: t.Context(), key: key, redis: inside, pylock: their, first: clients[n%3], second: clients[(n+1)%3], third: clients[(n+2)%3]}
 				if err := kinds[int(n/3)%len(kinds)](r); err != nil {
 					t.Errorf("race %d: %v", n, err)
 				}
@@ -60,34 +62,22 @@ func TestALosingGETSETBesideTheFastPath(t *testing.T) {
 type race struct {
 	ctx                  context.Context
 	key                  string
-	redis                *goredis.Client // of the pylocks
+	redis                *goredis.Client
+	pylock               pylock.Lock // any of them: it is stopped between its steps
 	first, second, third *lockclient.Client
 }
 
-func (r *race) full() string { return lockclient.DefaultKeyPrefix + r.key }
-
-// pylockTime is a pylock's value: the time at which its lock is over.
-func pylockTime(in time.Duration) string {
-	return strconv.FormatFloat(float64(time.Now().Add(in).UnixMicro())/1e6, 'f', -1, 64)
-}
-
 // value is what stands under the key, "" if nothing does.
-func (r *race) value() string { return r.redis.Get(r.ctx, r.full()).Val() }
-
-// leaveOver does what a pylock does that crashed after its SETNX.
-func (r *race) leaveOver() (found string, err error) {
-	found = pylockTime(-10 * time.Second)
-	return found, r.redis.Set(r.ctx, r.full(), found, 0).Err()
-}
+func (r *race) value() string { return r.redis.Get(r.ctx, r.pylock.Key).Val() }
 
 // loses is the GETSET of a pylock that has seen found, when ours have the key. It may have stalled
 // until its own time was over, too.
 func (r *race) loses(found string) error {
-	mine := pylockTime(11 * time.Second)
+	mine := pylock.Stamp(10 * time.Second)
 	if rand.N(2) == 0 {
-		mine = pylockTime(-time.Second)
+		mine = pylock.Stamp(-2 * time.Second)
 	}
-	old, err := r.redis.Do(r.ctx, "GETSET", r.full(), mine).Text()
+	old, err := r.pylock.GetSet(r.ctx, mine)
 	if err == nil && (old == found || !strings.HasPrefix(old, "4102444800.1")) {
 		return fmt.Errorf("the late pylock found %q: the race proves nothing", old)
 	}
@@ -97,14 +87,14 @@ func (r *race) loses(found string) error {
 // overwritten: a pylock takes the left-over, and leaves; ours comes on the fast path; then the
 // other pylock comes with its GETSET.
 func (r *race) overwritten() error {
-	found, err := r.leaveOver()
+	found, err := r.pylock.LeaveOver(r.ctx)
 	if err != nil {
 		return err
 	}
-	if old, err := r.redis.Do(r.ctx, "GETSET", r.full(), pylockTime(11*time.Second)).Text(); err != nil || old != found {
+	if old, err := r.pylock.GetSet(r.ctx, pylock.Stamp(10*time.Second)); err != nil || old != found {
 		return fmt.Errorf("the winning pylock found %q, %w", old, err)
 	}
-	if err := r.redis.Del(r.ctx, r.full()).Err(); err != nil {
+	if err := r.pylock.Delete(r.ctx); err != nil {
 		return err
 	}
 	return r.contested(found)
@@ -112,7 +102,7 @@ func (r *race) overwritten() error {
 
 // overwrittenInFull: ours takes the left-over, between the pylock's look and its GETSET.
 func (r *race) overwrittenInFull() error {
-	found, err := r.leaveOver()
+	found, err := r.pylock.LeaveOver(r.ctx)
 	if err != nil {
 		return err
 	}
@@ -152,7 +142,7 @@ func (r *race) contested(found string) error {
 		results <- unlessLost(lock.Release())
 	}()
 	err = errors.Join(<-results, <-results, <-results)
-	return errors.Join(err, r.redis.Del(r.ctx, r.full()).Err())
+	return errors.Join(err, r.pylock.Delete(r.ctx))
 }
 
 // freedBefore: ours had the key on the fast path; a pylock comes, and has not sent its EXPIRE
@@ -171,14 +161,14 @@ func (r *race) freedBefore() error {
 // evictedBetween is the same, after ours has taken a left-over, so that it may put an overwritten
 // token right, and the companion was evicted, so that the fast path is open again.
 func (r *race) evictedBetween() error {
-	if _, err := r.leaveOver(); err != nil {
+	if _, err := r.pylock.LeaveOver(r.ctx); err != nil {
 		return err
 	}
 	lock, err := r.second.TryAcquire(r.ctx, r.key)
 	if err != nil {
 		return fmt.Errorf("of a left-over: %w", err)
 	}
-	if err := errors.Join(lock.Release(), r.redis.Del(r.ctx, "{"+r.full()+"}:turnstile").Err()); err != nil {
+	if err := errors.Join(lock.Release(), r.redis.Del(r.ctx, "{"+r.pylock.Key+"}:turnstile").Err()); err != nil {
 		return err
 	}
 	return r.freedBefore()
@@ -186,8 +176,8 @@ func (r *race) evictedBetween() error {
 
 // standing has a pylock between its SETNX and its EXPIRE.
 func (r *race) standing() error {
-	mine := pylockTime(11 * time.Second)
-	if won, err := r.redis.SetNX(r.ctx, r.full(), mine, 0).Result(); err != nil || !won {
+	mine := pylock.Stamp(10 * time.Second)
+	if won, err := r.pylock.SetNX(r.ctx, mine); err != nil || !won {
 		return fmt.Errorf("the pylock has the key: %v, %w", won, err)
 	}
 	var wg sync.WaitGroup
@@ -208,7 +198,7 @@ func (r *race) standing() error {
 	if now := r.value(); now != mine {
 		err = errors.Join(err, fmt.Errorf("the value of a pylock is %q by now", now))
 	}
-	return errors.Join(err, r.redis.Expire(r.ctx, r.full(), 10*time.Second).Err(), r.redis.Del(r.ctx, r.full()).Err())
+	return errors.Join(err, r.pylock.Expire(r.ctx), r.pylock.Delete(r.ctx))
 }
 
 func unlessHeld(err error) error {

@@ -9,17 +9,17 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	steps "github.com/turnstile-go/turnstile/internal/pylock"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
 // ourStamp begins every value of ours: to a pylock, a time in the year 2100.
 const ourStamp = "4102444800.1"
 
-// leave puts under the key what a pylock leaves that dies between its SETNX and
-// its EXPIRE, once its time is over: nothing would ever clear it away.
+// leave puts under the key what a crashed pylock leaves.
 func leave(t *testing.T, inside *goredis.Client) {
 	t.Helper()
-	if err := inside.Set(t.Context(), fullKey, stamp(-10*time.Second), 0).Err(); err != nil {
+	if _, err := newPylock(settings{}, inside).LeaveOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -28,7 +28,7 @@ func leave(t *testing.T, inside *goredis.Client) {
 // its GETSET: it takes our value away, and the ttl with it.
 func overwrite(t *testing.T, inside *goredis.Client) {
 	t.Helper()
-	old, err := inside.Do(t.Context(), "GETSET", fullKey, stamp(10*time.Second)).Text()
+	old, err := newPylock(settings{}, inside).GetSet(t.Context(), steps.Stamp(10*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,13 +88,13 @@ func TestALeftoverIsTakenOnce(t *testing.T) {
 		var lock *lockclient.Lock
 		var failure error
 		late := newPylock(s, inside)
-		late.raced = func() { lock, failure = c.TryAcquire(t.Context(), key) }
+		late.Raced = func() { lock, failure = c.TryAcquire(t.Context(), key) }
 		if won, err := late.acquire(0); won || err != nil || failure != nil {
 			t.Fatalf("a pylock that came too late: %v, %v; ours: %v", won, err, failure)
 		}
 		// The key still keeps everybody out, whatever is under it now.
 		for _, their := range []peer{late, newPylock(s, inside), newRedsync(s, inside)} {
-			late.raced = nil
+			late.Raced = nil
 			if won, err := their.acquire(short); won || err != nil {
 				t.Errorf("%T got our key: %v, %v", their, won, err)
 			}
@@ -109,7 +109,7 @@ func TestALeftoverIsTakenOnce(t *testing.T) {
 		for range 100 {
 			leave(t, inside)
 			their := newPylock(s, inside)
-			their.raced = func() { time.Sleep(rand.N(time.Millisecond)) } // else it is seldom late
+			their.Raced = func() { time.Sleep(rand.N(time.Millisecond)) } // else it is seldom late
 			polling := beside(func() (bool, error) { return their.acquire(0) })
 			time.Sleep(rand.N(time.Millisecond))
 			lock, err := c.TryAcquire(t.Context(), key)
