@@ -16,6 +16,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/internal/pylock"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -51,7 +52,7 @@ func TestALosingGETSETBesideTheFastPath(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	fast := int64(callsOf(t, inside, "mget"))
+	fast := int64(servertest.Calls(t, inside, "mget"))
 	if fast < want/10 { // callers share calls
 		t.Errorf("there were %d fast calls in %d races: the test proves little", fast, want)
 	}

@@ -5,7 +5,6 @@ package faults
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,24 +15,6 @@ import (
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
-
-// connectionsTo is how many connections a server has taken since its start.
-func connectionsTo(t *testing.T, inside *goredis.Client) (n int) {
-	t.Helper()
-	_, rest, _ := strings.Cut(inside.Info(t.Context(), "stats").Val(), "total_connections_received:")
-	if _, err := fmt.Sscan(rest, &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// callsOf is how often a server ran a command, inside of scripts as well.
-func callsOf(t *testing.T, inside *goredis.Client, command string) (n int) {
-	t.Helper()
-	stats := inside.InfoMap(t.Context(), "commandstats").Item("Commandstats", "cmdstat_"+command)
-	_, _ = fmt.Sscanf(stats, "calls=%d", &n) // a command that never ran has no line
-	return n
-}
 
 // Callers on many keys, each of which takes and frees one after the other.
 type callers struct {
@@ -104,7 +85,7 @@ func TestAfterAStallItsKeysAreAskedInFullAtOnce(t *testing.T) {
 	defer workers.Wait()
 	defer c.ended.Store(true)
 	eventually(t, patience, "they are at it", func() bool { return c.holds.Load() > 1000 })
-	before := connectionsTo(t, inside)
+	before := servertest.Connections(t, inside)
 
 	must(t, server.Pause())
 	c.inFlight()
@@ -116,7 +97,7 @@ func TestAfterAStallItsKeysAreAskedInFullAtOnce(t *testing.T) {
 	eventually(t, patience, "they go on", func() bool { return c.holds.Load() > was+1000 })
 	c.ended.Store(true)
 	workers.Wait()
-	if made := connectionsTo(t, inside) - before; made >= many {
+	if made := servertest.Connections(t, inside) - before; made >= many {
 		t.Errorf("%d connections were made by %d callers", made, many)
 	} else {
 		t.Logf("%d connections were made, %d keys were in flight", made, len(stalled))
@@ -149,7 +130,7 @@ func (c *callers) scriptsOf(t *testing.T, inside *goredis.Client, keys map[strin
 			release(t, acquire(t, c.client, key, lockclient.Timeout(patience)))
 		}
 	}
-	return callsOf(t, inside, "evalsha") + callsOf(t, inside, "eval"), callsOf(t, inside, "mget")
+	return servertest.Calls(t, inside, "evalsha") + servertest.Calls(t, inside, "eval"), servertest.Calls(t, inside, "mget")
 }
 
 // A lone caller gives its own request less time than these ways take, and a connection is
@@ -174,9 +155,9 @@ func TestLoneCallersLockOnSlowWays(t *testing.T) {
 				}
 				proxy.Heal()
 				proxy.Delay(trip)
-				before, start := connectionsTo(t, inside), time.Now()
+				before, start := servertest.Connections(t, inside), time.Now()
 				release(t, acquire(t, c, fmt.Sprint("slow.", rounds), lockclient.Timeout(patience)))
-				made := connectionsTo(t, inside) - before
+				made := servertest.Connections(t, inside) - before
 				if time.Since(start) > time.Second {
 					return false // a call has 2 s in all, and the machine may take them: this says nothing
 				}

@@ -144,7 +144,7 @@ func TestAKeyInDoubtIsAskedInFull(t *testing.T) {
 		again.Token = r.Token.Session().Token(r.Token.Attempt() + 1)
 		r = again
 	}
-	if all, fast := commandCalls(t, inside, "evalsha"), commandCalls(t, inside, "mget"); all != 20 || fast != 0 {
+	if all, fast := servertest.Calls(t, inside, "evalsha"), servertest.Calls(t, inside, "mget"); all != 20 || fast != 0 {
 		t.Errorf("10 holds took %d calls, %d of them fast; want 20, none", all, fast)
 	}
 	other := newRequest(newKey(t))
@@ -152,7 +152,7 @@ func TestAKeyInDoubtIsAskedInFull(t *testing.T) {
 	if err := b.Release(bounded(t), other.Attempt); err != nil {
 		t.Fatal(err)
 	}
-	if fast := commandCalls(t, inside, "mget"); fast != 2 {
+	if fast := servertest.Calls(t, inside, "mget"); fast != 2 {
 		t.Errorf("a hold of another key took %d fast calls, want 2", fast)
 	}
 }
@@ -173,7 +173,7 @@ func TestABusyKeyIsAskedInFull(t *testing.T) {
 			t.Fatalf("%+v, %v", reply, err)
 		}
 	}
-	if fast := commandCalls(t, inside, "mget"); fast != 1 {
+	if fast := servertest.Calls(t, inside, "mget"); fast != 1 {
 		t.Errorf("5 tries took %d fast calls, want 1", fast)
 	}
 	if err := holder.Release(bounded(t), held.Attempt); err != nil {
@@ -187,7 +187,7 @@ func TestABusyKeyIsAskedInFull(t *testing.T) {
 		}
 	}
 	// The first acquire was in full; it found the key quiet.
-	if fast := commandCalls(t, inside, "mget"); fast != 5 {
+	if fast := servertest.Calls(t, inside, "mget"); fast != 5 {
 		t.Errorf("then %d fast calls in all, want 5", fast)
 	}
 }
@@ -226,10 +226,4 @@ func TestALongLeasesReleaseShortensTheCompanion(t *testing.T) {
 			t.Errorf("of a lease with %v left the companion stays for %v, want %v at most", left, ttl, kept)
 		}
 	}
-}
-
-// commandCalls is how often a server ran a command, inside of scripts as well.
-func commandCalls(t *testing.T, client *goredis.Client, command string) int {
-	t.Helper()
-	return redis.CommandCalls(bounded(t), client, command)
 }

@@ -2,14 +2,11 @@ package redis
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"net"
 	"sync/atomic"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
@@ -37,13 +34,6 @@ const AloneMost = aloneMost
 func (b *Backend) InDoubt(key string) bool {
 	_, mark := b.memory.way(backends.Call{Request: backends.Request{Attempt: backends.Attempt{Key: key}}})
 	return mark
-}
-
-// CommandCalls is how often a server ran a command, inside of scripts as well.
-func CommandCalls(ctx context.Context, client *goredis.Client, command string) (n int) {
-	stats := client.InfoMap(ctx, "commandstats").Item("Commandstats", "cmdstat_"+command)
-	_, _ = fmt.Sscanf(stats, "calls=%d", &n) // without the command's line it was never run
-	return n
 }
 
 // A Cut decides of some bytes how many go through, and whether the connection

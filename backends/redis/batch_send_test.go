@@ -69,22 +69,6 @@ func outcomes(ctx context.Context, t *testing.T, b *Backend, batch []*command) (
 	return granted, notRun, mayHaveRun
 }
 
-// callsOf is how many scripts by SHA the server has run or missed.
-func callsOf(t *testing.T, client *goredis.Client) int {
-	t.Helper()
-	for line := range strings.Lines(client.Info(t.Context(), "commandstats").Val()) {
-		if calls, ok := strings.CutPrefix(line, "cmdstat_evalsha:calls="); ok {
-			calls, _, _ = strings.Cut(calls, ",")
-			n, err := strconv.Atoi(calls)
-			if err != nil {
-				t.Error(err)
-			}
-			return n
-		}
-	}
-	return 0
-}
-
 func holds(t *testing.T, client *goredis.Client, c *command) bool {
 	t.Helper()
 	return client.Get(t.Context(), c.texts[0]).Val() == c.texts[scripts.KeyCount]
@@ -106,7 +90,7 @@ func TestAnAnswerStandsWhenTheConnectionBreaksBehindIt(t *testing.T) {
 	left.Store(1000)
 	f.Read.Store(new(Cut(func(p []byte) (int, bool) {
 		rest := left.Add(int64(-len(p)))
-		for rest <= 0 && callsOf(t, inside) < 100 && ctx.Err() == nil {
+		for rest <= 0 && servertest.Calls(t, inside, "evalsha") < 100 && ctx.Err() == nil {
 			// A reset makes the server forget what it has not read yet.
 			runtime.Gosched()
 		}
@@ -127,7 +111,7 @@ func TestAnAnswerStandsWhenTheConnectionBreaksBehindIt(t *testing.T) {
 			t.Error("a request was not executed, though all were written")
 		}
 	}
-	if calls := callsOf(t, inside); calls != 100 {
+	if calls := servertest.Calls(t, inside, "evalsha"); calls != 100 {
 		t.Errorf("%d scripts were sent, want 100: the driver must not repeat a pipeline", calls)
 	}
 }
@@ -191,7 +175,7 @@ func TestOnlyCommandsWhoseScriptIsMissingAreSentAgain(t *testing.T) {
 		}
 	}
 	// 15 by SHA, of which 5 missed; then one EVAL, and 4 by SHA again.
-	if calls := callsOf(t, inside); calls != 19 {
+	if calls := servertest.Calls(t, inside, "evalsha"); calls != 19 {
 		t.Errorf("%d scripts by SHA, want 19", calls)
 	}
 }

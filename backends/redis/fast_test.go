@@ -90,7 +90,7 @@ func TestQuietKeysShareOneCall(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want the holder's label", a.Key, info, err)
 		}
 	}
-	if batched, full := CommandCalls(t.Context(), inside, "mget"), CommandCalls(t.Context(), inside, "evalsha"); batched != 1 || full > 6 {
+	if batched, full := servertest.Calls(t, inside, "mget"), servertest.Calls(t, inside, "evalsha"); batched != 1 || full > 6 {
 		t.Errorf("%d fast calls and %d in all; want 1, and one in full beside repairs and looks", batched, full)
 	}
 	inside.ConfigResetStat(t.Context())
@@ -105,7 +105,7 @@ func TestQuietKeysShareOneCall(t *testing.T) {
 			t.Errorf("free %d: %v", i-20, err)
 		}
 	}
-	if batched := CommandCalls(t.Context(), inside, "mget"); batched != 1 {
+	if batched := servertest.Calls(t, inside, "mget"); batched != 1 {
 		t.Errorf("%d fast calls, want 1", batched)
 	}
 	for i, a := range list {
@@ -206,7 +206,7 @@ func TestOneForbiddenKeyRefusesNoOther(t *testing.T) {
 			t.Errorf("%+v, %v", reply, err)
 		}
 	}
-	if calls := CommandCalls(t.Context(), inside, "mget"); calls != 4 {
+	if calls := servertest.Calls(t, inside, "mget"); calls != 4 {
 		t.Errorf("4 keys took %d calls, want one each", calls)
 	}
 	if until := b.batch.parted.Load(); time.Until(*until) > time.Minute {
@@ -220,7 +220,7 @@ func TestOneForbiddenKeyRefusesNoOther(t *testing.T) {
 			t.Errorf("a minute later: %+v, %v", reply, err)
 		}
 	}
-	if calls := CommandCalls(t.Context(), inside, "mget"); calls != 5 {
+	if calls := servertest.Calls(t, inside, "mget"); calls != 5 {
 		t.Errorf("a minute later 5 keys took %d calls, want 1", calls-4)
 	}
 }

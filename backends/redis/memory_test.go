@@ -23,10 +23,10 @@ func TestALongLeaseIsFreedAsAnyOther(t *testing.T) {
 	if _, err := b.call(t.Context(), backends.Call{Verb: backends.Releasing, Request: r}); err != nil {
 		t.Fatal(err)
 	}
-	if calls := CommandCalls(t.Context(), inside, "mget"); calls != 1 {
+	if calls := servertest.Calls(t, inside, "mget"); calls != 1 {
 		t.Errorf("the script fast was asked %d times, want once", calls)
 	}
-	if calls := CommandCalls(t.Context(), inside, "evalsha") + CommandCalls(t.Context(), inside, "eval"); calls != 1 {
+	if calls := servertest.Calls(t, inside, "evalsha") + servertest.Calls(t, inside, "eval"); calls != 1 {
 		t.Errorf("the release took %d calls, want one", calls)
 	}
 	if left := inside.PTTL(t.Context(), scripts.Keys(r.Key)[1]).Val(); left <= 0 || left > time.Minute {

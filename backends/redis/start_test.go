@@ -3,7 +3,6 @@ package redis_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,17 +52,6 @@ func start(t *testing.T, b *redis.Backend, r backends.Request, within time.Durat
 	return a
 }
 
-// connections is how many connections a server has ever taken.
-func connections(t testing.TB, client *goredis.Client) (n int) {
-	t.Helper()
-	stats := client.Info(bounded(t), "stats").Val()
-	_, rest, _ := strings.Cut(stats, "total_connections_received:")
-	if _, err := fmt.Sscan(rest, &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // locks takes and frees a key as one caller would, with nobody beside it, and reports
 // whether it went alone.
 func locks(t *testing.T, b *redis.Backend) (alone bool) {
@@ -90,7 +78,7 @@ func TestLoneCallersLockOnASlowWay(t *testing.T) {
 	b.WaitAlone()
 	eventually(t, "a caller goes alone on a quick way", func() bool { return locks(t, b) })
 	slow := open(t, "redis://"+proxy.Addr)
-	before := connections(t, inside)
+	before := servertest.Connections(t, inside)
 	if err := proxy.Latency(110*time.Millisecond, 110*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +87,7 @@ func TestLoneCallersLockOnASlowWay(t *testing.T) {
 			t.Error("a caller went alone")
 		}
 	}
-	if made := connections(t, inside) - before; made > 0 {
+	if made := servertest.Connections(t, inside) - before; made > 0 {
 		t.Errorf("%d connections were made anew", made)
 	}
 }
@@ -108,7 +96,7 @@ func TestLoneCallersLockOnASlowWay(t *testing.T) {
 func TestLoneCallersLockOnAWayThatStalls(t *testing.T) {
 	t.Parallel()
 	b, proxy, inside := behindProxy(t)
-	before := connections(t, inside)
+	before := servertest.Connections(t, inside)
 	for i := range 12 {
 		answers := 15 * time.Millisecond
 		if i%3 == 2 {
@@ -124,7 +112,7 @@ func TestLoneCallersLockOnAWayThatStalls(t *testing.T) {
 			t.Error("a caller went alone")
 		}
 	}
-	if made := connections(t, inside) - before; made > 1 {
+	if made := servertest.Connections(t, inside) - before; made > 1 {
 		t.Errorf("%d connections were made", made)
 	}
 }
@@ -223,7 +211,7 @@ func TestAStallIsNoStampede(t *testing.T) {
 		})
 	}
 	eventually(t, "they are at it", func() bool { return done.Load() > 1000 })
-	before := connections(t, inside)
+	before := servertest.Connections(t, inside)
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +223,7 @@ func TestAStallIsNoStampede(t *testing.T) {
 	eventually(t, "they go on", func() bool { return done.Load() > was+1000 })
 	stop()
 	wg.Wait()
-	if made := connections(t, inside) - before; made > 40 {
+	if made := servertest.Connections(t, inside) - before; made > 40 {
 		t.Errorf("%d connections were made", made)
 	}
 }

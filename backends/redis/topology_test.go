@@ -13,6 +13,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/redis"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 func TestARingIsRefused(t *testing.T) {
@@ -88,14 +89,7 @@ func TestAClusterClientOfOnesOwnNeverSendsAScriptTwice(t *testing.T) {
 	}
 	calls := func() (n int) {
 		for _, node := range c.Nodes {
-			stats := node.RedisClient(t, nil).Info(bounded(t), "commandstats").Val()
-			for _, line := range strings.Split(stats, "\r\n") {
-				if rest, ok := strings.CutPrefix(line, "cmdstat_evalsha:calls="); ok {
-					count, _, _ := strings.Cut(rest, ",")
-					k, _ := strconv.Atoi(count)
-					n += k
-				}
-			}
+			n += servertest.Calls(t, node.RedisClient(t, nil), "evalsha")
 		}
 		return n
 	}
