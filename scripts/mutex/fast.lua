@@ -38,12 +38,14 @@ local function take(lock, companion, known, now, token, ttl, keep, label)
   return now
 end
 
-local time = redis.call('TIME')
-local now = string.format('%010d%06d', time[1], time[2])
+local function clock()
+  local time = redis.call('TIME')
+  return string.format('%010d%06d', time[1], time[2])
+end
 
 -- One item, as most calls have, needs no tables.
 if #KEYS == 2 then
-  local lock, companion, token, said = KEYS[1], KEYS[2], ARGV[2], '0'
+  local lock, companion, token, now, said = KEYS[1], KEYS[2], ARGV[2], clock(), '0'
   local found = redis.call('MGET', lock, companion) -- false for what is no string: see take
   local value, known = found[1], found[2]
   if ARGV[1] == '1' then
@@ -58,6 +60,8 @@ if #KEYS == 2 then
   end
   return {string.sub(token, 33) .. said}
 end
+
+local now = clock()
 
 -- Everything is judged before the first write: no item's arguments may end a call that has changed something.
 local frees, items = tonumber(ARGV[1]), #KEYS / 2

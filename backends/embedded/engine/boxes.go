@@ -13,41 +13,41 @@ import (
 // A run's values are changed by the next run, after reset: nothing that a script makes
 // outlives its run. Those of KEYS and ARGV may, and are in boxes that are never reset.
 type boxes struct {
-	strings []lua.LString
-	numbers []lua.LNumber
-	used    struct{ strings, numbers int }
+	strings slab[lua.LString]
+	numbers slab[lua.LNumber]
+}
+
+// A slab is values that were allocated at once, of which some are used.
+type slab[V any] struct {
+	values []V
+	used   int
+}
+
+// slabLen is the number of values that are allocated at once.
+const slabLen = 64
+
+// put keeps a value in the next free place.
+func (s *slab[V]) put(v V) unsafe.Pointer {
+	if s.used == len(s.values) {
+		s.values, s.used = make([]V, slabLen), 0
+	}
+	at := &s.values[s.used]
+	s.used++
+	*at = v
+	return unsafe.Pointer(at)
 }
 
 // reset has the slabs used again.
-func (b *boxes) reset() { b.used.strings, b.used.numbers = 0, 0 }
-
-// slab is the number of values that are allocated at once.
-const slab = 64
+func (b *boxes) reset() { b.strings.used, b.numbers.used = 0, 0 }
 
 var (
 	aString lua.LValue = lua.LString("")
 	aNumber lua.LValue = lua.LNumber(0.5)
 )
 
-func (b *boxes) string(s string) lua.LValue {
-	if b.used.strings == len(b.strings) {
-		b.strings, b.used.strings = make([]lua.LString, slab), 0
-	}
-	at := &b.strings[b.used.strings]
-	b.used.strings++
-	*at = lua.LString(s)
-	return boxed(aString, unsafe.Pointer(at))
-}
+func (b *boxes) string(s string) lua.LValue { return boxed(aString, b.strings.put(lua.LString(s))) }
 
-func (b *boxes) number(n float64) lua.LValue {
-	if b.used.numbers == len(b.numbers) {
-		b.numbers, b.used.numbers = make([]lua.LNumber, slab), 0
-	}
-	at := &b.numbers[b.used.numbers]
-	b.used.numbers++
-	*at = lua.LNumber(n)
-	return boxed(aNumber, unsafe.Pointer(at))
-}
+func (b *boxes) number(n float64) lua.LValue { return boxed(aNumber, b.numbers.put(lua.LNumber(n))) }
 
 // boxed is the interface value of like's type whose data is at p. An interface is two
 // words, of which the second points to the data of a type that is no pointer itself.

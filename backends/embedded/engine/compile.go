@@ -15,6 +15,10 @@ type Program struct {
 	name  string
 	proto *lua.FunctionProto
 	neat  bool // it writes only to tables of its own
+
+	straight map[string]*straight // its straight functions, by names that no script can know
+	way      *way                 // nil: none
+	slots    []lua.LValue         // what is in the places of their values before the first run
 }
 
 // Compile compiles a script. name is what its error messages call it.
@@ -39,8 +43,9 @@ type Program struct {
 //
 // and a run calls that last function. What it saves is a closure for every
 // function of shared.lua, and two table look-ups for every library call, a run.
-// Loops and some functions also count their rounds (meter.go), and strings are put
-// together by a function of ours (join).
+// Loops and some functions also count their rounds (meter.go), strings are put
+// together by a function of ours (join), and functions without loops become closures of
+// Go (straight.go).
 //
 // It is the same program: a statement is moved only from the script's head,
 // only if it is a local function or a local that holds a constant, and only if
@@ -56,19 +61,20 @@ func Compile(name, source string) (*Program, error) {
 		// The Lua of a server has none, and one that jumps back would escape the meter.
 		return nil, fmt.Errorf("engine: compiling %s: line %d: no goto in Lua 5.1", name, names.jump)
 	}
-	neat := names.keepsToItsOwn()
-	proto, err := lua.Compile(rearrange(chunk, names), name)
+	p := &Program{name: name, neat: names.keepsToItsOwn()}
+	p.proto, err = lua.Compile(p.rearrange(chunk, names), name)
 	if err != nil {
 		return nil, fmt.Errorf("engine: compiling %s: %w", name, err)
 	}
-	return &Program{name: name, proto: proto, neat: neat}, nil
+	return p, nil
 }
 
-func rearrange(chunk []ast.Stmt, names *names) []ast.Stmt {
+func (p *Program) rearrange(chunk []ast.Stmt, names *names) []ast.Stmt {
 	head := 0
 	for head < len(chunk) && names.constant(chunk[head]) {
 		head++
 	}
+	p.straighten(names, chunk[:head], chunk[head:])
 	names.meter()
 	// Binding is last to look at the tree: it renames what it finds.
 	bound := names.bind(chunk)

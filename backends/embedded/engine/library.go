@@ -13,50 +13,42 @@ import (
 
 // toNumber is tonumber. gopher-lua knows neither '1e5' nor integers past 2^63,
 // and both are values that other people's locks may have.
-func toNumber(vm *VM, l *lua.LState) int {
+func toNumber(vm *VM, args []lua.LValue) lua.LValue {
 	radix := 10
-	if l.GetTop() > 1 {
-		radix = l.CheckInt(2)
+	if len(args) > 1 {
+		radix = vm.integer(args, 1)
 	}
-	switch v := l.CheckAny(1).(type) {
+	switch v := vm.value(args, 0).(type) {
 	case lua.LNumber:
-		l.Push(v)
-		return 1
+		return v
 	case lua.LString:
 		if n, ok := parseNumber(string(v), radix); ok {
-			l.Push(vm.boxes.number(n))
-			return 1
+			return vm.boxes.number(n)
 		}
 	}
-	l.Push(lua.LNil)
-	return 1
+	return lua.LNil
 }
 
 // toString is tostring, with numbers as C's %.14g has them.
-func toString(vm *VM, l *lua.LState) int {
-	switch v := l.CheckAny(1).(type) {
-	case lua.LNumber:
-		l.Push(vm.boxes.string(general(float64(v), 14)))
-	default:
-		l.Push(l.ToStringMeta(v))
+func toString(vm *VM, args []lua.LValue) lua.LValue {
+	if n, isNumber := vm.value(args, 0).(lua.LNumber); isNumber {
+		return vm.boxes.string(general(float64(n), 14))
 	}
-	return 1
+	return vm.state.ToStringMeta(args[0])
 }
 
 // substring is string.sub.
-func substring(vm *VM, l *lua.LState) int {
-	s := l.CheckString(1)
-	i, j := place(l.CheckInt(2), len(s)), len(s)
-	if l.GetTop() > 2 {
-		j = place(l.CheckInt(3), len(s))
+func substring(vm *VM, args []lua.LValue) lua.LValue {
+	s := vm.text(args, 0)
+	i, j := place(vm.integer(args, 1), len(s)), len(s)
+	if len(args) > 2 {
+		j = place(vm.integer(args, 2), len(s))
 	}
 	i, j = max(i, 1), min(j, len(s))
 	if i > j {
-		l.Push(aString)
-		return 1
+		return aString
 	}
-	l.Push(vm.boxes.string(s[i-1 : j]))
-	return 1
+	return vm.boxes.string(s[i-1 : j])
 }
 
 // place turns an index that counts from the end into one that doesn't.
@@ -70,20 +62,19 @@ func place(i, n int) int {
 // join is the operator .. of as many operands as stand in a row: no script can name
 // it, and operands puts it in the operator's place. gopher-lua's own allocates three
 // times, and writes numbers in its own way.
-func (vm *VM) join(l *lua.LState) int {
+func (vm *VM) join(args []lua.LValue) lua.LValue {
 	vm.parts = vm.parts[:0]
-	for i := 1; i <= l.GetTop(); i++ {
-		switch v := l.Get(i).(type) {
+	for _, arg := range args {
+		switch v := arg.(type) {
 		case lua.LString:
 			vm.parts = append(vm.parts, string(v))
 		case lua.LNumber:
 			vm.parts = append(vm.parts, general(float64(v), 14))
 		default:
-			l.RaiseError("attempt to concatenate a %s value", v.Type())
+			vm.state.RaiseError("attempt to concatenate a %s value", v.Type())
 		}
 	}
-	l.Push(vm.boxes.string(strings.Join(vm.parts, "")))
-	return 1
+	return vm.boxes.string(strings.Join(vm.parts, ""))
 }
 
 const join = "join strings"
@@ -104,39 +95,34 @@ func operands(list []ast.Expr, e ast.Expr) []ast.Expr {
 // maxString bounds string.rep, which could take all memory in one instruction.
 const maxString = 1 << 20
 
-func repeat(vm *VM, l *lua.LState) int {
-	s, n := l.CheckString(1), max(0, l.CheckInt(2))
+func repeat(vm *VM, args []lua.LValue) lua.LValue {
+	s, n := vm.text(args, 0), max(0, vm.integer(args, 1))
 	if len(s) > 0 && n > maxString/len(s) {
-		l.RaiseError("resulting string too large")
+		vm.state.RaiseError("resulting string too large")
 	}
-	l.Push(vm.boxes.string(strings.Repeat(s, n)))
-	return 1
+	return vm.boxes.string(strings.Repeat(s, n))
 }
 
-func floor(vm *VM, l *lua.LState) int {
-	l.Push(vm.boxes.number(math.Floor(float64(l.CheckNumber(1)))))
-	return 1
+func floor(vm *VM, args []lua.LValue) lua.LValue {
+	return vm.boxes.number(math.Floor(vm.number(args, 0)))
 }
 
-func ceil(vm *VM, l *lua.LState) int {
-	l.Push(vm.boxes.number(math.Ceil(float64(l.CheckNumber(1)))))
-	return 1
+func ceil(vm *VM, args []lua.LValue) lua.LValue {
+	return vm.boxes.number(math.Ceil(vm.number(args, 0)))
 }
 
-func greatest(_ *VM, l *lua.LState) int {
-	most := l.CheckNumber(1)
-	for i := 2; i <= l.GetTop(); i++ {
-		most = max(most, l.CheckNumber(i))
+func greatest(vm *VM, args []lua.LValue) lua.LValue {
+	most := vm.number(args, 0)
+	for i := range args {
+		most = max(most, vm.number(args, i))
 	}
-	l.Push(most)
-	return 1
+	return vm.boxes.number(most)
 }
 
-func least(_ *VM, l *lua.LState) int {
-	fewest := l.CheckNumber(1)
-	for i := 2; i <= l.GetTop(); i++ {
-		fewest = min(fewest, l.CheckNumber(i))
+func least(vm *VM, args []lua.LValue) lua.LValue {
+	fewest := vm.number(args, 0)
+	for i := range args {
+		fewest = min(fewest, vm.number(args, i))
 	}
-	l.Push(fewest)
-	return 1
+	return vm.boxes.number(fewest)
 }

@@ -19,11 +19,11 @@ const tick = "count a round"
 //
 // Once the budget is spent it stays spent until the next run, so a script can't
 // catch the error and go on.
-func (vm *VM) round(l *lua.LState) int {
+func (vm *VM) round([]lua.LValue) lua.LValue {
 	if vm.left--; vm.left <= 0 {
-		l.RaiseError("%s", errBudget)
+		vm.state.RaiseError("%s", errBudget)
 	}
-	return 0
+	return lua.LNil
 }
 
 // meter has the loops and functions of a script count their rounds.

@@ -76,16 +76,15 @@ func boolToInt(b bool) int {
 
 // format is string.format. '%.0f' of an integer, the only way to write a fence
 // that never says 1.7e+15, is done by hand.
-func format(vm *VM, l *lua.LState) int {
-	layout := l.CheckString(1)
-	if layout == "%.0f" && l.GetTop() == 2 {
-		if n, isNumber := l.Get(2).(lua.LNumber); isNumber {
-			l.Push(vm.boxes.string(whole(float64(n))))
-			return 1
+func format(vm *VM, args []lua.LValue) lua.LValue {
+	layout := vm.text(args, 0)
+	if layout == "%.0f" && len(args) == 2 {
+		if n, isNumber := args[1].(lua.LNumber); isNumber {
+			return vm.boxes.string(whole(float64(n)))
 		}
 	}
 	var out strings.Builder
-	for arg := 2; layout != ""; {
+	for arg := 1; layout != ""; {
 		text, rest, found := strings.Cut(layout, "%")
 		out.WriteString(text)
 		if !found {
@@ -101,53 +100,52 @@ func format(vm *VM, l *lua.LState) int {
 			end++
 		}
 		if end == len(rest) || end > len("-+ #0")+len("99.99") {
-			l.RaiseError("invalid option in 'format'")
+			vm.state.RaiseError("invalid option in 'format'")
 		}
-		out.WriteString(directive(l, rest[:end], rest[end], arg))
+		out.WriteString(vm.directive(args, rest[:end], rest[end], arg))
 		layout = rest[end+1:]
 		arg++
 	}
-	l.Push(vm.boxes.string(out.String()))
-	return 1
+	return vm.boxes.string(out.String())
 }
 
 // directive formats one argument. Go's verbs and flags are C's for these.
-func directive(l *lua.LState, flags string, verb byte, arg int) string {
+func (vm *VM) directive(args []lua.LValue, flags string, verb byte, arg int) string {
 	switch verb {
 	case 'd', 'i':
-		if n, ok := digits(l, arg); ok {
+		if n, ok := digits(vm.value(args, arg)); ok {
 			if text, ok := zeros(flags, n); ok {
 				return text
 			}
 		}
-		return fmt.Sprintf("%"+flags+"d", truncate(float64(l.CheckNumber(arg))))
+		return fmt.Sprintf("%"+flags+"d", truncate(vm.number(args, arg)))
 	case 'u', 'x', 'X', 'o':
-		n := uint64(truncate(float64(l.CheckNumber(arg))))
+		n := uint64(truncate(vm.number(args, arg)))
 		if verb == 'u' {
 			verb = 'd'
 		}
 		return fmt.Sprintf("%"+flags+string(verb), n)
 	case 'c':
-		return string([]byte{byte(l.CheckInt(arg))})
+		return string([]byte{byte(vm.integer(args, arg))})
 	case 'f':
-		if n, isNumber := l.Get(arg).(lua.LNumber); isNumber {
+		if n, isNumber := vm.value(args, arg).(lua.LNumber); isNumber {
 			if text, ok := padded(flags, float64(n)); ok {
 				return text
 			}
 		}
-		return fmt.Sprintf("%"+flags+"f", float64(l.CheckNumber(arg)))
+		return fmt.Sprintf("%"+flags+"f", vm.number(args, arg))
 	case 'e', 'E', 'g', 'G':
 		if !strings.Contains(flags, ".") && (verb == 'g' || verb == 'G') {
 			flags += ".6" // Go's default is the shortest that reads back
 		}
-		return fmt.Sprintf("%"+flags+string(verb), float64(l.CheckNumber(arg)))
+		return fmt.Sprintf("%"+flags+string(verb), vm.number(args, arg))
 	case 's':
 		if flags == "" {
-			return l.CheckString(arg)
+			return vm.text(args, arg)
 		}
-		return fmt.Sprintf("%"+flags+"s", l.CheckString(arg))
+		return fmt.Sprintf("%"+flags+"s", vm.text(args, arg))
 	}
-	l.RaiseError("invalid option '%%%c' to 'format'", verb)
+	vm.state.RaiseError("invalid option '%%%c' to 'format'", verb)
 	return ""
 }
 
@@ -161,8 +159,8 @@ func padded(flags string, f float64) (string, bool) {
 }
 
 // digits is an argument that is a string of digits, as TIME's are, without a zero before them.
-func digits(l *lua.LState, arg int) (string, bool) {
-	s, isString := l.Get(arg).(lua.LString)
+func digits(arg lua.LValue) (string, bool) {
+	s, isString := arg.(lua.LString)
 	if _, plain := plainInteger(string(s)); !isString || !plain || s[0] == '0' && len(s) > 1 {
 		return "", false
 	}

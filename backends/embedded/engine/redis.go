@@ -20,30 +20,32 @@ var redisLibrary = map[string]libraryFunction{
 }
 
 // call runs a command and raises its error.
-func (vm *VM) call(l *lua.LState) int {
-	reply := vm.command(l)
-	if reply.Kind == keyspace.Error {
-		l.Error(vm.single("err", reply.Str), 0)
-	}
-	l.Push(vm.toLua(reply))
-	return 1
-}
+func (vm *VM) call(args []lua.LValue) lua.LValue { return vm.answer(vm.command(args), true) }
 
 // pcall runs a command and returns its error.
-func (vm *VM) pcall(l *lua.LState) int {
-	l.Push(vm.toLua(vm.command(l)))
-	return 1
+func (vm *VM) pcall(args []lua.LValue) lua.LValue { return vm.answer(vm.command(args), false) }
+
+// answer is a command's reply as a script sees it.
+func (vm *VM) answer(reply keyspace.Reply, raise bool) lua.LValue {
+	if raise && reply.Kind == keyspace.Error {
+		vm.state.Error(vm.single("err", reply.Str), 0)
+	}
+	return vm.toLua(reply)
 }
 
 // command runs what the script's arguments say.
-func (vm *VM) command(l *lua.LState) keyspace.Reply {
-	n := l.GetTop()
-	if n == 0 {
+func (vm *VM) command(args []lua.LValue) keyspace.Reply {
+	if len(args) == 0 {
 		return keyspace.Reply{Kind: keyspace.Error, Str: "ERR Please specify at least one argument for this redis lib call"}
 	}
 	vm.args = vm.args[:0]
-	for i := 1; i <= n; i++ {
-		switch v := l.Get(i).(type) {
+	return vm.run(nil, args)
+}
+
+// run runs c on the words in vm.args and more, or if c is nil the command that they name.
+func (vm *VM) run(c *keyspace.Command, more []lua.LValue) keyspace.Reply {
+	for _, arg := range more {
+		switch v := arg.(type) {
 		case lua.LString:
 			vm.args = append(vm.args, string(v))
 		case lua.LNumber:
@@ -52,7 +54,9 @@ func (vm *VM) command(l *lua.LState) keyspace.Reply {
 			return keyspace.Reply{Kind: keyspace.Error, Str: "ERR Lua redis lib command arguments must be strings or integers"}
 		}
 	}
-	c := keyspace.Find(vm.args[0])
+	if c == nil {
+		c = keyspace.Find(vm.args[0])
+	}
 	if c == nil {
 		return keyspace.Reply{Kind: keyspace.Error, Str: keyspace.ErrUnknown}
 	}
@@ -61,35 +65,39 @@ func (vm *VM) command(l *lua.LState) keyspace.Reply {
 
 // errorReply makes what a script returns as its error. Redis takes the first
 // word for the error's code if there is a second.
-func (vm *VM) errorReply(l *lua.LState) int {
-	text, isString := l.Get(1).(lua.LString)
-	if l.GetTop() != 1 || !isString {
-		l.Push(vm.single("err", "ERR wrong number or type of arguments"))
-		return 1
+func (vm *VM) errorReply(args []lua.LValue) lua.LValue {
+	message, ok := only(args)
+	if !ok {
+		return vm.single("err", "ERR wrong number or type of arguments")
 	}
-	message := strings.TrimPrefix(string(text), "-")
+	message = strings.TrimPrefix(message, "-")
 	if !strings.Contains(message, " ") {
 		message = "ERR " + message
 	}
-	l.Push(vm.single("err", message))
-	return 1
+	return vm.single("err", message)
 }
 
-func (vm *VM) statusReply(l *lua.LState) int {
-	text, isString := l.Get(1).(lua.LString)
-	if l.GetTop() != 1 || !isString {
-		l.Push(vm.single("err", "ERR wrong number or type of arguments"))
-		return 1
+func (vm *VM) statusReply(args []lua.LValue) lua.LValue {
+	message, ok := only(args)
+	if !ok {
+		return vm.single("err", "ERR wrong number or type of arguments")
 	}
-	l.Push(vm.single("ok", string(text)))
-	return 1
+	return vm.single("ok", message)
 }
 
-func (vm *VM) sha1hex(l *lua.LState) int {
-	if l.GetTop() != 1 {
-		l.Error(vm.single("err", "ERR wrong number of arguments"), 0)
+// only is the one argument, which has to be a string.
+func only(args []lua.LValue) (string, bool) {
+	if len(args) != 1 {
+		return "", false
 	}
-	sum := sha1.Sum([]byte(lua.LVAsString(l.Get(1))))
-	l.Push(vm.boxes.string(hex.EncodeToString(sum[:])))
-	return 1
+	s, isString := args[0].(lua.LString)
+	return string(s), isString
+}
+
+func (vm *VM) sha1hex(args []lua.LValue) lua.LValue {
+	if len(args) != 1 {
+		vm.state.Error(vm.single("err", "ERR wrong number of arguments"), 0)
+	}
+	sum := sha1.Sum([]byte(lua.LVAsString(args[0])))
+	return vm.boxes.string(hex.EncodeToString(sum[:]))
 }

@@ -83,6 +83,20 @@ func TestRedisSaysTheSame(t *testing.T) {
 	}
 }
 
+// What is straight here says on a server what it says here.
+func TestRedisSaysTheSameOfWhatIsStraight(t *testing.T) {
+	client := server(t)
+	for _, source := range straightRows {
+		want := strings.ReplaceAll(eval(t, newVM(), source, "arg"), `"OK"`, "OK")
+		if err := client.Del(t.Context(), "key1", "key2", "s").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got := onRedis(t, client, source, []string{"key1", "key2"}, "arg"); got != want {
+			t.Errorf("%s\nRedis says %s\n     here %s", source, got, want)
+		}
+	}
+}
+
 // words are what random commands are made of, by position.
 var (
 	verbs = []string{

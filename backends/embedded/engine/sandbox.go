@@ -4,11 +4,19 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// A libraryFunction is one of ours; it belongs to a VM.
-type libraryFunction func(*VM, *lua.LState) int
+// A libraryFunction is one of ours; it belongs to a VM. It keeps nothing of its arguments.
+type libraryFunction func(*VM, []lua.LValue) lua.LValue
 
+// function is a libraryFunction as gopher-lua calls it.
 func (vm *VM) function(f libraryFunction) *lua.LFunction {
-	return vm.state.NewFunction(func(l *lua.LState) int { return f(vm, l) })
+	return vm.state.NewFunction(func(l *lua.LState) int {
+		vm.passed = vm.passed[:0]
+		for i := range l.GetTop() {
+			vm.passed = append(vm.passed, l.Get(i+1))
+		}
+		l.Push(f(vm, vm.passed))
+		return 1
+	})
 }
 
 // What a script may use of Lua, and whose implementation: nil takes

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
@@ -33,14 +34,23 @@ func (e *ErrorReply) Error() string { return "engine: " + e.Message }
 type VM struct {
 	keys   *keyspace.Keyspace
 	state  *lua.LState
-	ready  map[*Program]*lua.LFunction // the programs' bodies, see Compile
-	tables [2]*lua.LTable              // KEYS and ARGV
+	ready  map[*Program]*ready
+	tables [2]*lua.LTable // KEYS and ARGV
 	shared shared
-	boxes  boxes    // of the run under way
-	named  boxes    // of KEYS and ARGV
-	left   int      // rounds, see round
-	args   []string // of the command under way
-	parts  []string // of the string under way
+	boxes  boxes        // of the run under way
+	named  boxes        // of KEYS and ARGV
+	left   int          // rounds, see round
+	args   []string     // of the command under way
+	parts  []string     // of the string under way
+	slots  []lua.LValue // of the program under way, for what is straight of it
+	passed []lua.LValue // to the library function that gopher-lua calls
+}
+
+// ready is a program as a VM runs it.
+type ready struct {
+	body  *lua.LFunction // see Compile
+	way   *lua.LFunction // nil: none
+	slots []lua.LValue
 }
 
 // New makes a VM. It allocates 109 KB in 670 pieces, about 0.1 ms.
@@ -59,7 +69,7 @@ func (vm *VM) build() {
 		RegistryGrowStep: registryAdd,
 		SkipOpenLibs:     true,
 	})
-	vm.ready = make(map[*Program]*lua.LFunction)
+	vm.ready = make(map[*Program]*ready)
 	vm.tables = [2]*lua.LTable{new(lua.LTable), new(lua.LTable)}
 	for i := range vm.tables {
 		vm.tables[i] = vm.state.CreateTable(4, 0)
@@ -78,6 +88,10 @@ func (vm *VM) Rebind(keys *keyspace.Keyspace) {
 	}
 	clear(vm.args[:cap(vm.args)])
 	clear(vm.parts[:cap(vm.parts)])
+	for p, r := range vm.ready {
+		copy(r.slots, p.slots)
+	}
+	clear(vm.passed[:cap(vm.passed)])
 	vm.boxes, vm.named = boxes{}, boxes{}
 }
 
@@ -89,11 +103,16 @@ func (vm *VM) Run(p *Program, keys, argv []string) (keyspace.Reply, error) {
 	vm.left = Budget
 	vm.boxes.reset()
 	vm.keys.Tick()
-	body, err := vm.body(p)
+	r, err := vm.prepare(p)
 	if err == nil {
 		vm.fill(vm.tables[0], keys)
 		vm.fill(vm.tables[1], argv)
-		vm.state.Push(body)
+		vm.slots = r.slots
+		if r.way != nil && len(keys) == p.way.keys {
+			vm.state.Push(r.way)
+		} else {
+			vm.state.Push(r.body)
+		}
 		err = vm.state.PCall(0, 1, nil)
 	}
 	if err != nil {
@@ -109,19 +128,26 @@ func (vm *VM) Run(p *Program, keys, argv []string) (keyspace.Reply, error) {
 	return reply, nil
 }
 
-// body finds the program's function, or runs its head to make it.
-func (vm *VM) body(p *Program) (*lua.LFunction, error) {
-	if f := vm.ready[p]; f != nil {
-		return f, nil
+// prepare finds the program's functions, or runs its head to make them.
+func (vm *VM) prepare(p *Program) (*ready, error) {
+	if r := vm.ready[p]; r != nil {
+		return r, nil
+	}
+	r := &ready{slots: slices.Clone(p.slots)}
+	for name, f := range p.straight {
+		vm.state.Env.RawSetString(name, f.bridge(vm))
+	}
+	if p.way != nil {
+		r.way = p.way.bridge(vm)
 	}
 	vm.state.Push(vm.state.NewFunctionFromProto(p.proto))
 	if err := vm.state.PCall(0, 1, nil); err != nil {
 		return nil, err
 	}
-	f := vm.state.Get(-1).(*lua.LFunction) // rearrange ends every program in a function
+	r.body = vm.state.Get(-1).(*lua.LFunction) // rearrange ends every program in a function
 	vm.state.SetTop(0)
-	vm.ready[p] = f
-	return f, nil
+	vm.ready[p] = r
+	return r, nil
 }
 
 // fill makes a table hold exactly these values.
