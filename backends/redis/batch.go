@@ -293,7 +293,7 @@ func (q *batcher) close() {
 	}
 }
 
-// refuseLocked settles commands that wait, and returns those that were started, whose
+// refuseLocked settles commands that wait, and returns those that were started: their
 // askers are yet to be told.
 func (q *batcher) refuseLocked(list []*command) (started []*command) {
 	for _, c := range list {

@@ -48,7 +48,7 @@ func (q *batcher) process(ctx context.Context, r goredis.Cmder) {
 	}
 }
 
-// A request is what the driver sends: a command by itself, or a fastCall with several.
+// A request is one request of the driver's: a command by itself, or a fastCall with several.
 type request interface {
 	goredis.Cmder
 	of() *scripts.Script
@@ -213,7 +213,7 @@ func (q *batcher) apart() bool {
 	return q.single || until != nil && time.Now().Before(*until)
 }
 
-// pipeline sends the requests in one go. What became of each command is in the command.
+// pipeline sends the requests in one go. Each command gets its answer or its error.
 func (f *flusher) pipeline(ctx context.Context) {
 	if len(f.requests) == 1 {
 		f.process(ctx, f.requests[0])

@@ -94,7 +94,7 @@ type command struct {
 	done     chan struct{} // one slot; the flush sends once, if it settles the command
 	written  atomic.Bool
 
-	// Of a call: what is needed to write its request, and to read the reply.
+	// Of a call: to write its request, and to read the reply.
 	call  backends.Call
 	pace  pacing
 	push  string
@@ -105,7 +105,7 @@ type command struct {
 	fast   bool     // it travels as a part of one; otherwise Cmd is its request
 	apart  bool     // with others it was refused
 	failed error    // it has no part of the reply
-	did    bool     // what it was asked to; otherwise it has to be asked in full
+	did    bool     // the server did it; otherwise it has to be asked in full
 	base   uint64   // of a granted acquire
 	lone   fastCall // for itself alone
 
@@ -200,7 +200,7 @@ func (c *command) MarshalBinary() ([]byte, error) {
 	return c.last, nil
 }
 
-// Err is what went wrong with the request.
+// Err is the request's error.
 func (c *command) Err() error {
 	if c.fast {
 		return c.failed

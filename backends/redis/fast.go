@@ -35,7 +35,7 @@ type fastCall struct {
 	items   []*command // releases first
 	written atomic.Bool
 
-	// What the driver serializes; see command.
+	// For the driver to serialize; see command.
 	args  []any
 	text  string // of the script, or its SHA
 	keys  int
@@ -95,8 +95,8 @@ func (f *fastCall) MarshalBinary() ([]byte, error) {
 // silent reports whether nothing at all became of the request.
 func (f *fastCall) silent() bool { return f.Err() == nil && f.Val() == nil }
 
-// refusedTogether reports whether the server refused the request at the door for what need not
-// concern each of its keys: the user may not use one of them, or they are in different slots.
+// refusedTogether reports whether the server refused the request at the door for a reason
+// that need not concern each of its keys: the user may not use one of them, or they are in different slots.
 // The latter is so where a client of one server talks to a Cluster of one node.
 func (f *fastCall) refusedTogether() bool {
 	var reply goredis.Error
@@ -154,7 +154,7 @@ func (c *command) makeFast() {
 // nothing was done.
 func (c *command) wantsFull() bool { return c.fast && c.failed == nil && !c.did }
 
-// readFast is what the script fast said of a quiet key.
+// readFast reads the answer of the script fast about a quiet key.
 func (b *Backend) readFast(c *command) backends.Reply {
 	if c.call.Verb == backends.Releasing {
 		return backends.Reply{}

@@ -10,8 +10,8 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// TestFastItemsOnAFullServer: frees go through, and no take makes a key, be it in the same call. What is answered
-// 0 is asked in full: a key in use goes on, a new one is refused.
+// TestFastItemsOnAFullServer: frees go through, and no take makes a key, be it in the same call. An item
+// that is answered 0 is asked in full: a key in use goes on, a new one is refused.
 func TestFastItemsOnAFullServer(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)

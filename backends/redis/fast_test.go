@@ -43,7 +43,7 @@ func fastAll(verb backends.Verb, list []backends.Attempt) []*command {
 	return batch
 }
 
-// flushes has a flusher send a batch, and what has to be sent again.
+// flushes has a flusher send a batch, and again those of it that have to be asked in full.
 func flushes(b *Backend, batch []*command) {
 	b.batch.mu.Lock()
 	b.batch.flushers++
@@ -51,7 +51,7 @@ func flushes(b *Backend, batch []*command) {
 	(&flusher{batcher: b.batch}).flush(append([]*command(nil), batch...))
 }
 
-// outcome is what became of a command that a flusher has settled.
+// outcome reads the answer of a command that a flusher has settled.
 func outcome(t *testing.T, b *Backend, c *command) (backends.Reply, error) {
 	t.Helper()
 	select {

@@ -41,7 +41,7 @@ func (f *forger) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 	}
 }
 
-// TestASenselessReplyLeavesItsKeyInDoubt, whatever was asked.
+// TestASenselessReplyLeavesItsKeyInDoubt, by any verb.
 func TestASenselessReplyLeavesItsKeyInDoubt(t *testing.T) {
 	t.Parallel()
 	client := servertest.Redis(t).RedisClient(t, nil)

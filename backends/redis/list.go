@@ -97,7 +97,7 @@ func (b *Backend) locks(ctx context.Context, companions []string) ([]string, err
 		pipe := b.client.Pipeline()
 		asked := make([]*goredis.SliceCmd, len(some))
 		for i, key := range some {
-			asked[i] = pipe.MGet(ctx, scripts.Keys(key)[:2]...) // nil for what is no string
+			asked[i] = pipe.MGet(ctx, scripts.Keys(key)[:2]...) // nil for another type
 		}
 		_, _ = pipe.Exec(ctx) // each has its own error
 		for i, cmd := range asked {

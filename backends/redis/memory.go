@@ -6,16 +6,16 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// A memory is what a session remembers of keys, so that it asks for each in the right way: by
-// the script fast, or in full by the verb's own.
+// A memory lets a session ask for each key in the right way: by the script fast, or in full
+// by the verb's own.
 type memory struct {
 	// unanswered are keys with a request that was sent and never answered. A copy of it
 	// may still arrive, also when the attempt that it was of was given up, and the key's actor is
 	// gone. So for a minute all attempts of the session on such a key end in full, and the
-	// server remembers that they have: it then refuses the copy, whose number is no higher.
+	// server remembers that they have: it then refuses the copy, since its number is no higher.
 	unanswered recent
 	// busy are keys that were not quiet when the server last told: to ask for them by the
-	// script fast is a round trip for nothing. What of these is forgotten costs one.
+	// script fast is a round trip for nothing. A key that is forgotten costs one.
 	busy recent
 }
 

@@ -17,8 +17,8 @@ const (
 // last noted. It is kept in two spans of that length, so that a key needs no time of its own and
 // nothing has to be swept.
 //
-// A span that is full takes no more keys. It is then as if all keys had been noted: whoever asks
-// does the slower and safe thing, and never takes a key for forgotten that was noted. Hints are
+// A span that is full takes no more keys. It is then as if all keys had been noted: the session
+// does the slower and safe thing, and never takes a noted key for a forgotten one. Hints are
 // forgotten instead.
 //
 // Where nothing was noted, which is so while a server answers, a look costs one atomic load.

@@ -16,8 +16,8 @@ const (
 	codeRevoked = 2
 )
 
-// readAcquire reads acquire's reply to push, whether the key is quiet, and what its caller has to
-// publish; p says when to ask again.
+// readAcquire reads acquire's reply to push, whether the key is quiet, and the messages
+// that its caller has to publish; p says when to ask again.
 func readAcquire(v any, push string, p pacing) (reply backends.Reply, quiet bool, messages []told, err error) {
 	l, messages := split(v, push)
 	code, ok := l.number(0)
