@@ -17,7 +17,7 @@ const (
 	baseDigits = 16
 )
 
-// ReadFree reads an item of fast's reply to a free, whose token is given as on the wire. freed is
+// ReadFree reads an item of fast's reply to the free of a token, given as on the wire. freed is
 // false where nothing was done and the full script has to be asked. ok is false if the item
 // is no answer to this attempt's free.
 func ReadFree(item, token string) (freed, ok bool) {
@@ -26,7 +26,7 @@ func ReadFree(item, token string) (freed, ok bool) {
 	return freed, freed || mine && said == "0"
 }
 
-// ReadTake reads an item of fast's reply to a take, whose token is given as on the wire. base is
+// ReadTake reads an item of fast's reply to the take of a token, given as on the wire. base is
 // the fence's base in µs; it is zero where nothing was done and the full script has to be asked. ok is
 // false if the item is no answer to this attempt's take.
 func ReadTake(item, token string) (base uint64, ok bool) {
@@ -44,7 +44,7 @@ func ReadTake(item, token string) (base uint64, ok bool) {
 	return base, true
 }
 
-// said is what stands behind the attempt's number, if the number is the token's.
+// said returns the text behind the attempt's number, if the number is the token's.
 func said(item, token string) (said string, mine bool) {
 	return strings.CutPrefix(item, token[len(token)-attemptDigits:])
 }

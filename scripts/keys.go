@@ -7,7 +7,7 @@ import (
 )
 
 // Keys returns the KEYS of every full verb for a full key: the lock itself, its
-// companion, what is remembered beside it, its queue, the sessions alive in it. All five share one hash
+// companion, its rarer notes (more), its queue, the sessions alive in it. All five share one hash
 // slot, so that a script may touch them on a Cluster. The names are wire
 // format: processes of different versions meet under them.
 //
@@ -32,7 +32,7 @@ func Pair(key string) [2]string {
 // word tells our names from everybody else's: no caller's key has it by accident.
 const word = "}:turnstile"
 
-// beside is what the names beside a key begin and end with, in the slot of key. Without braces in the key,
+// beside returns the beginning and the end of the names beside a key, in the key's slot. Without braces in the key,
 // {key} is its own tag. With braces, Redis would cut that tag at the key's own
 // brace, so a tag that hashes to the same slot stands in front and the key follows.
 func beside(key string) (front, rest string) {

@@ -3,8 +3,8 @@
 //
 // Each file's header lists its KEYS, its ARGV, its reply, and why it is safe to
 // run twice; a test compares the header with the code. shared.lua is put into
-// each full verb, below the way of a quiet key, so that what the server sees is one
-// self-contained script, and makes none of shared.lua's functions for a quiet key.
+// each full verb, below the way of a quiet key, so that the server sees one
+// self-contained script, which makes none of shared.lua's functions for a quiet key.
 package scripts
 
 import (
@@ -15,8 +15,8 @@ import (
 	"sync"
 )
 
-// KeyCount is the number of keys that every full verb takes: the lock, its companion, what is
-// remembered beside it, its queue, and the sessions alive in it, all in one hash slot.
+// KeyCount is the number of keys that every full verb takes: the lock, its companion, its rarer
+// notes (more), its queue, and the sessions alive in it, all in one hash slot.
 const KeyCount = 5
 
 // A Script is one verb as a server gets it. Source and SHA are made when they are first

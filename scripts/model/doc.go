@@ -6,7 +6,7 @@
 // Requests are answered, or run and are not answered, or arrive up to 60 s late. The server's clock steps, and the
 // server evicts, and its memory fills.
 //
-// What is checked after each step:
+// After each step it checks:
 //
 //  1. S1: no two holds overlap, as their holders see it. Excused: an eviction of the lock, or of the companion of a
 //     lease that a pylock overwrote; a leap of the clock forward; revoke with now; and a pylock's DEL or EXPIRE on a

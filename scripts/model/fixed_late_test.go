@@ -53,8 +53,8 @@ func (s *session) givesUp() *call {
 	return c
 }
 
-// givenUp lets an acquire and its cancel go unanswered, and a later attempt go well. What happens in between is up to
-// the caller. Then the copy of the acquire arrives.
+// givenUp lets an acquire and its cancel go unanswered, and a later attempt go well. The caller says what comes in
+// between. Then the copy of the acquire arrives.
 func givenUp(between func(*session)) func(*play) {
 	return func(p *play) {
 		s := p.sessions[0]

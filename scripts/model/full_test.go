@@ -78,7 +78,7 @@ func (s *store) repair(lease token, left int64) {
 	s.lock = value{kind: ours, token: lease, end: s.now + left}
 }
 
-// stray returns the lease whose token a pylock has overwritten, and what it has left.
+// stray returns a lease with a token that a pylock has overwritten, and the time that it has left.
 func (s *store) stray() (token, int64) {
 	c := s.companion
 	if s.lock.kind != stamp || s.lock.end != 0 || c == nil || c.lease == (token{}) {
@@ -183,7 +183,7 @@ func (s *store) renew(t token, ttl, known int64) reply {
 	later := known != 0 && s.companion != nil && s.companion.lease == t && max(s.companion.first, -s.companion.first) > known
 	if later || s.lock.kind != ours || s.lock.token != t {
 		if s.over != nil && s.over.lease == t {
-			s.over.lease = token{} // who is told so must not have it back later
+			s.over.lease = token{} // its holder is told so, and must not have it back later
 		}
 		if c := s.companion; c != nil && c.lease == t && !s.has(renewKeepsName) {
 			c.lease = token{}

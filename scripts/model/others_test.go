@@ -25,7 +25,7 @@ func (q *pylock) act() {
 	q.p.watch.check(&q.p.store)
 }
 
-// crash ends the process, whatever it left.
+// crash ends the process. Its lock stays.
 func (q *pylock) crash() {
 	if q.hold != nil {
 		q.p.watch.drops(q.hold)
@@ -74,7 +74,7 @@ func (q *pylock) getset() {
 	q.p.watch.overwritten(s, old)
 }
 
-// expire sets the ttl of whatever is there by now.
+// expire sets the key's ttl, be it another's by now.
 func (q *pylock) expire() {
 	s := &q.p.store
 	q.next = (*pylock).release
@@ -97,7 +97,7 @@ func (q *pylock) expire() {
 	}
 }
 
-// release deletes the key, whatever is there, if less than expires has passed.
+// release deletes the key, be it another's, if less than expires has passed.
 func (q *pylock) release() {
 	s := &q.p.store
 	if s.real-q.since < q.expires {

@@ -5,9 +5,9 @@ type rule int
 
 const (
 	everyRule       rule = iota // nothing is left out
-	nxGrants                    // only SET NX grants on the fast path, whatever MGET said
+	nxGrants                    // only SET NX grants on the fast path, and not MGET's answer
 	companionByNX               // without a companion, a fast take writes it with NX, or gives the lock back
-	stateIsRead                 // the fast path leaves alone what is not quiet
+	stateIsRead                 // the fast path leaves a key alone that is not quiet
 	lastNotAhead                // a key whose last is ahead of the clock is not quiet
 	freeNeedsName               // without a companion a free goes in full
 	takesFirst                  // a fast call takes before it frees: a free would let it take on a full server

@@ -1,6 +1,6 @@
 package model
 
-// What the fixed interleavings are made of.
+// The steps of the fixed interleavings.
 
 // do sends the call in flight, and those that its answers lead to, and reads the answers.
 func (s *session) do() {
@@ -25,7 +25,7 @@ func (s *session) renews(ttl int64) { s.renew(ttl); s.do() }
 // holds reports whether the session has the lock, as it sees it.
 func (s *session) holds() bool { return s.attempt != nil && s.attempt.hold != nil }
 
-// dies ends the process: what it had stays until its time is over.
+// dies ends the process. Its lease stays until its time is over.
 func (s *session) dies() {
 	s.lose()
 	s.giveUp()

@@ -24,7 +24,7 @@ const (
 	hash  // no string at all
 )
 
-// A value is what stands under the lock's name.
+// A value stands under the lock's name.
 type value struct {
 	kind  kind
 	token token // of ours
@@ -48,7 +48,7 @@ type mark struct {
 	real    int64 // when it was made
 }
 
-// An over mark is left by our own take-over of a left-over: what a stalled pylock overwrites may be put right.
+// An over mark is left by our own take-over of a left-over: a token that a stalled pylock overwrites may be put back.
 type over struct {
 	when, real int64
 	lease      token // granted in full since; the zero token: none

@@ -10,7 +10,7 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// An item is what one caller of the fast script wants of a key: to free it or, with a ttl, to take it.
+// An item is one key of a call of the fast script: to be freed or, with a ttl, to be taken.
 type item struct {
 	lock *lock
 	a    backends.Token
@@ -20,7 +20,7 @@ type item struct {
 func (l *lock) frees(a backends.Token) item          { return item{lock: l, a: a} }
 func (l *lock) takes(a backends.Token, ttl int) item { return item{lock: l, a: a, ttl: ttl} }
 
-// What an item is answered, behind the number of its attempt.
+// The answers to an item, behind the number of its attempt.
 const (
 	freed  = "1"
 	inFull = "0"
@@ -93,7 +93,7 @@ func (l *lock) ends(others ...*lock) {
 	}
 }
 
-// Quiet keys, and what is not.
+// Quiet keys, and others.
 var fastCases = []testCase{
 	{"a quiet key is taken and freed, again and again", func(l *lock) {
 		base := ""

@@ -16,7 +16,7 @@ func (l *lock) overwritten(seconds int64) string {
 	return value
 }
 
-// leftOver puts under the lock what a crashed pylock leaves behind. Whoever takes that over may be overwritten.
+// leftOver puts under the lock what a crashed pylock leaves behind. A session that takes it over may be overwritten.
 func (l *lock) leftOver() {
 	l.Helper()
 	l.do("SET", l.keys[itself], "1500000000.25")

@@ -19,7 +19,7 @@ func (l *lock) drop(a backends.Token, fields ...any) {
 	l.call(scripts.Cancel, []string{a.Wire(), "0", l.push}, fields)
 }
 
-// isQuiet and notQuiet are what the fast script finds.
+// isQuiet and notQuiet check the state that the fast script reads.
 func (l *lock) isQuiet() {
 	l.Helper()
 	l.column("state", "0")
@@ -27,7 +27,7 @@ func (l *lock) isQuiet() {
 }
 func (l *lock) notQuiet() { l.Helper(); l.column("state", "1") }
 
-// evicted is what a server that evicts may do to the companion.
+// evicted takes the companion away, as a server that evicts may.
 func (l *lock) evicted() {
 	l.Helper()
 	l.do("DEL", l.keys[companion])
@@ -39,7 +39,7 @@ func (l *lock) forgotten() {
 	l.do("HSET", l.keys[more], "until", fmt.Sprintf("%016d", l.now()-1))
 }
 
-// What makes a key quiet, and what the full scripts and the fast one leave for each other.
+// The states in which the full scripts and the fast one leave a key for each other.
 var quietCases = []testCase{
 	{"a pair of full scripts leaves the key quiet", func(l *lock) {
 		base := ""

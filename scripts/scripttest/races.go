@@ -2,13 +2,13 @@ package scripttest
 
 import "strconv"
 
-// What pylock and the server's clock do beside the fast path.
+// pylock and the server's clock beside the fast path.
 var raceCases = []testCase{
 	{"a fast lease that a pylock has overwritten is nobody else's before its end", func(l *lock) {
 		a, b, base := attempt(1, 1), attempt(2, 1), ""
 		l.take(a, 20_000, mint(&base))
 		l.forever = true
-		value := l.overwritten(-1) // its time is past: what a crashed pylock leaves behind looks the same
+		value := l.overwritten(-1) // its time is past: it looks as if a crashed pylock had left it
 		l.try(b, 5000, 0, "", -1, -1, 0, 1)
 		l.renew(a, 60_000, base, 0) // lost to its holder, though this answer may be
 		l.try(b, 5000, 0, "", -1, -1, 0, 1)
@@ -40,7 +40,7 @@ var raceCases = []testCase{
 		l.forever = true
 		x, a, b := attempt(1, 1), attempt(2, 1), attempt(3, 1)
 		l.leftOver()
-		l.try(x, 5000, 1, fresh(), 5000, 0) // a take-over: what follows may be put back
+		l.try(x, 5000, 1, fresh(), 5000, 0) // a take-over: an overwritten token may be put back
 		l.letGo(x, 1, 0)
 		l.evicted()
 		l.take(a, 20_000, fresh())

@@ -151,7 +151,7 @@ func (l *lock) renew(a backends.Token, ttl int, known string, fields ...any) {
 	l.call(scripts.Renew, []string{a.Wire(), fmt.Sprint(ttl), known}, fields)
 }
 
-// Both settle the attempt. What they do without that is the business of the quiet cases.
+// Both settle the attempt. The quiet cases try them without.
 const mark = "1"
 
 func (l *lock) release(a backends.Token, fields ...any) {
