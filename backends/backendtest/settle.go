@@ -146,8 +146,8 @@ func settledThenNext(st *store) error {
 	return nil
 }
 
-// ambiguousIsServed: the field says how an attempt has to end, and changes no answer. What it
-// leaves behind is the session's past: the next attempt, of which all was answered, is served too.
+// ambiguousIsServed: the field says how an attempt has to end, and changes no answer. The mark that
+// it leaves behind is of the past: the session's next attempt, of which all was answered, is served too.
 func ambiguousIsServed(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// The fast path: a quiet key is taken and freed by one small script. What that leaves
-// as it is, the full script of the verb is asked.
+// The fast path: a quiet key is taken and freed by one small script. Where that leaves
+// the key as it is, the full script of the verb is asked.
 //
 // An attempt of which a call failed goes in full, for the contract's sake: its end is
 // remembered. Nothing else has to be. A call has run, or it has not, when it returns,

@@ -10,7 +10,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends/embedded/engine"
 )
 
-// A client is a session at a store of the test's own, whose scripts a test may replace.
+// A client is a session at a store of the test's own. A test may replace its scripts.
 type client struct {
 	*Backend
 	session backends.Session
@@ -72,7 +72,7 @@ func TestAQuietKeyTakesTheFastPath(t *testing.T) {
 	}
 }
 
-// What may have run before is asked in full, and so is what was found held before.
+// A call that may have run before goes in full, and so does one for a key that was held before.
 func TestWhatIsNotAskedForTheFirstTimeGoesInFull(t *testing.T) {
 	c := newClient(t)
 	full := script(t, "return redis.error_reply('ERR in full')")

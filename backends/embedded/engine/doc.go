@@ -17,7 +17,7 @@
 //     in a command included, costs the interpreter, which is built anew.
 //
 // The hot path is the fast script on a quiet key: some 25 calls of the library, of which
-// seven are commands. What makes it cheap:
+// seven are commands. It is cheap because:
 //
 //   - A script is compiled once, and its functions are made once and not with every
 //     run; names of the library are bound once (compile.go).
@@ -27,6 +27,6 @@
 //   - A run counts its rounds, and not its instructions (meter.go).
 //   - Values are allocated many at a time (boxes.go), and the tables of replies are
 //     used again (tables.go).
-//   - Numbers, the bulk of what a lock script formats and parses, and strings put
-//     together take no detour over package fmt and gopher-lua's own ways.
+//   - A lock script formats and parses numbers above all. Neither that nor putting
+//     strings together takes a detour over package fmt and gopher-lua's own ways.
 package engine

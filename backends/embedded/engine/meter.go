@@ -13,8 +13,8 @@ var errBudget = errors.New("script killed: it took more rounds than any lock nee
 const tick = "count a round"
 
 // round ends a script that runs for ever: every round of a loop, and every call of a
-// function that calls functions of the script, calls it first. What has neither loop
-// nor such a call ends by itself. To count instructions, by a context that gopher-lua
+// function that calls functions of the script, calls it first. Code without a loop
+// or such a call ends by itself. To count instructions, by a context that gopher-lua
 // asks before each, costs a lock on a free key a third of its time.
 //
 // Once the budget is spent it stays spent until the next run, so a script can't
@@ -64,7 +64,7 @@ func (n *names) internal(name string, args ...ast.Expr) *ast.FuncCallExpr {
 	return call
 }
 
-// A function is one of the script's, and what its body calls.
+// A function is one of the script's, with the calls of its body.
 type function struct {
 	expr  *ast.FunctionExpr
 	calls []ast.Expr

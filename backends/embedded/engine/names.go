@@ -18,7 +18,7 @@ type names struct {
 	// uses are the reads of names that may be bound, where they stand.
 	uses []*ast.Expr
 
-	// What meter has to look at.
+	// For meter.
 	loops     []loop
 	functions []*function // the innermost that is being read is current
 	current   *function

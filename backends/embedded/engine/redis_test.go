@@ -243,7 +243,7 @@ var (
 )
 
 func mask(reply string) string {
-	if i := strings.LastIndex(reply, "["); i > 0 { // who waits, and for how long
+	if i := strings.LastIndex(reply, "["); i > 0 { // the waiters and their times
 		reply = reply[:i] + waits.ReplaceAllString(reply[i:], `" MS`)
 	}
 	reply = bases.ReplaceAllString(reply, "BASE")

@@ -2,11 +2,11 @@ package engine
 
 import "github.com/yuin/gopher-lua/ast"
 
-// tables is what a script does to tables. Most write only to those that they make: after
+// tables says which tables a script writes to. Most scripts write only to those that they make: after
 // such a run the tables that runs share need no inspection.
 type tables struct {
 	own     map[string]bool // locals that are declared once, as a new table
-	written []ast.Expr      // what stands before the dot or bracket of an assignment
+	written []ast.Expr      // left of the dot or bracket of an assignment
 	others  bool            // something else may write: a function of the library table
 }
 

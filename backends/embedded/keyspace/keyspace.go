@@ -15,7 +15,7 @@ const (
 )
 
 // An entry is one key and its value: 48 bytes, since a process may well hold a
-// million locks, of two strings each. What is no string is seldom there, and stands
+// million locks, of two strings each. Values of other types are few, and stand
 // beside the entries: see Keyspace.hashes.
 type entry struct {
 	key     string
