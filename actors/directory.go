@@ -61,7 +61,7 @@ type shard struct {
 	closed  bool
 
 	props    *actor.Props // nil before the first
-	spawning *entry       // its actor and mailbox are what props' producers return
+	spawning *entry       // props' producers return its actor and mailbox
 
 	counters counters // here, so that two processors seldom count in one place
 	_        [16]byte // keeps two shards out of one cache line

@@ -44,7 +44,7 @@ const (
 type Hold struct {
 	entry *entry // set by Begin, then immutable
 
-	// reply is the caller's, who sets it before it parks; the actor reads it while stage
+	// reply is set by the caller before it parks; the actor reads it while stage
 	// is parked. See directory.replies.
 	reply chan struct{}
 	// answer is the actor's until stage is settled, and then the caller's.

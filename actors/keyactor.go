@@ -35,7 +35,7 @@ func newKeyActor(c *Coordinator, e *entry) *keyActor {
 	a := &keyActor{c: c, entry: e}
 	a.machine.Init(&c.machines, a)
 	e.full = c.cfg.Prefix + e.key
-	e.key = e.full[len(c.cfg.Prefix):] // and what the caller gave is kept by nobody here
+	e.key = e.full[len(c.cfg.Prefix):] // so that nobody here keeps the caller's string
 	e.mailbox.receiver = a
 	return a
 }

@@ -128,7 +128,7 @@ func (m *mailbox) run(message any) (lone *started) {
 	}
 	m.running = true
 	m.mu.Unlock()
-	m.receiver.receive(message) // what panics in it is recovered there
+	m.receiver.receive(message) // it recovers from its own panics
 	lone, m.lone = m.lone, nil
 	for range inlineMore {
 		next := m.next()

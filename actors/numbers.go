@@ -8,8 +8,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// numbers draws the numbers of the calls that are queued. Whoever could guess one could publish that a
-// lease was given, and a session would believe it.
+// numbers draws the numbers of the calls that are queued. A process that could guess one could publish
+// that a lease was given, and a session would believe it.
 type numbers struct {
 	mu     sync.Mutex    // protects source
 	source *rand.ChaCha8 // strong, and some ten times as fast as asking the system for each

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A copied is what one read brought, requests of any number, held back on its way. The client
+// A copied is the requests of one read, held back on their way. The client
 // gives up the connection, and asks again by another.
 type copied struct {
 	commands int // requests in it
@@ -17,7 +17,7 @@ type copied struct {
 	of       []int // the request that each ask is in
 
 	open    chan struct{} // closed by deliver
-	replies chan []value  // one slot: what the server said at last
+	replies chan []value  // one slot: the server's answers
 	said    []byte        // so far; the wire's own
 }
 
@@ -55,11 +55,11 @@ func (c *copies) follow(s *story) {
 	c.stories[s.fullKey()] = s
 }
 
-// request holds back, or loses, what a story says, with all that travels with it.
+// request holds back, or loses, the requests that stories choose, with all that travels with them.
 func (c *copies) request(l *link, p []byte) fate {
 	all, rest := values(p)
 	if len(rest) > 0 || l.pushes.Load() {
-		return pass // a part of a request, which is seldom: it belongs to what follows
+		return pass // a part of a request, which is seldom: the rest follows
 	}
 	k := &copied{commands: len(all), open: make(chan struct{}), replies: make(chan []value, 1)}
 	for i, v := range all {
@@ -76,7 +76,7 @@ func (c *copies) request(l *link, p []byte) fate {
 	return pass
 }
 
-// A wish is what a story wants of a request. The greatest of a read's counts.
+// A wish is a story's for a request. The greatest of a read's counts.
 type wish int
 
 const (

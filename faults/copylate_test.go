@@ -28,7 +28,7 @@ func TestLateCopiesOfAcquiresLeaveNothing(t *testing.T) {
 	if *long {
 		worlds, each = 4, 25*storiesEach
 	}
-	t.Run("worlds", func(t *testing.T) { // ends before anybody looks for what is left
+	t.Run("worlds", func(t *testing.T) { // ends before anybody looks for leftovers
 		for i := range worlds {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
@@ -64,7 +64,7 @@ type rounds struct {
 
 	n        int      // stories begun
 	used     []*story // of the round before
-	attempts int      // whose copies were late
+	attempts int      // that had late copies
 	late     int      // copies
 	kinds    map[string]int
 }
@@ -206,7 +206,7 @@ func (s *story) where(goesOn bool) string {
 	return "on a held key"
 }
 
-// look fails the test if anything but what expires is there.
+// look fails the test if there is anything that doesn't expire.
 func (r *rounds) look(t *testing.T, stories []*story) {
 	t.Helper()
 	for _, s := range stories {

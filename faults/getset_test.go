@@ -68,7 +68,7 @@ type race struct {
 	first, second, third *lockclient.Client
 }
 
-// value is what stands under the key, "" if nothing does.
+// value returns the key's value, "" if there is none.
 func (r *race) value() string { return r.redis.Get(r.ctx, r.pylock.Key).Val() }
 
 // loses is the GETSET of a pylock that has seen found, when ours have the key. It may have stalled

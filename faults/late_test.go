@@ -14,8 +14,8 @@ import (
 // owner is the label of the client whose requests are held back.
 const owner = "the delayed one"
 
-// settledBefore is what the acquire script answers to a late copy, and notHeld
-// what the release script does. More may follow. To a copy of a request that took the fast path
+// settledBefore is the acquire script's answer to a late copy, notHeld the
+// release script's. More may follow. To a copy of a request that took the fast path
 // the script fast answers that it did nothing: a string with a 0 behind the attempt's 12 digits.
 const settledBefore, notHeld = ":-1", ":0"
 

@@ -17,7 +17,7 @@ type value struct {
 	list []value
 }
 
-// values reads all that are whole in p; rest is what is left.
+// values reads all that are whole in p; rest is left.
 func values(p []byte) (all []value, rest []byte) {
 	for {
 		v, behind, ok := nextValue(p)
@@ -61,7 +61,7 @@ func nextValue(p []byte) (v value, rest []byte, ok bool) {
 	return v, rest, true
 }
 
-// An ask is what a script is called for, about one key.
+// An ask is one verb on one key, of a call of a script.
 type ask struct {
 	verb       verb
 	key, token string

@@ -69,8 +69,8 @@ func (c *callers) inFlight() map[string]bool {
 	return was
 }
 
-// A server stalls for 2 s under 64 callers on 10 000 keys. What was on its way then may have
-// run, so its keys are not quiet for a minute: each hold of them is two full scripts from
+// A server stalls for 2 s under 64 callers on 10 000 keys. The requests on their way then may
+// have run, so their keys are not quiet for a minute: each hold of them is two full scripts from
 // then on, and never two that say "ask in full" before. Other keys are as fast as ever, and
 // there are fewer new connections than callers.
 func TestAfterAStallItsKeysAreAskedInFullAtOnce(t *testing.T) {

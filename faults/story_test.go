@@ -22,7 +22,7 @@ const (
 	timedOut  ending = "timed out"
 	triedOnce ending = "tried once"
 	// givenUp: the end of the attempt was lost too, and the client gave it up. The
-	// session's next attempt on the key is what ends it.
+	// session's next attempt on the key ends it.
 	givenUp ending = "given up"
 )
 
@@ -54,7 +54,7 @@ type story struct {
 
 func (s *story) fullKey() string { return lockclient.DefaultKeyPrefix + s.key }
 
-// wish is what the story wants of a request on its key.
+// wish is the story's for a request on its key.
 func (s *story) wish(a ask) wish {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -98,7 +98,7 @@ func (c *Client) TryAcquire(ctx context.Context, key string, opts ...Option) (*L
 	return c.acquire(ctx, key, o)
 }
 
-// begin and what it calls have left the stack when the wait begins: see giveUp.
+// begin and its callees have left the stack when the wait begins: see giveUp.
 //
 //go:noinline
 func (c *Client) begin(ctx context.Context, key string, opts []Option) (*Lock, error) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// BenchmarkLiveKey says what a key costs that is held: bytes in all, by embedded, and what
-// of it is the client's own, by open, where nothing is kept beside the hold and its actor.
+// BenchmarkLiveKey measures a key that is held: all its bytes, by embedded, and the
+// client's own part, by open, where nothing is kept beside the hold and its actor.
 //
 //	go test ./lockclient -run - -bench LiveKey -benchtime 1000000x
 func BenchmarkLiveKey(b *testing.B) {

@@ -1,6 +1,6 @@
 // Package pylock does what Turnstile's ancestor does on Redis (waveaccounting/pylock), step by
-// step. Each step is a command of its own, and what comes in between changes what the next
-// one means: benchmarks and tests race against it, and stop it between two steps.
+// step. Each step is a command of its own, and a command in between changes the meaning
+// of the next: benchmarks and tests race against it, and stop it between two steps.
 package pylock
 
 import (
@@ -52,7 +52,7 @@ func (l *Lock) Attempt(ctx context.Context) (won bool, err error) {
 	return true, nil
 }
 
-// takeOver takes a lock whose time is over and whose key is not. Of two that try,
+// takeOver takes a lock that is over by its value, and not by its ttl. Of two that try,
 // the second has spoilt the first one's value; it stays out, but that stands.
 func (l *Lock) takeOver(ctx context.Context, mine string) (won bool, err error) {
 	found, err := l.Client.Get(ctx, l.Key).Result()

@@ -23,7 +23,7 @@ const (
 	partPorts           = (lastPort - firstPort + 1) / portParts
 )
 
-// A portPool is what a process has of the range.
+// A portPool is a process's part of the range.
 type portPool struct {
 	mu         sync.Mutex // protects the rest
 	guards     []net.Listener

@@ -9,7 +9,7 @@ import (
 // A server that is stopped leaves its port with nobody listening: no other of ours may
 // be started there, be it this process's or another's.
 func TestNoPortIsGivenTwice(t *testing.T) {
-	var processes [2]portPool // each is what another process has
+	var processes [2]portPool // each as another process's
 	t.Cleanup(func() {
 		for i := range processes {
 			for _, guard := range processes[i].guards {
