@@ -73,6 +73,10 @@ func IsCompanion(name string) bool {
 // its version.
 func CompanionLike(value string) bool { return len(value) >= 67 && value[0] == '2' }
 
+// Quiet reports whether a companion says that the fast script may do for its key. The script
+// looks at more.
+func Quiet(companion string) bool { return CompanionLike(companion) && companion[1] == '0' }
+
 // hashTag is the part of a key that alone decides its slot: what stands
 // between the first { and the next }, if anything does.
 // Source: Redis Cluster specification, "Hash tags".

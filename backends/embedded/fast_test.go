@@ -128,10 +128,45 @@ func TestAFastScriptThatFailsHalfWayIsEndedInFull(t *testing.T) {
 			if got, err := c.Acquire(t.Context(), r); err != nil || got.Outcome != backends.Granted {
 				t.Fatalf("the next: %v, %v", got.Outcome, err)
 			}
+			r = c.request()
+			r.Key = "pylock:quiet"
+			if got, err := c.Acquire(t.Context(), r); err != nil || got.Outcome != backends.Granted {
+				t.Fatalf("another key: %v, %v", got.Outcome, err)
+			}
 			c.verbs.fast = script(t, half)
 			if err := c.Release(t.Context(), r.Attempt); !errors.Is(err, backends.ErrUnavailable) {
 				t.Errorf("its release: %v", err)
 			}
 		})
 	}
+}
+
+// A key that the fast script would leave as it is costs no run of it.
+func TestAKeyThatIsSeenToBeHeldIsAskedInFullAtOnce(t *testing.T) {
+	c := newClient(t)
+	holder, waiter, third := c.request(), c.request(), c.request()
+	acquire := func(r backends.Request, want backends.Outcome) {
+		t.Helper()
+		if got, err := c.Acquire(t.Context(), r); got.Outcome != want {
+			t.Fatalf("%v, %v, want %v", got.Outcome, err, want)
+		}
+	}
+	acquire(holder, backends.Granted)
+	fast := c.verbs.fast
+	c.verbs.fast = script(t, "return redis.error_reply('ERR fast')")
+	acquire(waiter, backends.Held)
+	if err := c.Release(t.Context(), holder.Attempt); err != nil {
+		t.Errorf("a release with a waiter: %v", err)
+	}
+	acquire(third, backends.Held)
+	for _, a := range []backends.Attempt{waiter.Attempt, third.Attempt} {
+		if err := c.Cancel(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Acquire(t.Context(), c.request()); err == nil {
+		t.Error("a free key does not go to the fast script")
+	}
+	c.verbs.fast = fast
+	acquire(c.request(), backends.Granted)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/turnstile-go/turnstile/backends"
-	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
@@ -55,6 +54,5 @@ func (s *shard) lock(key string) (value string, held bool) {
 		return "", false
 	}
 	s.keys.Tick()
-	reply := s.keys.Do("GET", key)
-	return reply.Str, reply.Kind != keyspace.Nil
+	return s.keys.String(key)
 }

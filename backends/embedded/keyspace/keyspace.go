@@ -96,6 +96,15 @@ func (k *Keyspace) Strings(list []string, prefix string) []string {
 	return list
 }
 
+// String returns the string under a key, as of the last Tick.
+func (k *Keyspace) String(key string) (value string, ok bool) {
+	e := k.entries[key]
+	if e == nil || e.kind != stringKind || k.expired(e) {
+		return "", false
+	}
+	return e.str, true
+}
+
 // Published hands over what was published since it was last called.
 func (k *Keyspace) Published() []Message {
 	sent := k.published
