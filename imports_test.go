@@ -93,6 +93,8 @@ func TestForbidden(t *testing.T) {
 		{"backends/redis", "internal/servers", true},
 		{"backends/embedded", "backends/embedded/engine", false},
 		{"cmd/turnstile", "lockclient", false},
+		{"cmd/turnstile", "internal/option", false},
+		{"backends/redis", "internal/option", true},
 		{"bench", "backends/redis", false},
 		{"cmd/turnstile", "bench/report", false},
 		{"actors", "bench", true},
@@ -125,7 +127,7 @@ func forbidden(from, to string) string {
 			return path
 		case "scripts/scripttest": // test support: it knows tokens as well
 			return path
-		case "internal/logqueue", "internal/door": // know none of ours; the rest of internal is test support
+		case "internal/logqueue", "internal/door", "internal/option": // know none of ours; the rest of internal is test support
 			return path
 		}
 		if top == "backends" {
@@ -145,12 +147,13 @@ func forbidden(from, to string) string {
 		"actors/machine": {"backends"},
 
 		"scripts/scripttest": {"scripts", "backends"},
-		"lockclient":         {"actors", "backends", "internal/logqueue"},
-		"cmd":                {"lockclient", "backends"},
+		"lockclient":         {"actors", "backends", "internal/logqueue", "internal/option"},
+		"cmd":                {"lockclient", "backends", "internal/option"},
 		"bench":              {"lockclient", "actors", "backends", "scripts", "internal"},
 		"faults":             {"lockclient", "actors", "backends", "internal"},
 		"internal":           {},
 		"internal/door":      {},
+		"internal/option":    {},
 	}
 	switch {
 	case f == to:

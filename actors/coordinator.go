@@ -192,7 +192,7 @@ func (c *Coordinator) wake(w backends.Wake) {
 		// uses are left in peace: otherwise each outage would keep them from retiring.
 		c.directory.each(func(e *entry) bool {
 			if !e.idle.Load() {
-				e.post(wake{w.Kind})
+				e.post(wake{&w})
 			}
 			return true
 		})
@@ -203,7 +203,7 @@ func (c *Coordinator) wake(w backends.Wake) {
 		return
 	}
 	if e := c.directory.find(key); e != nil {
-		e.post(wake{w.Kind})
+		e.post(wake{&w})
 	}
 }
 

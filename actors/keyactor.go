@@ -113,7 +113,10 @@ func (r *turn) decode(message any) machine.Event {
 	case result:
 		return machine.Answered{Call: m.Call}
 	case wake:
-		return machine.Woken{Kind: m.kind}
+		if m.Kind == backends.Gave {
+			return machine.Gave{Attempt: m.Attempt, Ask: m.Ask, Base: m.Base, TTL: m.TTL, Contended: m.Contended}
+		}
+		return machine.Woken{Kind: m.Kind}
 	case tick:
 		r.timerAt = 0
 	case sweep:

@@ -44,7 +44,7 @@ type (
 	result struct{ *machine.Call }
 
 	// wake is sent when the backend pushed something about the key.
-	wake struct{ kind backends.WakeKind }
+	wake struct{ *backends.Wake }
 
 	// tick is sent by the actor's own timer.
 	tick struct{}

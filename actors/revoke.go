@@ -35,7 +35,7 @@ func (c *Coordinator) Revoke(ctx context.Context, b backends.Revoker, key string
 		return found, err
 	case found == backends.Marked:
 		if e := c.directory.find(key); e != nil {
-			e.post(wake{backends.Revoking}) // it may be ours, and not every backend says so
+			e.post(wake{&backends.Wake{Kind: backends.Revoking}}) // it may be ours, and not every backend says so
 		}
 		if r.Now {
 			return c.deleteMarked(ctx, b, full, r.Base)

@@ -94,7 +94,7 @@ func (c *Client) TryAcquire(ctx context.Context, key string, opts ...Option) (*L
 	if err != nil {
 		return nil, err
 	}
-	o.timeout = 0
+	o.Timeout = 0
 	return c.acquire(ctx, key, o)
 }
 
@@ -128,8 +128,10 @@ func (c *Client) ask(ctx context.Context, key string, o options) (*Lock, error) 
 		return nil, tooLate(ctx, key)
 	}
 	l := &Lock{parent: ctx}
-	spec := actors.Spec{Expires: o.expires, Renew: o.renew, MaxHold: o.maxHold, Timeout: o.timeout, Owner: o.owner}
-	if o.timeout == 0 {
+	spec := actors.Spec{
+		Expires: o.Expires, Renew: o.Renew, MaxHold: o.MaxHold, Timeout: o.Timeout, Owner: o.Owner, Confirmed: o.Confirmed,
+	}
+	if o.Timeout == 0 {
 		spec.Try, spec.Timeout = true, tryTimeout
 	}
 	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {

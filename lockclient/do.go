@@ -18,7 +18,7 @@ import (
 // f ran under the lock to its end.
 func (c *Client) Do(ctx context.Context, key string, f func(context.Context) error, opts ...Option) (err error) {
 	o := c.defaults(ctx)
-	o.renew = true
+	o.Renew = true
 	if o, err = c.options(o, opts); err != nil {
 		return err
 	}

@@ -17,7 +17,10 @@ type store struct {
 	leases  map[string]*storedLease
 	last    map[string]uint64
 	settled map[string]map[backends.Session]uint64
-	deleted map[string][]time.Time // when leases were deleted by a revocation
+	deleted map[string][]time.Time   // when leases were deleted by a revocation
+	gone    map[string][]storedLease // what was deleted by then
+	waiting map[string][]place       // of sessions that hear pushes; the others poll
+	inboxes map[backends.Session]func(backends.Wake)
 }
 
 type storedLease struct {
@@ -31,6 +34,7 @@ func newStore() *store {
 	return &store{
 		leases: map[string]*storedLease{}, last: map[string]uint64{},
 		settled: map[string]map[backends.Session]uint64{}, deleted: map[string][]time.Time{},
+		gone: map[string][]storedLease{}, waiting: map[string][]place{}, inboxes: map[backends.Session]func(backends.Wake){},
 	}
 }
 
@@ -78,6 +82,7 @@ func (s *store) acquire(r backends.Request) (backends.Reply, error) {
 	if s.settled[r.Key][r.Token.Session()] >= r.Token.Attempt() {
 		return backends.Reply{Outcome: backends.NotRun}, backends.ErrSettled
 	}
+	s.serveLocked(r.Key)
 	l := s.leaseLocked(r.Key)
 	ends := time.Now().Add(r.TTL)
 	switch {
@@ -89,16 +94,18 @@ func (s *store) acquire(r backends.Request) (backends.Reply, error) {
 			l.ends = ends
 		}
 	default:
-		return backends.Reply{
-			Outcome: backends.Held, Holder: "someone",
-			FreeIn: time.Until(l.ends), Retry: 10 * time.Millisecond,
-		}, nil
+		retry := 10 * time.Millisecond
+		if s.queueLocked(r) {
+			retry = 300 * time.Millisecond
+		}
+		return backends.Reply{Outcome: backends.Held, Holder: "someone", FreeIn: time.Until(l.ends), Retry: retry}, nil
 	}
+	s.leaveLocked(r.Attempt)
 	l.base = s.mintLocked(r.Key)
 	if l.first == 0 {
 		l.first = l.base
 	}
-	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: time.Until(l.ends)}, nil
+	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: time.Until(l.ends), Contended: len(s.waiting[r.Key]) > 0}, nil
 }
 
 func (s *store) revoke(key string, r backends.Revocation) backends.Revoked {
@@ -113,6 +120,7 @@ func (s *store) revoke(key string, r backends.Revocation) backends.Revoked {
 	case r.Now:
 		delete(s.leases, key)
 		s.deleted[key] = append(s.deleted[key], time.Now())
+		s.gone[key] = append(s.gone[key], *l)
 		return backends.Deleted
 	}
 	l.revoked = true
@@ -123,7 +131,7 @@ func (s *store) renew(a backends.Attempt, ttl time.Duration, known uint64) (back
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.leaseLocked(a.Key)
-	if l == nil || l.token != a.Token {
+	if l == nil || l.token != a.Token || known < l.first {
 		return backends.Reply{}, backends.ErrNotHeld
 	}
 	if l.revoked {
@@ -133,7 +141,7 @@ func (s *store) renew(a backends.Attempt, ttl time.Duration, known uint64) (back
 		l.ends = ends
 	}
 	l.base = s.mintLocked(a.Key)
-	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: ttl}, nil
+	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: ttl, Contended: len(s.waiting[a.Key]) > 0}, nil
 }
 
 func (s *store) release(a backends.Attempt) error {
@@ -144,11 +152,13 @@ func (s *store) release(a backends.Attempt) error {
 	}
 	session := a.Token.Session()
 	s.settled[a.Key][session] = max(s.settled[a.Key][session], a.Token.Attempt())
+	s.leaveLocked(a)
 	l := s.leaseLocked(a.Key)
 	if l == nil || l.token != a.Token {
 		return backends.ErrNotHeld
 	}
 	delete(s.leases, a.Key)
+	s.serveLocked(a.Key)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/option"
 )
 
 // Forever as a timeout waits without a bound of its own: ctx alone ends the wait.
@@ -14,50 +15,44 @@ const Forever time.Duration = math.MaxInt64
 // An Option changes one acquire. Of options that contradict each other the last counts.
 type Option func(*options)
 
-type options struct {
-	expires time.Duration
-	timeout time.Duration
-	maxHold time.Duration
-	renew   bool
-	owner   string // empty: the client's
-}
+type options = option.Options
 
 // Expires sets how long the hold is valid unless renewed: 10 ms (memcached: 1 s) to
 // 24 h, default Config.Expires. Anything else is ErrInvalid.
-func Expires(d time.Duration) Option { return func(o *options) { o.expires = d } }
+func Expires(d time.Duration) Option { return func(o *options) { o.Expires = d } }
 
 // Timeout sets how long to wait for the hold: 0 is one try without waiting, Forever
 // is no bound; less than 0 is ErrInvalid. It counts whether ctx has a deadline or not;
 // the earlier of the two ends the wait. Default: see Client.Acquire.
-func Timeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
+func Timeout(d time.Duration) Option { return func(o *options) { o.Timeout = d } }
 
 // Renew keeps the hold until it is released: it is renewed when a third of its
 // Expires has passed. It is the default of Do, and of all where Config.Renew is set;
 // elsewhere a hold ends at its deadline, as in pylock.
-func Renew() Option { return func(o *options) { o.renew = true } }
+func Renew() Option { return func(o *options) { o.Renew = true } }
 
 // NoRenew ends the hold at its deadline, also in Do and where Config.Renew is set.
-func NoRenew() Option { return func(o *options) { o.renew = false } }
+func NoRenew() Option { return func(o *options) { o.Renew = false } }
 
 // MaxHold ends a renewed hold d after its grant all the same, with ErrExpired. A d
 // below 0, or a hold that is not renewed, is ErrInvalid; 0, the default, is no
 // bound.
-func MaxHold(d time.Duration) Option { return func(o *options) { o.maxHold = d } }
+func MaxHold(d time.Duration) Option { return func(o *options) { o.MaxHold = d } }
 
 // Owner sets the label that others see as this hold's holder: at most 256 bytes,
 // none of them NUL, else ErrInvalid; default Config.Owner. This process's
 // WaitError, Inspect and Keys show it for this hold. Other processes see the label
 // of the hold that got the lease from the backend. That one stays while the process
 // hands the key on, or takes a lease that lingers, since neither makes a backend call.
-func Owner(label string) Option { return func(o *options) { o.owner = label } }
+func Owner(label string) Option { return func(o *options) { o.Owner = label } }
 
 // defaults returns the options of an acquire that sets none.
 func (c *Client) defaults(ctx context.Context) options {
-	o := options{expires: c.cfg.Expires, timeout: c.cfg.Timeout, renew: c.cfg.Renew}
-	if o.timeout == 0 {
-		o.timeout = DefaultTimeout
+	o := options{Expires: c.cfg.Expires, Timeout: c.cfg.Timeout, Renew: c.cfg.Renew}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
 		if _, bounded := ctx.Deadline(); bounded {
-			o.timeout = Forever // the caller has said how long
+			o.Timeout = Forever // the caller has said how long
 		}
 	}
 	return o
@@ -76,20 +71,20 @@ func (c *Client) with(o options, opts []Option) (options, error) {
 	for _, set := range opts {
 		set(&o)
 	}
-	if err := checkExpires(o.expires); err != nil {
+	if err := checkExpires(o.Expires); err != nil {
 		return o, err
 	}
-	if least := c.coordinator.Capabilities().MinExpires; o.expires < least {
-		return o, &backends.ShortExpires{Where: "expires", Expires: o.expires, Least: least}
+	if least := c.coordinator.Capabilities().MinExpires; o.Expires < least {
+		return o, &backends.ShortExpires{Where: "expires", Expires: o.Expires, Least: least}
 	}
 	switch {
-	case o.timeout < 0:
-		return o, invalid("timeout of %v: must not be negative", o.timeout)
-	case o.maxHold < 0:
-		return o, invalid("max hold of %v: must not be negative", o.maxHold)
-	case o.maxHold > 0 && !o.renew:
+	case o.Timeout < 0:
+		return o, invalid("timeout of %v: must not be negative", o.Timeout)
+	case o.MaxHold < 0:
+		return o, invalid("max hold of %v: must not be negative", o.MaxHold)
+	case o.MaxHold > 0 && !o.Renew:
 		return o, invalid("MaxHold needs Renew: without it a hold ends when it expires")
-	case !isLabel(o.owner):
+	case !isLabel(o.Owner):
 		return o, invalid("Owner: %s", labelLimits)
 	}
 	return o, nil

@@ -1,6 +1,7 @@
 package lockclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/option"
 )
 
 // An op is one caller of a random script: it arrives, acquires, perhaps gives
@@ -29,6 +31,7 @@ type op struct {
 	renew   bool
 	release bool
 	watch   bool          // it asks to be told when others wait
+	shown   bool          // it shows its deadline to others, so it wants no hold that is not confirmed
 	wind    time.Duration // what it takes to stop, once told that its hold is revoked
 	deleted bool          // its key is revoked with Now at some time: others don't wait for that
 }
@@ -52,6 +55,7 @@ type run struct {
 	end      time.Time // of what the holder may rightly claim
 	short    error     // the hold ended before it should have
 	uncover  error     // S7: the store's lease did not cover the hold
+	void     bool      // its lease was deleted before it began, or its push named a base that no lease has
 }
 
 // TestRandomScripts checks S1, S2, S5, S6, S7, L2, L3 and L7 over random
@@ -75,7 +79,10 @@ func TestRandomScripts(t *testing.T) {
 			cfg.Linger = 100 * time.Millisecond
 		}
 		var failures []error
-		synctest.Test(t, func(t *testing.T) { failures = runScript(t, ops, revocations, seed, f, cfg) })
+		synctest.Test(t, func(t *testing.T) {
+			s := newStore()
+			failures = runScript(t, s, ops, revocations, [2]backends.Backend{newFake(s, seed, f), newFake(s, seed+1, f)}, cfg)
+		})
 		for _, err := range failures {
 			rt.Errorf("%v", err)
 		}
@@ -130,11 +137,10 @@ func drawRevocations(rt *rapid.T) []revocation {
 	return all
 }
 
-func runScript(t *testing.T, ops []op, revocations []revocation, seed uint64, f faults, cfg Config) []error {
-	s := newStore()
+func runScript(t *testing.T, s *store, ops []op, revocations []revocation, over [2]backends.Backend, cfg Config) []error {
 	var clients [2]*Client
 	for i := range clients {
-		c, err := New(newFake(s, seed+uint64(i), f), cfg)
+		c, err := New(over[i], cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,6 +173,9 @@ func runScript(t *testing.T, ops []op, revocations []revocation, seed uint64, f 
 		if l, held := s.lease(key); held {
 			failures = append(failures, fmt.Errorf("S5: %s is still leased by %v", key, l.token))
 		}
+		if n := s.places(key); n != 0 {
+			failures = append(failures, fmt.Errorf("S5: %d still wait for %s", n, key))
+		}
 		failures = append(failures, checkKeyHistory(key, runs)...)
 	}
 	for _, r := range runs {
@@ -195,6 +204,9 @@ func runOp(c *Client, s *store, o op) run {
 	if o.renew {
 		opts = append(opts, Renew())
 	}
+	if o.shown {
+		opts = append(opts, option.Confirmed)
+	}
 	arrived := time.Now()
 	lock, err := c.Acquire(ctx, o.key, opts...)
 	r.outcomes++
@@ -203,11 +215,13 @@ func runOp(c *Client, s *store, o op) run {
 		return r
 	}
 	r.start, r.fence = time.Now(), lock.Fence()
-	if full := lock.Deadline().Sub(arrived); full < o.expires {
-		r.short = fmt.Errorf("hold of %v ends %v after its acquire began", o.expires, full)
+	full := lock.Deadline()
+	if d := full.Sub(arrived); d < o.expires && (o.shown || !s.pushes()) {
+		r.short = fmt.Errorf("hold of %v ends %v after its acquire began", o.expires, d)
 	}
+	r.void = s.deletedBefore(o.key, r.fence>>10) || uint64(r.start.UnixMicro())-r.fence>>10 > twist/2
 	// A revocation by its own client may have ended it in the same instant.
-	if l, held := s.lease(o.key); (!held || l.ends.Before(lock.Deadline())) && lock.Context().Err() == nil {
+	if l, held := s.lease(o.key); (!held || l.ends.Before(full)) && lock.Context().Err() == nil && !r.void {
 		r.uncover = fmt.Errorf("S7: fence %d granted until %v, store says %v until %v", r.fence, lock.Deadline(), held, l.ends)
 	}
 	held := lock.Context()
@@ -222,6 +236,7 @@ func runOp(c *Client, s *store, o op) run {
 	if !o.release && !o.renew {
 		<-held.Done()
 	}
+	r.short = cmp.Or(r.short, confirmed(lock, full, r.start.Add(o.expires)))
 	if errors.Is(context.Cause(held), backends.ErrRevoked) && !o.deleted {
 		// It takes time to stop, and nobody may have the key meanwhile.
 		sleep(context.Background(), o.wind)
@@ -236,6 +251,9 @@ func runOp(c *Client, s *store, o op) run {
 	// nothing was to be granted under its lease from then on.
 	if at := s.deletedAfter(o.key, r.start); at.Before(r.end) {
 		r.end = at
+	}
+	if r.void {
+		r.end = r.start
 	}
 	if ended && !errors.Is(err, ErrNotHeld) {
 		r.short = fmt.Errorf("release after %v: %v", context.Cause(held), err)
@@ -255,7 +273,7 @@ func checkKeyHistory(key string, runs []run) []error {
 	var failures []error
 	var granted []run
 	for _, r := range runs {
-		if r.op.key == key && r.err == nil {
+		if r.op.key == key && r.err == nil && !r.void {
 			granted = append(granted, r)
 		}
 	}

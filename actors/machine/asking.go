@@ -12,6 +12,9 @@ import (
 // answered "held", or never answered. Repeated, it keeps its number.
 type asking struct {
 	attempt uint64        // 0: the last one left nothing behind, and the next has yet to begin
+	number  uint64        // of the newest call that was queued: see gave; 0: the newest was not
+	alive   time.Duration // what that call said
+	sent    Instant       // when that call was sent
 	ttl     time.Duration // the longest that it asked for
 	probe   int32         // how often it was answered Held
 	traces  bool          // it may be in the backend's queue, or a request of it on its way
@@ -81,16 +84,10 @@ func (s *asking) ask(m *Machine) *Call {
 const aliveFor = time.Second
 
 func (s *asking) answered(m *Machine, c *Call) {
+	s.number, s.alive, s.sent = c.Ask, c.Alive, c.Sent
 	switch {
 	case c.Err == nil && c.Reply.Outcome == backends.Granted:
-		m.news.answered, m.news.err, m.news.holder = m.now, nil, nil
-		was := *s
-		m.enter(&m.leased)
-		m.leased.attempt, m.leased.doubted = c.Attempt, was.doubted
-		// An earlier request of the attempt that was not answered may be on its way yet,
-		// and ask for longer. Until that time is over, too, the attempt has to be settled.
-		m.leased.ends = m.now.Add(was.ttl)
-		m.leased.set(c, m.now)
+		s.won(m).set(c, m.now)
 	case c.Err == nil && c.Reply.Outcome == backends.Held:
 		s.held(m, c)
 	default:
@@ -99,6 +96,18 @@ func (s *asking) answered(m *Machine, c *Call) {
 		}
 		s.failed(m, c)
 	}
+}
+
+// won makes the attempt's lease ours, which the caller has to fill in.
+func (s *asking) won(m *Machine) *lease {
+	m.news.answered, m.news.err, m.news.holder = m.now, nil, nil
+	was := *s
+	m.enter(&m.leased)
+	m.leased.attempt, m.leased.doubted = was.attempt, was.doubted
+	// An earlier request of the attempt that was not answered may be on its way yet,
+	// and ask for longer. Until that time is over, too, the attempt has to be settled.
+	m.leased.ends = m.now.Add(was.ttl)
+	return &m.leased.lease
 }
 
 func (s *asking) held(m *Machine, c *Call) {
@@ -117,7 +126,7 @@ func (s *asking) failed(m *Machine, c *Call) {
 	s.retry.failed(c, m.now)
 	s.traces = s.traces || c.Reply.Outcome != backends.NotRun
 	if errors.Is(c.Err, backends.ErrSettled) {
-		s.attempt = 0
+		s.attempt, s.number = 0, 0
 	}
 	if backends.IsRefused(c.Err) {
 		m.failQueue(c.Err)

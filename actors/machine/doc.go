@@ -31,6 +31,7 @@
 //	free      -- Answered, the gap was used -->     asking    a look saw a poller, or nobody who makes gaps
 //
 //	asking    -- Answered, granted -->              leased
+//	asking    -- Gave, to the newest call -->       leased    the push is the grant
 //	asking    -- Answered, granted too late -->     settling  no time of the lease is left
 //	asking    -- Answered, nobody waits -->         settling  they left or were refused, or we close
 //	asking    -- Answered, nothing is left -->      free      one try was answered, and nobody else waits
@@ -91,7 +92,8 @@
 //	machine.go   the machine, its step, pushes
 //	phase.go     what a phase is, the plan, pauses after failures
 //	free.go, asking.go, leased.go, settling.go   the phases
-//	lease.go     a lease's numbers: margins, fences, the budget of handoffs
+//	gave.go      a push that is a grant
+//	lease.go     a lease's numbers: margins, deadlines, fences, the budget of handoffs
 //	linger.go    a lease that nobody here needs, and its keeper
 //	queue.go     the lists of holds; timeouts and places of those who wait
 //	waiting.go   arrivals, and the ends of waits and holds
@@ -111,6 +113,22 @@
 //
 // leased.doubts is the first two, leased.stale the third.
 //
+// # A push is a grant
+//
+// Where a backend hands a released key to the first that waits, it says so by a push, and the
+// first in line here gets the key at once: no call is between a release there and the grant here. The lease is short,
+// and so is the hold, until a renewal has confirmed the lease:
+//
+//	Gave             the hold begins, up to the lease's deadline (lease.give argues why that is right)
+//	within 1 ms      a release ends it: no call was needed but that one
+//	after 1 ms       the confirmation is sent, beside the hold; sooner if somebody waits for what it brings
+//	renewed          the hold gets its Expires, counted from when that was sent
+//	not held         the hold is lost at once, and so with revoked (as any hold is)
+//	any other error  it is tried again, until the hold is lost at its short deadline
+//
+// Callers that show a deadline to others (Spec.Confirmed) wait for the confirmation. So do local callers behind the first
+// hold that would be cut short as well, extensions and checks.
+//
 // # What is kept
 //
 // The names are those of the invariants in docs/design.md.
@@ -126,7 +144,7 @@
 //   - S5: an attempt that nobody awaits any more is cancelled before anything else is
 //     asked for that key.
 //   - S6: each Arrive is answered once: by a Taken offer, a Refuse or a TimeOut.
-//   - S7: grants checks the lease's deadline before each offer.
+//   - S7: grants checks the lease's deadline before each offer; gave does before it makes a lease.
 //   - L3: the queue is in the order of the Arrives.
 //   - L4: while another process waits, a lease goes back after 1023 handoffs or
 //     Tenure, whichever is first.

@@ -44,6 +44,14 @@ type (
 	// Woken says that the backend pushed something about the key.
 	Woken struct{ Kind backends.WakeKind }
 
+	// Gave says that the backend pushed: the key's lease was given to this process's attempt, as it was asked
+	// for by the call of that number. It may be late, repeated, or somebody else's word.
+	Gave struct {
+		Attempt, Ask, Base uint64
+		TTL                time.Duration
+		Contended          bool
+	}
+
 	// Tick says that it is time to look, or that somebody wants the machine to.
 	Tick struct{}
 
@@ -71,6 +79,7 @@ func (Watch) event()     {}
 func (Disown) event()    {}
 func (Answered) event()  {}
 func (Woken) event()     {}
+func (Gave) event()      {}
 func (Tick) event()      {}
 func (Close) event()     {}
 func (Panicked) event()  {}

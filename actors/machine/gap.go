@@ -28,6 +28,9 @@ type gap struct {
 
 func (g *gap) due(now Instant) bool { return g != nil && g.at != 0 && now >= g.at }
 
+// open reports whether no gap is under way.
+func (g *gap) open(now Instant) bool { return g == nil || now >= g.until }
+
 // leaseGoes notes that the lease goes back; idle, that nobody here wants it.
 func (g *gap) leaseGoes(now Instant, idle bool) {
 	if g == nil {

@@ -14,6 +14,9 @@ type Spec struct {
 	Owner   string        // the label shown to others; empty: Config.Owner
 	Renew   bool          // renew the hold until it is released
 	Try     bool          // one try, never queued; Timeout bounds the try
+
+	// Confirmed grants the hold under no lease that is not confirmed: the caller shows its Deadline to others.
+	Confirmed bool
 }
 
 // A Hold is one caller's acquire and, once granted, its possession of a key. The
@@ -34,6 +37,7 @@ type Hold struct {
 	bound      Instant // what Deadline may not pass (MaxHold); 0: none
 	prev, next *Hold   // its neighbours in its list
 	listed     list    // in which list it is
+	short      bool    // it ends with a lease that is not confirmed, before its Expires is over: see give
 	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
 	watched    bool    // a Watch is unanswered
 	Handoff    bool    // set by an Offer: it is under a lease that was there already
@@ -72,10 +76,10 @@ func (h *Hold) renewAt(pace float64) Instant {
 // endsAt returns when a hold that nobody releases ends, and whether it is lost then
 // rather than expired. It is lost a little before its deadline, so that it learns of
 // that in time, if a renewal was due and none came (unproved: the lease's last one
-// failed). A hold at its caller's bound expires; one that was revoked has been told,
-// and its time is its own to the end.
+// failed), or no confirmation. A hold at its caller's bound expires; one that was revoked
+// has been told, and its time is its own to the end.
 func (h *Hold) endsAt(unproved bool) (at Instant, lost bool) {
-	if h.revoked || h.Deadline == h.bound || !h.Spec.Renew && !unproved {
+	if h.revoked || h.Deadline == h.bound || !h.Spec.Renew && !h.short && !unproved {
 		return h.Deadline, false
 	}
 	return h.Deadline.Add(-min(25*time.Millisecond, h.Spec.Expires/20)), true
@@ -91,12 +95,15 @@ func (h *Hold) extendTo(t Instant) bool {
 	return moved
 }
 
-// grantedAt sets what an offer says.
-func (h *Hold) grantedAt(now Instant, fence uint64) {
-	h.Granted, h.Fence = now, fence
+// grantedAt sets what an offer under l says.
+func (h *Hold) grantedAt(now Instant, l *lease) {
+	h.Granted, h.Fence, h.Handoff = now, l.fence(), l.granted
 	h.Deadline = now.Add(h.Spec.Expires)
 	if h.Spec.Renew && h.Spec.MaxHold > 0 {
 		h.bound = now.Add(h.Spec.MaxHold)
 		h.Deadline = min(h.Deadline, h.bound)
+	}
+	if h.Deadline > l.deadline { // it is not confirmed: see opens
+		h.Deadline, h.short = l.deadline, true
 	}
 }

@@ -58,11 +58,12 @@ type lease struct {
 	n        uint32  // the next hold's number under base
 	passed   int32   // handoffs since others wait
 
-	revoked  bool // it is not renewed, and goes back as soon as its holders have stopped
-	unproved bool // the last renewal failed: the deadline may be final
-	granted  bool // a hold was, under this lease
-	kept     bool // it lingers: the keeper was told
-	gone     bool // it lingered, and the keeper gave it to somebody else
+	revoked  bool          // it is not renewed, and goes back as soon as its holders have stopped
+	unproved bool          // the last renewal failed: the deadline may be final
+	granted  bool          // a hold was, under this lease
+	given    time.Duration // it came by a push, for that long, and is not confirmed; 0: it is
+	kept     bool          // it lingers: the keeper was told
+	gone     bool          // it lingered, and the keeper gave it to somebody else
 
 	contended bool    // another process waits
 	since     Instant // when that became known
@@ -74,15 +75,50 @@ func (l *lease) set(c *Call, now Instant) {
 	r := &c.Reply
 	l.deadline = c.Sent.Add(r.TTL - marginOf(r.TTL))
 	l.ends = max(l.ends, now.Add(r.TTL)) // an earlier request that was not answered may be on its way yet
-	l.pace = paceOf(l.first == 0, c.Chance)
+	l.pace = paceOf(l.first == 0 || l.given != 0, c.Chance)
 	l.renewAt, l.renewed = c.Sent.Add(share(r.TTL/3, l.pace)), c.Sent
 	l.base, l.n = r.Base, 0
 	if l.first == 0 {
 		l.first = r.Base
 	}
-	l.unproved = false
+	l.unproved, l.given = false, 0
 	l.note(r.Contended, now)
 }
+
+// give takes over what a push says of the lease that was given to s, which gave has looked at.
+//
+// No call of ours was answered that the lease is ours. The deadline holds all the same, by causality alone and no
+// clock but our own:
+//
+//  1. Our newest call had a number that nobody could guess, and was sent at s.sent.
+//  2. The backend had that number from that call, so it ran the call after s.sent.
+//  3. The push repeats the number: the backend found it beside our place when it gave the lease. So the lease was
+//     given after 2.
+//  4. The lease lasts ttl from then, so at least until s.sent + ttl. The margin is for a clock there that runs
+//     faster than ours.
+//
+// How long the push took, how often it came and who passed it on does not matter, nor whether the call was answered.
+// What may have ended the lease early since then (a revocation, another server, a leap of its clock) may do so to any
+// lease; if a later call of ours could have been told, the number is not the newest. We believe in no more than we
+// asked for: whoever may subscribe sees pushes, and could publish one that says more.
+func (l *lease) give(g Gave, s *asking, now Instant) {
+	ttl := min(g.TTL, s.alive)
+	l.deadline, l.renewed = s.sent.Add(ttl-marginOf(ttl)), s.sent
+	l.ends = max(l.ends, now.Add(ttl))
+	l.given, l.renewAt = ttl, now.Add(confirmAfter)
+	l.first, l.base = g.Base, g.Base
+	l.note(g.Contended, now)
+}
+
+// opens reports whether h may be the first hold under a lease that was given and is not confirmed. It ends with
+// that lease, unless the confirmation comes before, which is a renewal: then it gets its Expires, and any other answer
+// ends it. What follows it waits until it fits.
+func (l *lease) opens(now Instant, h *Hold) bool {
+	return l.given > 0 && !l.granted && l.confirmedFor(h) && l.deadline.Sub(now) >= l.given/leastGiven
+}
+
+// confirmedFor reports whether the lease need not be confirmed before h.
+func (l *lease) confirmedFor(h *Hold) bool { return l.given == 0 || !h.Spec.Confirmed }
 
 // Renewals come before a third of the hold is over, each a little earlier by
 // chance. Otherwise keys that were taken at the same time, or have all waited for a

@@ -57,9 +57,11 @@ func (l *leased) goesBack(m *Machine, p *plan) bool {
 }
 
 // grants reports whether h may have the key now: nothing is granted on a lease that
-// is past its deadline, that would end before the hold does, or that may be gone.
+// is past its deadline, that would end before the hold does, or that may be gone. For the
+// first hold under one that is not confirmed see opens.
 func (l *leased) grants(m *Machine, h *Hold) bool {
-	return l.fits(m.now, h.Spec.Expires) && !l.doubts(m) && !l.stale(m) && !l.yields(m)
+	fits := l.confirmedFor(h) && l.fits(m.now, h.Spec.Expires) || l.opens(m.now, h)
+	return fits && !l.doubts(m) && !l.stale(m) && !l.yields(m)
 }
 
 // yields reports whether the lease has to go back before the next local grant:
@@ -118,7 +120,7 @@ func (l *leased) need(m *Machine) time.Duration {
 	for h := m.holders.first; h != nil; h = h.next {
 		expires = max(expires, h.Spec.Expires)
 		need = max(need, h.Deadline.Sub(m.now))
-		if h.Spec.Renew {
+		if h.Spec.Renew || h.short {
 			need = max(need, h.Spec.Expires)
 		}
 	}
@@ -146,10 +148,11 @@ func (l *leased) need(m *Machine) time.Duration {
 func (l *leased) renewalDue(m *Machine, p *plan, need time.Duration) bool {
 	due := p.from(l.renewAt) || p.seen(m.extensions != nil) || p.seen(l.doubts(m))
 	for h := m.holders.first; h != nil; h = h.next {
-		due = due || h.Spec.Renew && p.from(h.renewAt(l.pace))
+		due = due || h.Spec.Renew && !h.short && p.from(h.renewAt(l.pace))
 	}
 	if head := m.queue.first; head != nil {
-		due = due || m.ages() && p.from(l.staleAt()) || p.seen(!l.yields(m) && l.soonTooShort(m, head))
+		due = due || m.ages() && p.from(l.staleAt()) ||
+			p.seen(!l.yields(m) && (l.soonTooShort(m, head) || !l.confirmedFor(head)))
 	}
 	// The long hold that the lease was made for is over: a crash would leave the lease
 	// to its end. A backend may decline, so it is not asked all the time.
@@ -226,7 +229,8 @@ func (l *leased) failed(m *Machine, c *Call) {
 func (m *Machine) prolong(sent Instant) {
 	l := &m.leased
 	for h := m.holders.first; h != nil; h = h.next {
-		if h.Spec.Renew {
+		if h.Spec.Renew || h.short {
+			h.short = false
 			m.move(h, min(sent.Add(h.Spec.Expires), l.deadline))
 		}
 	}

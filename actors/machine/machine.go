@@ -148,6 +148,8 @@ func (m *Machine) take(e Event) {
 		m.answered(e.Call)
 	case Woken:
 		m.woken(e.Kind)
+	case Gave:
+		m.gave(e)
 	case Tick:
 	case Close:
 		m.close(e.By)
@@ -198,8 +200,7 @@ func (m *Machine) offer() bool {
 		return false
 	}
 	m.queue.drop(h)
-	h.grantedAt(m.now, m.leased.fence())
-	h.Handoff = m.leased.granted
+	h.grantedAt(m.now, &m.leased.lease)
 	m.offered = h
 	m.emit(Effect{Kind: Offer, Hold: h})
 	return true
@@ -253,7 +254,7 @@ func (m *Machine) answered(c *Call) {
 func (m *Machine) woken(kind backends.WakeKind) {
 	l := &m.leased
 	switch kind {
-	case backends.Given, backends.Gave:
+	case backends.Given:
 		// Ask now; or again, if we are asking and the answer is from before.
 		if m.phase == &m.asking {
 			m.asking.woken = m.queue.len > 0

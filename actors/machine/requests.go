@@ -90,12 +90,15 @@ func (m *Machine) extend(x *Extension) {
 	case h.bound != 0 && want > h.bound:
 		m.extended(x, fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.By))
 		return
-	case want <= m.leased.deadline && !m.leased.doubts(m):
+	case want <= m.leased.deadline && m.leased.given == 0 && !m.leased.doubts(m):
 		m.move(h, want)
 		m.extended(x, nil)
 		return
 	}
-	x.until = min(h.Deadline, m.now.Add(Patience))
+	x.until = m.now.Add(Patience)
+	if !h.short { // else the answer that is awaited moves the deadline
+		x.until = min(x.until, h.Deadline)
+	}
 	last := &m.extensions
 	for *last != nil {
 		last = &(*last).next

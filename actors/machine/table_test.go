@@ -17,6 +17,7 @@ var phases = []string{"free", "asking", "leased", "settling"}
 func table() (all []row) {
 	for _, rows := range [][]row{
 		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows, watchRows, lingerRows, ambiguousRows,
+		gaveRows, givenRows,
 	} {
 		all = append(all, rows...)
 	}
@@ -83,7 +84,7 @@ func TestTableIsWhole(t *testing.T) {
 	}
 	events := []string{
 		"Arrive", "Leave", "Taken", "Withdrawn", "Release", "Extend", "Watch", "Disown", "Answered", "Tick", "Close", "Panicked",
-		"Woken Given", "Woken Wanted", "Woken Doubted", "Woken Revoking", "Woken Answering",
+		"Gave", "Woken Given", "Woken Wanted", "Woken Doubted", "Woken Revoking", "Woken Answering",
 	}
 	var want []string
 	for _, phase := range phases {
@@ -152,6 +153,7 @@ func TestTableHasEveryState(t *testing.T) {
 		"contended":          "leased",
 		"revoked":            "leased",
 		"lingering":          "leased",
+		"not confirmed":      "leased",
 		"in doubt":           "asking leased",
 		"an extension open":  "leased",
 		"a disowning open":   "leased settling",
@@ -184,6 +186,7 @@ func (p *play) states() map[string]bool {
 		"contended":          m.leased.contended,
 		"revoked":            m.leased.revoked,
 		"lingering":          leased && m.holders.len == 0 && m.now < m.leased.linger,
+		"not confirmed":      m.leased.given != 0,
 		"in doubt":           m.asking.doubted != 0 || leased && m.leased.doubts(m),
 		"an extension open":  m.extensions != nil,
 		"a disowning open":   m.disownings != nil,

@@ -104,7 +104,7 @@ func (m *Machine) warn(c *Call) {
 	}
 	var first *Hold
 	for h := m.holders.first; h != nil; h = h.next {
-		if h.Spec.Renew && !h.revoked && (first == nil || h.Deadline < first.Deadline) {
+		if (h.Spec.Renew || h.short) && !h.revoked && (first == nil || h.Deadline < first.Deadline) {
 			first = h
 		}
 	}

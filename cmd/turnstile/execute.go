@@ -13,6 +13,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/cmd/turnstile/internal/guard"
 	"github.com/turnstile-go/turnstile/cmd/turnstile/internal/inherited"
+	"github.com/turnstile-go/turnstile/internal/option"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -151,7 +152,9 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	if p.verbose && !p.try {
 		told = (&waiting{key: p.key, inspect: a.client.Inspect, log: p.log}).start(ctx)
 	}
-	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(rest)}
+	// The command is told of the hold by its deadline, and can't be stopped as fast as a hold may end that
+	// is not confirmed.
+	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(rest), option.Confirmed}
 	// A nil *Lock in the interface would not be nil: it is set only when there is one.
 	var l *lockclient.Lock
 	if p.try {

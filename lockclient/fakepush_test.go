@@ -1,0 +1,145 @@
+package lockclient
+
+import (
+	"slices"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// A place is that of a waiting attempt.
+type place struct {
+	token backends.Token
+	ask   uint64
+	alive time.Duration
+	until time.Time
+}
+
+// queueLocked gives an attempt its place, or keeps it there. It returns false for one that only polls.
+func (s *store) queueLocked(r backends.Request) bool {
+	if s.inboxes[r.Token.Session()] == nil || !r.Queue {
+		return false
+	}
+	p := place{token: r.Token, ask: r.Ask, alive: r.Alive, until: time.Now().Add(r.Alive)}
+	line := s.waiting[r.Key]
+	if i := slices.IndexFunc(line, func(p place) bool { return p.token == r.Token }); i >= 0 {
+		line[i] = p
+	} else {
+		s.waiting[r.Key] = append(line, p)
+	}
+	return true
+}
+
+func (s *store) leaveLocked(a backends.Attempt) {
+	s.waiting[a.Key] = slices.DeleteFunc(s.waiting[a.Key], func(p place) bool { return p.token == a.Token })
+}
+
+// deletedBefore reports whether a lease that had base was deleted by now.
+func (s *store) deletedBefore(key string, base uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.gone[key], func(l storedLease) bool { return base >= l.first && base <= l.base })
+}
+
+// places returns how many wait for a key.
+func (s *store) places(key string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting[key])
+}
+
+// serveLocked gives a free key to the first in line that is alive, and tells it.
+func (s *store) serveLocked(key string) {
+	for len(s.waiting[key]) > 0 && s.leaseLocked(key) == nil {
+		p := s.waiting[key][0]
+		s.waiting[key] = s.waiting[key][1:]
+		if time.Now().After(p.until) {
+			continue
+		}
+		base := s.mintLocked(key)
+		s.leases[key] = &storedLease{token: p.token, ends: time.Now().Add(p.alive), first: base, base: base}
+		s.inboxes[p.token.Session()](backends.Wake{
+			Key: key, Kind: backends.Gave, Attempt: p.token.Attempt(), Ask: p.ask, Base: base, TTL: p.alive,
+			Contended: len(s.waiting[key]) > 0,
+		})
+	}
+}
+
+// pushFaults says what can go wrong with a push, in percent.
+type pushFaults struct {
+	lost, late, twice, twisted int
+	failsOver                  bool // servers are said to take each other's place
+}
+
+// A pusher is a fake that hears pushes.
+type pusher struct {
+	*fakeBackend
+	faults pushFaults
+	wake   func(backends.Wake) // set by Subscribe
+	caught chan backends.Wake  // if there is one, pushes go there, for the test to deliver
+}
+
+func newPusher(s *store, seed uint64, f faults, p pushFaults) *pusher {
+	return &pusher{fakeBackend: newFake(s, seed, f), faults: p}
+}
+
+func (p *pusher) Capabilities() backends.Capabilities {
+	return backends.Capabilities{
+		Name: "fake", Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true, FailsOver: p.faults.failsOver,
+	}
+}
+
+func (p *pusher) Subscribe(session backends.Session, wake func(backends.Wake)) error {
+	p.wake = wake
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	p.store.inboxes[session] = p.push
+	return nil
+}
+
+// push sends a push on its way. The store is locked: the push is heard later.
+func (p *pusher) push(w backends.Wake) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.caught != nil {
+		p.caught <- w
+		return
+	}
+	percent := func(n int) bool { return p.rng.IntN(100) < n }
+	if percent(p.faults.lost) {
+		return
+	}
+	copies := 1
+	if percent(p.faults.twice) {
+		copies = 2
+	}
+	for range copies {
+		after := time.Duration(p.rng.IntN(1000)) * time.Microsecond
+		if percent(p.faults.late) {
+			after = time.Duration(p.rng.IntN(1500)) * time.Millisecond
+		}
+		if percent(p.faults.twisted) {
+			w = p.twistLocked(w)
+		}
+		time.AfterFunc(after, func() { p.wake(w) })
+	}
+}
+
+// twist is more than a test's time in µs: no lease has a base that is so much lower than another's.
+const twist = 1 << 40
+
+// twistLocked returns what somebody might publish, or what a defect might send. Nobody but the one who reads the queue
+// knows an ask's number, and what a fence begins with is never above what the server has given.
+func (p *pusher) twistLocked(w backends.Wake) backends.Wake {
+	switch p.rng.IntN(4) {
+	case 0:
+		w.Attempt += 1 + p.rng.Uint64N(3)
+	case 1:
+		w.Ask = 1 + p.rng.Uint64N(backends.MaxAsk)
+	case 2:
+		w.Base -= twist
+	default:
+		w.TTL *= 5
+	}
+	return w
+}
