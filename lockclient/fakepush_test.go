@@ -1,6 +1,7 @@
 package lockclient
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -77,6 +78,10 @@ type pusher struct {
 	faults pushFaults
 	wake   func(backends.Wake) // set by Subscribe
 	caught chan backends.Wake  // if there is one, pushes go there, for the test to deliver
+
+	// If set, these carry a call there and back; call makes it.
+	asks     func(ctx context.Context, call func() (backends.Reply, error)) (backends.Reply, error)
+	confirms func(ctx context.Context, call func() (backends.Reply, error)) (backends.Reply, error)
 }
 
 func newPusher(s *store, seed uint64, f faults, p pushFaults) *pusher {
@@ -95,6 +100,28 @@ func (p *pusher) Subscribe(session backends.Session, wake func(backends.Wake)) e
 	defer p.store.mu.Unlock()
 	p.store.inboxes[session] = p.push
 	return nil
+}
+
+func (p *pusher) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
+	call := func() (backends.Reply, error) {
+		reply, err := p.fakeBackend.Acquire(ctx, r)
+		if p.caught != nil {
+			reply.Retry = time.Hour // the test says when to ask again
+		}
+		return reply, err
+	}
+	if p.asks == nil {
+		return call()
+	}
+	return p.asks(ctx, call)
+}
+
+func (p *pusher) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
+	call := func() (backends.Reply, error) { return p.fakeBackend.Renew(ctx, a, ttl, known) }
+	if p.confirms == nil {
+		return call()
+	}
+	return p.confirms(ctx, call)
 }
 
 // push sends a push on its way. The store is locked: the push is heard later.
