@@ -87,3 +87,6 @@ func (c *faultyConn) Write(p []byte) (int, error) {
 	}
 	return c.Conn.Write(p)
 }
+
+// Together lets quiet keys share requests again.
+func (b *Backend) Together() { b.batch.parted.Store(new(time.Now())) }
