@@ -51,8 +51,11 @@ func TestItemsOfFastsReply(t *testing.T) {
 		})
 	}
 	if n := testing.AllocsPerRun(10, func() {
-		scripts.ReadFree(mine+"1", token)
-		scripts.ReadTake(mine+"1700000000000000", token)
+		freed, _ := scripts.ReadFree(mine+"1", token)
+		base, _ := scripts.ReadTake(mine+"1700000000000000", token)
+		if !freed || base == 0 {
+			t.Error("no answer")
+		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
