@@ -14,15 +14,15 @@ import (
 // owner is the label of the client whose requests are held back.
 const owner = "the delayed one"
 
-// settledBefore is the acquire script's answer to a late copy, notHeld the
-// release script's. More may follow. To a copy of a request that took the fast path
+// settledBefore is the acquire script's answer to a late copy, notHeld the release
+// script's, behind the attempt's number. More may follow. To a copy of a request that took the fast path
 // the script fast answers that it did nothing: a string with a 0 behind the attempt's 12 digits.
 const settledBefore, notHeld = ":-1", ":0"
 
 const inFull = "$13"
 
 // wantAnswer lets the request go, and waits until the server has executed it:
-// want is the answer's first element.
+// want is what the answer has behind the attempt's number.
 func (p *pen) wantAnswer(t *testing.T, want string) {
 	t.Helper()
 	p.letGo()
@@ -34,7 +34,7 @@ func (p *pen) wantAnswer(t *testing.T, want string) {
 		if len(lines) > 2 && lines[1] == inFull && strings.HasSuffix(lines[2], "0") {
 			return
 		}
-		if len(lines) < 2 || lines[0][0] != '*' || lines[1] != want {
+		if len(lines) < 3 || lines[0][0] != '*' || lines[2] != want {
 			t.Errorf("the late request was answered %q, want %q", got, want)
 		}
 	case <-late.C:

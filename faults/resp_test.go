@@ -122,7 +122,7 @@ func (a ask) left(reply value) string {
 			return ""
 		}
 	case fullTake:
-		if len(reply.list) > 0 && reply.list[0].text == "-1" {
+		if len(reply.list) > 1 && reply.list[1].text == "-1" {
 			return ""
 		}
 		if reply.held() && !a.queued(reply) {
@@ -135,11 +135,11 @@ func (a ask) left(reply value) string {
 }
 
 // held reports whether it is the full script's answer to an acquire of a held key.
-func (v value) held() bool { return len(v.list) > 5 && v.list[0].text == "0" }
+func (v value) held() bool { return len(v.list) > 6 && v.list[1].text == "0" }
 
 // queued reports whether a late copy is in the queue, by its reply.
 func (a ask) queued(reply value) bool {
-	return a.verb == fullTake && reply.held() && reply.list[4].text != "0"
+	return a.verb == fullTake && reply.held() && reply.list[5].text != "0"
 }
 
 func (v value) String() string {

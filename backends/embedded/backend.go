@@ -148,7 +148,7 @@ func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if err != nil {
 		return backends.Reply{Outcome: err.outcome}, err.cause
 	}
-	return acquired(reply, r.Queue)
+	return acquired(reply, r.Token, r.Queue)
 }
 
 // Renew makes the lease last ttl from now.
@@ -157,7 +157,7 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 	if err != nil {
 		return backends.Reply{Outcome: err.outcome}, err.cause
 	}
-	return renewed(reply)
+	return renewed(reply, a.Token)
 }
 
 // Release gives the lease back.
@@ -169,15 +169,16 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 	if err != nil {
 		return err.cause
 	}
-	return released(reply)
+	return released(reply, a.Token)
 }
 
 // Cancel ends an attempt that nobody awaits.
 func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
-	if _, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire(), mark(a), push); err != nil {
+	reply, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire(), mark(a), push)
+	if err != nil {
 		return err.cause
 	}
-	return nil
+	return cancelled(reply, a.Token)
 }
 
 // mark says whether an end has to settle its attempt. A call here has run when it returns, so no

@@ -53,20 +53,30 @@ func shaped(r keyspace.Reply, n int) bool {
 	return r.Kind == keyspace.Array && len(r.Array) >= n && r.Array[0].Kind == keyspace.Integer
 }
 
-// acquired reads the reply of acquire.lua.
-func acquired(r keyspace.Reply, queued bool) (backends.Reply, error) {
+// to returns what stands behind the attempt's number in a reply, and nothing of a reply to another attempt.
+func to(t backends.Token, r keyspace.Reply) keyspace.Reply {
+	if !shaped(r, 1) || uint64(r.Array[0].Int) != t.Attempt() {
+		return keyspace.Reply{}
+	}
+	r.Array = r.Array[1:]
+	return r
+}
+
+// acquired reads the reply of acquire.lua to t.
+func acquired(r keyspace.Reply, t backends.Token, queued bool) (backends.Reply, error) {
+	said := to(t, r)
 	switch {
-	case shaped(r, 4) && r.Array[0].Int == 1:
-		return granted(r)
-	case shaped(r, 6) && r.Array[0].Int == 0:
-		return held(r.Array, queued), nil
-	case shaped(r, 1) && r.Array[0].Int == -1:
+	case shaped(said, 4) && said.Array[0].Int == 1:
+		return granted(said)
+	case shaped(said, 6) && said.Array[0].Int == 0:
+		return held(said.Array, queued), nil
+	case shaped(said, 1) && said.Array[0].Int == -1:
 		return backends.Reply{Outcome: backends.NotRun}, backends.Unavailable(backendName, backends.ErrSettled)
 	}
 	return backends.Reply{Outcome: backends.MayHaveRun}, unexpected(r)
 }
 
-// granted reads {1, base, ttl, contended}, of acquire and of renew.
+// granted reads 1, base, ttl, contended, of acquire and of renew.
 func granted(r keyspace.Reply) (backends.Reply, error) {
 	base, err := strconv.ParseUint(r.Array[1].Str, 10, 64)
 	if err != nil {
@@ -80,7 +90,7 @@ func granted(r keyspace.Reply) (backends.Reply, error) {
 	}, nil
 }
 
-// held reads {0, label, held, free, place, foreign}.
+// held reads 0, label, held, free, place, foreign.
 func held(r []keyspace.Reply, queued bool) backends.Reply {
 	free := time.Duration(r[3].Int) * time.Millisecond
 	return backends.Reply{
@@ -106,28 +116,38 @@ func retry(free time.Duration, queued, foreign bool) time.Duration {
 	return pace
 }
 
-// renewed reads the reply of renew.lua.
-func renewed(r keyspace.Reply) (backends.Reply, error) {
+// renewed reads the reply of renew.lua to t.
+func renewed(r keyspace.Reply, t backends.Token) (backends.Reply, error) {
+	said := to(t, r)
 	switch {
-	case shaped(r, 4) && r.Array[0].Int == 1:
-		return granted(r)
-	case shaped(r, 1) && r.Array[0].Int == 0:
+	case shaped(said, 4) && said.Array[0].Int == 1:
+		return granted(said)
+	case shaped(said, 1) && said.Array[0].Int == 0:
 		return backends.Reply{}, backends.ErrNotHeld
-	case shaped(r, 1) && r.Array[0].Int == 2:
+	case shaped(said, 1) && said.Array[0].Int == 2:
 		return backends.Reply{}, backends.ErrRevoked
 	}
 	return backends.Reply{}, unexpected(r)
 }
 
-// released reads the reply of release.lua.
-func released(r keyspace.Reply) error {
+// released reads the reply of release.lua to t.
+func released(r keyspace.Reply, t backends.Token) error {
+	said := to(t, r)
 	switch {
-	case shaped(r, 3) && r.Array[0].Int == 1:
+	case shaped(said, 3) && said.Array[0].Int == 1:
 		return nil
-	case shaped(r, 2) && r.Array[0].Int == 0:
+	case shaped(said, 2) && said.Array[0].Int == 0:
 		return backends.ErrNotHeld
 	}
 	return unexpected(r)
+}
+
+// cancelled reads the reply of cancel.lua to t.
+func cancelled(r keyspace.Reply, t backends.Token) error {
+	if !shaped(to(t, r), 2) {
+		return unexpected(r)
+	}
+	return nil
 }
 
 // found are the numbers of revoke.lua's reply.

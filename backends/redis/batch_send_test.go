@@ -23,8 +23,9 @@ func batchOf(ctx context.Context, t *testing.T, n int) []*command {
 	batch := make([]*command, n)
 	for i := range batch {
 		key := "pylock:" + t.Name() + ":" + strconv.Itoa(i)
-		token := session.Token(uint64(i + 1)).Wire()
-		batch[i] = newCommand(scripts.Acquire, key, token, "60000", "tester", "0", "1")
+		token := session.Token(uint64(i + 1))
+		batch[i] = newCommand(scripts.Acquire, key, token.Wire(), "60000", "tester", "0", "1")
+		batch[i].call.Attempt = backends.Attempt{Key: key, Token: token}
 		batch[i].deadline, _ = ctx.Deadline()
 		batch[i].state.Store(taken)
 	}
@@ -54,7 +55,7 @@ func outcomes(ctx context.Context, t *testing.T, b *Backend, batch []*command) (
 		}
 		v, err := c.answer()
 		if err == nil {
-			if l, ok := v.([]any); !ok || len(l) != 5 || l[0] != int64(codeGranted) {
+			if l, ok := v.([]any); !ok || len(l) != 6 || l[1] != int64(codeGranted) {
 				t.Errorf("command %d: %v", i, v)
 			}
 			granted = append(granted, c)

@@ -85,6 +85,19 @@ func (d *dialer) back() {
 	}
 }
 
+// mistrust has no pool use a connection again that has brought anything so far. One of them brought a reply that
+// makes no sense: it may be to an earlier request, and those that follow then are, too.
+func (d *dialer) mistrust() {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.ways {
+		w.doubt(d.now())
+	}
+}
+
 // to is the way to a server.
 func (d *dialer) to(addr string) *way {
 	d.mu.Lock()

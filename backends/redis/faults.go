@@ -60,6 +60,7 @@ func (b *Backend) judge(ctx context.Context, s *scripts.Script, key string, err 
 		}
 		return f
 	case errors.Is(err, goredis.Nil):
+		b.dialer.mistrust()
 		return &fault{outcome: outcome, err: malformed(s.Name)}
 	case errors.Is(err, goredis.ErrClosed), b.closed.Load():
 		return &fault{outcome: outcome, err: errClosed}

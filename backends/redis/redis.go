@@ -161,7 +161,11 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	if f != nil {
 		return backends.Info{}, f.err
 	}
-	return readInspect(v)
+	info, err := readInspect(v)
+	if err != nil {
+		b.dialer.mistrust()
+	}
+	return info, err
 }
 
 // Revoke asks for the end of a key's lease, or ends it; see backends.Revoker.
@@ -176,6 +180,9 @@ func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation)
 		return backends.NobodyHolds, f.err
 	}
 	found, messages, err := readRevoke(v, push)
+	if err != nil {
+		b.dialer.mistrust()
+	}
 	b.deliver(messages)
 	return found, err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// The first number of a reply to acquire or renew; the scripts' headers list them.
+// The first number behind the attempt's in a reply to acquire or renew; the scripts' headers list them.
 const (
 	codeSettled = -1
 	codeHeld    = 0
@@ -16,10 +16,11 @@ const (
 	codeRevoked = 2
 )
 
-// readAcquire reads acquire's reply to push, whether the key is quiet, and the messages
+// readAcquire reads acquire's reply to t and push, whether the key is quiet, and the messages
 // that its caller has to publish; p says when to ask again.
-func readAcquire(v any, push string, p pacing) (reply backends.Reply, quiet bool, messages []told, err error) {
+func readAcquire(v any, t backends.Token, push string, p pacing) (reply backends.Reply, quiet bool, messages []told, err error) {
 	l, messages := split(v, push)
+	l = l.to(t)
 	code, ok := l.number(0)
 	switch {
 	case ok && code == codeSettled && len(l) == 1:
@@ -37,8 +38,8 @@ func readAcquire(v any, push string, p pacing) (reply backends.Reply, quiet bool
 	return backends.Reply{}, false, nil, malformed("acquire")
 }
 
-func readRenew(v any) (backends.Reply, error) {
-	l := list(v)
+func readRenew(v any, t backends.Token) (backends.Reply, error) {
+	l := list(v).to(t)
 	code, ok := l.number(0)
 	switch {
 	case ok && code == codeHeld && len(l) == 1:
@@ -53,8 +54,9 @@ func readRenew(v any) (backends.Reply, error) {
 	return backends.Reply{}, malformed("renew")
 }
 
-func readRelease(v any, push string) (quiet bool, messages []told, err error) {
+func readRelease(v any, t backends.Token, push string) (quiet bool, messages []told, err error) {
 	l, messages := split(v, push)
+	l = l.to(t)
 	code, ok1 := l.number(0)
 	quiet, ok2 := l.flag(len(l) - 1)
 	switch {
@@ -66,8 +68,9 @@ func readRelease(v any, push string) (quiet bool, messages []told, err error) {
 	return false, nil, malformed("release")
 }
 
-func readCancel(v any, push string) (quiet bool, messages []told, err error) {
+func readCancel(v any, t backends.Token, push string) (quiet bool, messages []told, err error) {
 	l, messages := split(v, push)
+	l = l.to(t)
 	_, ok1 := l.flag(0)
 	quiet, ok2 := l.flag(1)
 	if !ok1 || !ok2 || len(l) != 2 {
@@ -144,6 +147,15 @@ func list(v any) fields {
 	return l
 }
 
+// to returns what stands behind the attempt's number, and nothing of a reply to another attempt: a connection may bring
+// one if its replies have fallen a request behind.
+func (l fields) to(t backends.Token) fields {
+	if n, ok := l.number(0); !ok || uint64(n) != t.Attempt() {
+		return nil
+	}
+	return l[1:]
+}
+
 // split takes what the caller has to publish off a reply's end, where push says
 // that there is something: sessions and messages in turn. It leaves nothing of a
 // reply that doesn't end so.
@@ -210,7 +222,7 @@ func (l fields) text(i int) (string, bool) {
 	return s, ok
 }
 
-// grant reads {1, base, ttl, contended}.
+// grant reads 1, base, ttl, contended.
 func (l fields) grant() (backends.Reply, bool) {
 	text, ok1 := l.text(1)
 	ttl, ok2 := l.number(2)
@@ -224,7 +236,7 @@ func (l fields) grant() (backends.Reply, bool) {
 	}, true
 }
 
-// held reads {0, label, held, free, place, foreign}.
+// held reads 0, label, held, free, place, foreign.
 func (l fields) held(p pacing) (backends.Reply, bool) {
 	label, ok1 := l.text(1)
 	since, ok2 := l.number(2)

@@ -12,6 +12,61 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// seventh is the attempt that the replies of these tests are to, and to7 puts its number in front of one.
+var seventh = backends.Session("00000000000000000001").Token(7)
+
+func to7(reply any) any {
+	if l, ok := reply.([]any); ok {
+		return append([]any{int64(7)}, l...)
+	}
+	return reply
+}
+
+// TestRepliesToAnotherAttemptMakeNoSense, whatever they say.
+func TestRepliesToAnotherAttemptMakeNoSense(t *testing.T) {
+	t.Parallel()
+	const base = "1700000000000000"
+	for _, row := range []struct {
+		verb  string
+		reply []any
+		want  error
+	}{
+		{"acquire", []any{int64(1), base, int64(10), int64(0), int64(1)}, nil},
+		{"acquire", []any{int64(0), "x", int64(1), int64(1), int64(1), int64(0)}, nil},
+		{"acquire", []any{int64(-1)}, backends.ErrSettled},
+		{"renew", []any{int64(1), base, int64(10), int64(0)}, nil},
+		{"renew", []any{int64(0)}, backends.ErrNotHeld},
+		{"renew", []any{int64(2)}, backends.ErrRevoked},
+		{"release", []any{int64(1), int64(1), int64(0)}, nil},
+		{"release", []any{int64(0), int64(1)}, backends.ErrNotHeld},
+		{"cancel", []any{int64(1), int64(1)}, nil},
+	} {
+		read := func(v any, a backends.Token) (reply backends.Reply, err error) {
+			switch row.verb {
+			case "acquire":
+				reply, _, _, err = readAcquire(v, a, pushByScript, pacing{})
+			case "renew":
+				reply, err = readRenew(v, a)
+			case "release":
+				_, _, err = readRelease(v, a, pushByScript)
+			default:
+				_, _, err = readCancel(v, a, pushByScript)
+			}
+			return reply, err
+		}
+		if _, err := read(to7(row.reply), seventh); !errors.Is(err, row.want) {
+			t.Errorf("%s %v: %v, want %v", row.verb, row.reply, err, row.want)
+		}
+		with := func(first any) any { return append([]any{first}, row.reply...) }
+		for _, v := range []any{with(int64(6)), with(int64(-7)), with(int64(0)), with("000000000007"), with(7.0), with(nil), row.reply} {
+			reply, err := read(v, seventh)
+			if err == nil || err.Error() != malformed(row.verb).Error() || reply.Base != 0 || reply.Outcome != backends.MayHaveRun {
+				t.Errorf("%s %v: %+v, %v; want it malformed", row.verb, v, reply, err)
+			}
+		}
+	}
+}
+
 func TestMalformedRepliesGrantNothing(t *testing.T) {
 	t.Parallel()
 	const base = "1700000000000000"
@@ -24,24 +79,24 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		[]any{int64(1), base, "10", int64(0), int64(1)}, []any{int64(0)}, []any{int64(0), "x", int64(1), int64(1), int64(1)},
 		[]any{int64(0), nil, int64(1), int64(1), int64(1), int64(0)}, []any{int64(-1), int64(0)},
 	} {
-		if reply, _, _, err := readAcquire(v, pushByScript, pacing{}); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
-			t.Errorf("acquire %v: %+v, %v", v, reply, err)
-		}
-		if l, ok := v.([]any); ok && len(l) == 1 && (l[0] == int64(0) || l[0] == int64(2)) {
-			continue // renew's "not held" and "revoked"
-		}
-		if reply, err := readRenew(v); !errors.Is(err, backends.ErrUnavailable) || reply != (backends.Reply{}) {
-			t.Errorf("renew %v: %+v, %v", v, reply, err)
-		}
-		if _, _, err := readRelease(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
-			t.Errorf("release %v: %v", v, err)
-		}
 		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("inspect %v: %v", v, err)
 		}
+		l, _ := v.([]any)
+		short := len(l) == 1 && (l[0] == int64(0) || l[0] == int64(2)) // renew's "not held" and "revoked"
+		v = to7(v)
+		if reply, _, _, err := readAcquire(v, seventh, pushByScript, pacing{}); !errors.Is(err, backends.ErrUnavailable) || reply.Outcome != backends.MayHaveRun || errors.Is(err, backends.ErrSettled) {
+			t.Errorf("acquire %v: %+v, %v", v, reply, err)
+		}
+		if reply, err := readRenew(v, seventh); !short && (!errors.Is(err, backends.ErrUnavailable) || reply != (backends.Reply{})) {
+			t.Errorf("renew %v: %+v, %v", v, reply, err)
+		}
+		if _, _, err := readRelease(v, seventh, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
+			t.Errorf("release %v: %v", v, err)
+		}
 	}
 	for _, v := range []any{nil, "OK", int64(1), []any{}, []any{int64(1)}, []any{int64(2), int64(0)}, []any{"1", int64(0)}, []any{int64(1), int64(2)}, []any{int64(1), int64(1), int64(1)}} {
-		if _, _, err := readCancel(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
+		if _, _, err := readCancel(to7(v), seventh, pushByScript); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("cancel %v: %v", v, err)
 		}
 	}
@@ -68,15 +123,15 @@ func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
 	const base, session = "1700000000000000", "00000000000000000001"
 	read := map[string]func(v any, push string) ([]told, error){
 		"acquire": func(v any, push string) ([]told, error) {
-			_, _, messages, err := readAcquire(v, push, pacing{})
+			_, _, messages, err := readAcquire(v, seventh, push, pacing{})
 			return messages, err
 		},
 		"release": func(v any, push string) ([]told, error) {
-			_, messages, err := readRelease(v, push)
+			_, messages, err := readRelease(v, seventh, push)
 			return messages, err
 		},
 		"cancel": func(v any, push string) ([]told, error) {
-			_, messages, err := readCancel(v, push)
+			_, messages, err := readCancel(v, seventh, push)
 			return messages, err
 		},
 		"revoke": func(v any, push string) ([]told, error) {
@@ -100,6 +155,9 @@ func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
 		isMalformed := func(reply []any, push string) bool {
 			messages, err := read[row.verb](reply, push)
 			return len(messages) == 0 && err != nil && err.Error() == malformed(row.verb).Error()
+		}
+		if row.verb != "revoke" {
+			row.reply = to7(row.reply).([]any)
 		}
 		with := func(last any) []any { return append(slices.Clone(row.reply), last) }
 		if messages, err := read[row.verb](row.reply, pushByScript); len(messages) > 0 || !errors.Is(err, row.want) {

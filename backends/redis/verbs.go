@@ -113,7 +113,7 @@ func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
 		return b.readFast(c), nil
 	}
 	if c.call.Verb == backends.Renewing {
-		if reply, err = readRenew(v); c.inbox != nil {
+		if reply, err = readRenew(v, c.call.Token); c.inbox != nil {
 			c.inbox.noteRenewal(c.call.Attempt, &reply, err)
 		}
 	} else {
@@ -123,21 +123,22 @@ func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
 		case backends.Acquiring:
 			reply, quiet, messages, err = b.readAcquired(c, v)
 		case backends.Releasing:
-			quiet, messages, err = readRelease(v, c.push)
+			quiet, messages, err = readRelease(v, c.call.Token, c.push)
 		case backends.Cancelling:
-			quiet, messages, err = readCancel(v, c.push)
+			quiet, messages, err = readCancel(v, c.call.Token, c.push)
 		}
 		b.deliver(messages)
 		b.memory.found(c.call.Key, quiet)
 	}
 	if err != nil && !errors.Is(err, backends.ErrNotHeld) && !errors.Is(err, backends.ErrSettled) {
 		b.memory.doubt(c.call.Key, backends.MayHaveRun) // the reply makes no sense
+		b.dialer.mistrust()
 	}
 	return reply, err
 }
 
 func (b *Backend) readAcquired(c *command, v any) (backends.Reply, bool, []told, error) {
-	reply, quiet, messages, err := readAcquire(v, c.push, c.pace)
+	reply, quiet, messages, err := readAcquire(v, c.call.Token, c.push, c.pace)
 	switch {
 	case errors.Is(err, backends.ErrSettled):
 		reply.Outcome = backends.NotRun

@@ -233,11 +233,11 @@ func (c *ceilingConn) run(phase *atomic.Int32) error {
 	return nil
 }
 
-// The replies hold the server to doing the whole work: five elements and three,
-// of which the first says that it was granted, or released.
+// The replies hold the server to doing the whole work: six elements and four,
+// of which the second says that it was granted, or released.
 const (
-	granted  = "*5"
-	released = "*3"
+	granted  = "*6"
+	released = "*4"
 	success  = ":1"
 )
 
@@ -269,8 +269,8 @@ func (c *ceilingConn) reply(header string) error {
 		if line, err = c.line(); err != nil {
 			return err
 		}
-		if i == 0 && string(line) != success {
-			return fmt.Errorf("reply begins with %q, want %q", line, success)
+		if i == 1 && string(line) != success {
+			return fmt.Errorf("reply says %q, want %q", line, success)
 		}
 		if line[0] == '$' {
 			if _, err = c.line(); err != nil {

@@ -139,5 +139,5 @@ func (b *bareLocks) Lock(ctx context.Context, key string) (bench.Held, error) {
 
 func (b *bareLocks) Close() error { return b.client.Close() }
 
-// yes is the scripts' word for granted.
-func yes(reply []any) bool { return len(reply) > 0 && reply[0] == int64(1) }
+// yes is the scripts' word for granted. The attempt's number stands before it.
+func yes(reply []any) bool { return len(reply) > 1 && reply[1] == int64(1) }

@@ -7,15 +7,15 @@
 --          its session hears no pushes (see queue.lua); '3': as '2', and it asks seldom; '0': one try, no trace
 --   push   '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
 --          message, session, message, …}, which the caller publishes (see tell in queue.lua)
--- Reply:
---   {1, base, ttl, contended, quiet}       granted: the fence base in µs as a string; ms, as asked for, but of a
---                                          revoked lease no more than it has left; 1 if others wait; 1 if the key is
---                                          quiet now, so that the fast path would do
---   {0, label, held, free, place, foreign} held by another: its label, '' if unknown; ms it has had the lock,
---                                          -1 if unknown; ms until it ends, -1 if never, 0 if the lock is free
---                                          and whose turn it is will show at the next call; our place in the queue, 0 if not queued; 1 if the
---                                          holder is another library's client
---   {-1}                                   the attempt was settled before: nothing was done
+-- Reply: the attempt's number, and behind it
+--   1, base, ttl, contended, quiet        granted: the fence base in µs as a string; ms, as asked for, but of a
+--                                         revoked lease no more than it has left; 1 if others wait; 1 if the key is
+--                                         quiet now, so that the fast path would do
+--   0, label, held, free, place, foreign  held by another: its label, '' if unknown; ms it has had the lock,
+--                                         -1 if unknown; ms until it ends, -1 if never, 0 if the lock is free
+--                                         and whose turn it is will show at the next call; our place in the queue, 0 if not queued; 1 if the
+--                                         holder is another library's client
+--   -1                                    the attempt was settled before: nothing was done
 --
 -- Safe to run twice: a repeated attempt finds its own token under the lock and says so again (the ttl is
 -- only ever lengthened, unless the lease is revoked), or its own place in the queue. A copy that is delivered
@@ -24,7 +24,7 @@
 local lock, companion, more, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, ttl, label, wait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '0'
 local unsent = ARGV[5] == '0' and {} or nil
-local member = string.sub(token, 13)
+local member, attempt = string.sub(token, 13), tonumber(string.sub(token, 33))
 
 local c = redis.call('GET', companion)
 local kept = redis.call('EXISTS', more, queue)
@@ -38,7 +38,7 @@ if kept == 0 then
     local set = redis.pcall('SET', lock, token, 'NX', 'PX', ARGV[2])
     if set and set.ok then
       redis.call('SET', companion, '20' .. now .. '+' .. now .. member .. label, 'PX', ttl + 60000)
-      return {1, now, ttl, 0, 1, unsent}
+      return {attempt, 1, now, ttl, 0, 1, unsent}
     elseif set and not string.find(set.err, 'OOM ', 1, true) then
       -- A server whose memory is full refuses this before it looks whether the lock is free. One that is held can be
       -- waited for: its holder has to learn of it, or it would hand the lock on among its own callers for ever.
@@ -50,7 +50,7 @@ end
 -- shared.lua
 
 local k = known(lock, companion, more, queue, alive, c, kept, member, us)
-if k.settled and string.sub(k.settled, 1, 12) >= string.sub(member, 21) then return {-1, unsent} end
+if k.settled and string.sub(k.settled, 1, 12) >= string.sub(member, 21) then return {attempt, -1, unsent} end
 
 local silent = wait and ARGV[4] ~= '1'
 local granted, again = false, false -- again: the lease is ours since an earlier call
@@ -107,7 +107,7 @@ if granted then
   k.label = label
   if k.queued then leave(k, member) end
   local quiet, contended = seal(k, member, keep(k, lasts))
-  return {1, column(k.last), ttl, contended, quiet, unsent}
+  return {attempt, 1, column(k.last), ttl, contended, quiet, unsent}
 end
 
 local owner, place = ours(holder), 0
@@ -130,5 +130,5 @@ if wait then
   end
 end
 if wait or ms or kept > 0 or c and string.sub(c, 2, 2) == '1' then seal(k, owner, ms) end
-if not owner then return {0, '', -1, free, place, (holder and 1 or 0), unsent} end
-return {0, k.lease == owner and k.label or '', since(k, owner), free, place, 0, unsent}
+if not owner then return {attempt, 0, '', -1, free, place, (holder and 1 or 0), unsent} end
+return {attempt, 0, k.lease == owner and k.label or '', since(k, owner), free, place, 0, unsent}

@@ -8,9 +8,9 @@
 --         within the last 60 s
 --   push  '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
 --         message, session, message, …}, which the caller publishes (see tell in queue.lua)
--- Reply:
---   {held, quiet}  held: 1 if the attempt had the lock, which is now the next session's or nobody's; else 0. quiet: 1
---                  if the key is quiet now, so that the fast path would do
+-- Reply: the attempt's number, and behind it
+--   held, quiet  held: 1 if the attempt had the lock, which is now the next session's or nobody's; else 0. quiet: 1
+--                if the key is quiet now, so that the fast path would do
 --
 -- Safe to run twice: the second time there is nothing left to undo.
 
@@ -26,4 +26,4 @@ local time = redis.call('TIME')
 
 local k = known(lock, companion, more, queue, alive, c, kept, string.sub(token, 13), time[1] * 1000000 + time[2])
 local held, _, quiet = finish(k, holder, token, mark, unsent)
-return {held, quiet, unsent}
+return {tonumber(string.sub(token, 33)), held, quiet, unsent}

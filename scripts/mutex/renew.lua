@@ -4,10 +4,10 @@
 -- ARGV: token, ttl, known
 --   ttl    ms, from 1
 --   known  the newest base the caller has, a string; '0': unknown
--- Reply:
---   {1, base, ttl, contended}  renewed: the new base in µs as a string; the ttl as set, ms; 1 if others wait
---   {0}                        not held: the lock is gone, or another's, and was not touched
---   {2}                        revoked: the lease is still the caller's, for what it has left
+-- Reply: the attempt's number, and behind it
+--   1, base, ttl, contended  renewed: the new base in µs as a string; the ttl as set, ms; 1 if others wait
+--   0                        not held: the lock is gone, or another's, and was not touched
+--   2                        revoked: the lease is still the caller's, for what it has left
 --
 -- Where a pylock's losing GETSET has overwritten the token, it is put back (see stray in shared.lua).
 --
@@ -16,7 +16,7 @@
 
 local lock, companion, more, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, ttl, base = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local member = string.sub(token, 13)
+local member, attempt = string.sub(token, 13), tonumber(string.sub(token, 33))
 
 local holder = redis.call('GET', lock)
 local c = redis.call('GET', companion)
@@ -32,7 +32,7 @@ if kept == 0 and holder == token and c and string.sub(c, 1, 1) == '2' and string
     if tonumber(string.sub(c, 3, 18)) ~= base then ttl = math.max(ttl, redis.call('PTTL', lock)) end
     redis.call('PEXPIRE', lock, ttl)
     redis.call('SET', companion, '20' .. now .. string.sub(c, 19), 'PX', ttl + 60000)
-    return {1, now, ttl, 0}
+    return {attempt, 1, now, ttl, 0}
   end
 end
 
@@ -55,12 +55,12 @@ if holder ~= token or base ~= 0 and k.lease == member and math.abs(k.first) > ba
     note(k, 'over', column(k.over) .. NOBODY)
   end
   if kept > 0 or c and string.sub(c, 2, 2) == '1' then seal(k, ours(holder)) end
-  return {0}
+  return {attempt, 0}
 end
-if revokes(k, member) then return {2} end
+if revokes(k, member) then return {attempt, 2} end
 if k.last == 0 or k.last ~= base then ttl = math.max(ttl, redis.call('PTTL', lock)) end
 redis.call('PEXPIRE', lock, ttl)
 if k.lease ~= member then k.first, k.label = 0, '' end -- the companion was evicted
 names(k, member)
 local _, contended = seal(k, member, keep(k, ttl))
-return {1, column(k.last), ttl, contended}
+return {attempt, 1, column(k.last), ttl, contended}

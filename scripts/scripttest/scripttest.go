@@ -211,6 +211,7 @@ func (l *lock) call(s *scripts.Script, args []string, fields []any) {
 	if s == scripts.Inspect {
 		rest = l.waiters(rest)
 	}
+	rest = l.toAttempt(s, args, rest)
 	rest, quiet := l.quiet(s, rest)
 	line, err := compare(rest, fields)
 	if err != nil {
@@ -220,6 +221,19 @@ func (l *lock) call(s *scripts.Script, args []string, fields []any) {
 	if len(fields) > 1 || fields[0] != -1 { // of a settled attempt nothing was done
 		l.checkState(s)
 	}
+}
+
+// toAttempt takes off a reply the number of the attempt that it is to.
+func (l *lock) toAttempt(s *scripts.Script, args []string, reply any) any {
+	l.Helper()
+	if s == scripts.Inspect || s == scripts.Revoke {
+		return reply
+	}
+	fields, _ := reply.([]any)
+	if len(fields) == 0 || fmt.Sprintf("%012d", fields[0]) != args[0][len(args[0])-12:] {
+		l.Fatalf("%s replied %v to %s", s.Name, reply, args[0])
+	}
+	return fields[1:]
 }
 
 // do runs a command of the case's own.

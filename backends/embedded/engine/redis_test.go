@@ -239,7 +239,7 @@ func (a *actor) step(random *rand.Rand) (*scripts.Script, []string) {
 var (
 	bases = regexp.MustCompile(`"\d{16}"`)
 	waits = regexp.MustCompile(`" \d+`)
-	times = regexp.MustCompile(`(^\[0 "[^"]*") -?\d+ (\d+)|(^\[\d "[^"]*") -?\d+ -?\d+`)
+	times = regexp.MustCompile(`(^\[\d+ 0 "[^"]*") -?\d+ (\d+)|(^\[\d "[^"]*") -?\d+ -?\d+`)
 )
 
 func mask(reply string) string {
