@@ -138,7 +138,7 @@ func TestEachOfABatchHasOneTrueOutcome(t *testing.T) {
 	callers.Wait()
 	close(done)
 	faults.Wait()
-	_ = m.b.Close() // whatever is on its way ends
+	_ = m.b.Close() // calls on their way end
 	m.calls.Range(func(to, verb any) bool {
 		if n := to.(*counter).told.Load(); n != 1 {
 			t.Errorf("%v was answered %d times", verb, n)
