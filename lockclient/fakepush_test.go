@@ -155,8 +155,8 @@ func (p *pusher) push(w backends.Wake) {
 // twist is more than a test's time in µs: no lease has a base that is so much lower than another's.
 const twist = 1 << 40
 
-// twistLocked returns what somebody might publish, or what a defect might send. Nobody but the one who reads the queue
-// knows an ask's number, and what a fence begins with is never above what the server has given.
+// twistLocked returns a wake that somebody might publish, or a defect send. Only a reader of the queue
+// knows an ask's number, and no fence begins above the bases that the server has given.
 func (p *pusher) twistLocked(w backends.Wake) backends.Wake {
 	switch p.rng.IntN(4) {
 	case 0:

@@ -18,7 +18,7 @@ type store struct {
 	last    map[string]uint64
 	settled map[string]map[backends.Session]uint64
 	deleted map[string][]time.Time   // when leases were deleted by a revocation
-	gone    map[string][]storedLease // what was deleted by then
+	gone    map[string][]storedLease // the leases that were deleted by then
 	waiting map[string][]place       // of sessions that hear pushes; the others poll
 	inboxes map[backends.Session]func(backends.Wake)
 }

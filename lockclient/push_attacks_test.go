@@ -11,7 +11,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// What broke earlier forms of a push that grants.
+// These broke earlier forms of a push that grants.
 
 // TestTheConfirmationDecides: a hold that a push has granted goes on only if the very lease of the push is under the key.
 func TestTheConfirmationDecides(t *testing.T) {
@@ -288,7 +288,7 @@ func TestAGivenLeaseIsRevoked(t *testing.T) {
 				t.Errorf("the holder is told %v, want ErrRevoked", cause)
 			}
 			if _, err := g.other.TryAcquire(t.Context(), "k"); (err == nil) != (name == "here, at once") {
-				t.Errorf("another asks for the key: %v", err) // what was revoked here has gone back
+				t.Errorf("another asks for the key: %v", err) // the revoked lease has gone back
 			}
 			if err := lock.Release(); !errors.Is(err, ErrRevoked) {
 				t.Errorf("release: %v", err)

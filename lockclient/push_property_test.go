@@ -14,8 +14,8 @@ import (
 )
 
 // TestRandomScriptsWithPushes is TestRandomScripts over a store that hands a key that is released to the first in line,
-// and says so by a push. Pushes come late, twice, not at all, out of order, and twisted; the confirmations of what they
-// grant are answered in all ways. It checks L5 as well: a hold ends at its short deadline, by a loss, unless it was
+// and says so by a push. Pushes come late, twice, not at all, out of order, and twisted; the confirmations of their
+// grants are answered in all ways. It checks L5 as well: a hold ends at its short deadline, by a loss, unless it was
 // confirmed.
 func TestRandomScriptsWithPushes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -26,7 +26,7 @@ func TestRandomScriptsWithPushes(t *testing.T) {
 			if rapid.IntRange(0, 4).Draw(rt, "hot") > 0 {
 				o.key, o.hold, o.timeout = "a", o.hold/4, max(o.timeout, time.Second)
 			}
-			if o.release && rapid.IntRange(0, 2).Draw(rt, "longer") > 0 { // than what is given
+			if o.release && rapid.IntRange(0, 2).Draw(rt, "longer") > 0 { // than the gift
 				o.expires += time.Second
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // soundFor is how long a lease that was given for a second is used: less 1 % and 50 ms.
 const soundFor = 940 * time.Millisecond
 
-// A gift is a key that was given to a client which waited for it, and whose push the test delivers.
+// A gift is a key that was given to a client which waited for it. The test delivers the push.
 type gift struct {
 	s     *store
 	b     *pusher
@@ -23,7 +23,7 @@ type gift struct {
 	asked time.Time // when c's call was sent
 	push  backends.Wake
 	first *Lock      // the other's
-	got   chan *Lock // what c's Acquire returned; nil: an error
+	got   chan *Lock // of c's Acquire; nil: an error
 }
 
 // give has a client wait for "k" behind another's hold, for 100 ms, and releases that.
@@ -178,8 +178,8 @@ func TestWhatWantsMoreWaitsForTheConfirmation(t *testing.T) {
 	}
 }
 
-// TestAReleaseBesideTheConfirmation: a release that comes while the confirmation is under way frees the key, whatever the
-// confirmation is answered.
+// TestAReleaseBesideTheConfirmation: a release that comes while the confirmation is under way frees the key, by any answer
+// to the confirmation.
 func TestAReleaseBesideTheConfirmation(t *testing.T) {
 	for name, confirms := range map[string]func(context.Context, func() (backends.Reply, error)) (backends.Reply, error){
 		"confirmed": func(_ context.Context, call func() (backends.Reply, error)) (backends.Reply, error) {

@@ -63,7 +63,7 @@ func (b *Backend) free(ctx context.Context, a backends.Attempt) (done bool, err 
 }
 
 // mayTake reports whether a look at the key lets the fast script take it. It costs a
-// tenth of what the script takes to say no.
+// tenth of the script's no.
 func (s *shard) mayTake(lock string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// A giver is a backend whose key somebody else has at first. Then it is given to who asked for it, by a push.
+// A giver is a backend whose key somebody else has at first. Then a push gives it to the asker.
 type giver struct {
 	backends.Backend // nil
 	wake             func(backends.Wake)

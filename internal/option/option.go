@@ -1,10 +1,10 @@
-// Package option has what a caller of lockclient asks of one acquire. It is apart from that package, so that others of
-// this module can ask for what is no public option.
+// Package option has the options of one acquire of lockclient. It is apart from that package, so that others of
+// this module can set some that are not public.
 package option
 
 import "time"
 
-// Options are what the options of lockclient set.
+// Options are set by the options of lockclient.
 type Options struct {
 	Expires time.Duration
 	Timeout time.Duration

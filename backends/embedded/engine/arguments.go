@@ -7,7 +7,7 @@ import (
 )
 
 // These read the arguments of a library function as Lua does: a number passes for a
-// string, and a string for a number that it reads as. What else stands there is an error.
+// string, and a string for a number that it reads as. Anything else is an error.
 // i counts from 0, and messages count from 1.
 
 func (vm *VM) value(args []lua.LValue, i int) lua.LValue {

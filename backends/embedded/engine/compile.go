@@ -18,7 +18,7 @@ type Program struct {
 
 	straight map[string]*straight // its straight functions, by names that no script can know
 	way      *way                 // nil: none
-	slots    []lua.LValue         // what is in the places of their values before the first run
+	slots    []lua.LValue         // the first contents of the places of their values
 }
 
 // Compile compiles a script. name is what its error messages call it.

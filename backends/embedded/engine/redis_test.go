@@ -83,7 +83,7 @@ func TestRedisSaysTheSame(t *testing.T) {
 	}
 }
 
-// What is straight here says on a server what it says here.
+// A script that is straight here gives the same answers on a server.
 func TestRedisSaysTheSameOfWhatIsStraight(t *testing.T) {
 	client := server(t)
 	for _, source := range straightRows {

@@ -14,7 +14,7 @@ import (
 //
 // It has locals, assignments to them, if and return, and no loop. It calls the functions
 // of ours in the library, and straight functions before it; so it does not recurse, and
-// its locals have fixed places. It returns one value. What else there is in
+// its locals have fixed places. It returns one value. Anything else of
 // Lua, say a table that is written to, leaves a function to gopher-lua.
 type straight struct {
 	params []int // their places

@@ -74,7 +74,7 @@ func TestWhatIsStraightSaysTheSame(t *testing.T) {
 	}
 }
 
-// What the fast script does for one item is straight. A change that leaves it to gopher-lua
+// The way of the fast script for one item is straight. A change that leaves it to gopher-lua
 // makes it a third slower.
 func TestTheFastScriptIsStraight(t *testing.T) {
 	t.Parallel()

@@ -256,7 +256,7 @@ func (s *straightener) relation(e *ast.RelationalOpExpr) term {
 	return func(vm *VM) lua.LValue { a := left(vm); return lua.LBool(vm.atMost(right(vm), a)) }
 }
 
-// atMost is the operator <=, which is false of what is no number.
+// atMost is the operator <=. It is false where either is no number.
 func (vm *VM) atMost(a, b lua.LValue) bool {
 	m, ok := a.(lua.LNumber)
 	n, both := b.(lua.LNumber)

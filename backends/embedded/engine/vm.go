@@ -42,7 +42,7 @@ type VM struct {
 	left   int          // rounds, see round
 	args   []string     // of the command under way
 	parts  []string     // of the string under way
-	slots  []lua.LValue // of the program under way, for what is straight of it
+	slots  []lua.LValue // of the program under way, for its straight part
 	passed []lua.LValue // to the library function that gopher-lua calls
 }
 

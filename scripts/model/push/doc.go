@@ -3,8 +3,8 @@
 // are those of a session that waits.
 //
 // A key that is released goes straight to the first session that waits. The server tells that session by a push,
-// and the session takes the push for the grant. It asks nobody, so what it counts on has to follow from what it
-// knows:
+// and the session takes the push for the grant. It asks nobody, so it may count only on what follows from its
+// own knowledge:
 //
 //	each ask (an acquire that is queued or repeated, or a heartbeat) carries a number that nobody can guess
 //	the queue keeps the number of the newest ask that it has seen, and a push echoes it
@@ -14,10 +14,10 @@
 // The model has one key on one server, sessions with clocks of their own, pushes that are late, lost, repeated,
 // reordered and forged, and requests that are answered, or run and are not answered, or arrive late. Sessions stop
 // hearing and begin again. The server's clock steps, the key is deleted by hand or revoked, and the number of keys that a
-// session waits for changes, and with it the length of what it is given. Where servers replace each other, a replica
+// session waits for changes, and with it the length of the leases that it is given. Where servers replace each other, a replica
 // with an older state and another clock takes over, at the earliest 500 ms after the last script ran.
 //
-// What is checked:
+// It checks:
 //
 //  1. S1: no two holds overlap, as their holders see it. Excused are holds whose lease ended early: by a deletion, by
 //     revoke with now, by a leap of the clock forward, by a replacement of the server.

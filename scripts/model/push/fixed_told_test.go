@@ -1,6 +1,6 @@
 package push
 
-// The interleavings of what the server tells.
+// The interleavings of the server's messages.
 var told = []fixed{
 	{reservationAsks, "a poll-only session begins to hear as the key is kept for it", "S7", func(p *play) {
 		a, b := p.sessions[0], p.sessions[1]

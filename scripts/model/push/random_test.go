@@ -158,7 +158,7 @@ func (p *play) comesToRest(rt *rapid.T) {
 			s.releases()
 		}
 	}
-	p.pass(p.back + lease) // what a server that was replaced has left behind
+	p.pass(p.back + lease) // the leases of a replaced server are over
 	for _, s := range p.sessions {
 		s.takes()
 	}

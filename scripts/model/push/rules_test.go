@@ -6,8 +6,8 @@ type rule int
 const (
 	everyRule rule = iota // nothing is left out
 
-	// What the server tells.
-	reservationAsks  // what is kept for a poll-only session is told as a hint, which only makes it ask
+	// The server's messages.
+	reservationAsks  // a reservation for a poll-only session is told as a hint, which only makes it ask
 	nextAsks         // and so is the hint to the next that hears
 	numbered         // a push echoes the number of the newest ask, not the time of that ask in ms
 	unguessable      // that number can't be guessed

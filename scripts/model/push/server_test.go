@@ -10,7 +10,7 @@ const (
 	millisecond = int64(1_000)
 	second      = 1_000 * millisecond
 
-	direct  = second           // what a lease lasts that was given and not confirmed, where the session has few keys
+	direct  = second           // how long a lease lasts that was given and not confirmed, where the session has few keys
 	long    = 3 * second       // and where it has very many
 	reserve = 75 * millisecond // how long the key is kept for a poll-only session
 )
@@ -23,11 +23,11 @@ type waiter struct {
 	number int64 // of its newest ask
 	score  int64 // when that ran, ms
 	alive  int64 // until when it counts as alive
-	length int64 // of what it is given
+	length int64 // of the leases that it is given
 	hears  bool
 }
 
-// A state is what a replica has of the key.
+// A state is a replica's of the key.
 type state struct {
 	lock    token // zero: free
 	end     int64 // of the lock
@@ -147,7 +147,7 @@ const (
 	finished
 )
 
-// A reply is what a script says.
+// A reply is a script's.
 type reply struct {
 	outcome outcome
 	base    int64

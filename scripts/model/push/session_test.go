@@ -43,7 +43,7 @@ type session struct {
 	fast     int64 // by how many thousandths its clock is fast
 	hears    bool
 	plain    bool  // of its next attempt
-	length   int64 // of what it is given: by the number of its keys
+	length   int64 // of the leases that it is given: by the number of its keys
 	numbered int
 	attempt  *attempt
 	asks     map[int64]ask // of all attempts, by number, for a session that does not look which attempt it is
@@ -274,7 +274,7 @@ func (s *session) confirmed(c *call, r reply) {
 	a := s.attempt
 	a.base = r.base
 	if a.hold == nil || s.clock() >= a.hold.deadline {
-		s.lose() // what is over stays over
+		s.lose() // a hold that is over stays over
 		a.phase = settling
 		return
 	}

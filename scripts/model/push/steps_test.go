@@ -1,6 +1,6 @@
 package push
 
-// What the fixed interleavings are made of.
+// The steps of the fixed interleavings.
 
 const lease = 20 * second
 
