@@ -89,6 +89,19 @@ func openKept(t *testing.T, server *servers.Server) (*redis.Backend, *keeper) {
 	return b, k
 }
 
+// unanswered makes an acquire that is kept back. On a busy machine its time may be over before it is sent.
+func unanswered(t *testing.T, b backends.Backend, r backends.Request) {
+	t.Helper()
+	patience := bounded(t)
+	for {
+		reply, err := b.Acquire(within(t, 50*time.Millisecond), r)
+		if reply.Outcome != backends.NotRun || patience.Err() != nil {
+			wantFailed(t, r, reply, err, backends.MayHaveRun)
+			return
+		}
+	}
+}
+
 // TestACopyOfWhatWasGivenUpTakesNothing: neither the acquire was answered nor the cancel that
 // followed, and the caller gave up. Nobody is left who would remember it but the session. The
 // next attempt at the key goes well. Then the first acquire arrives.
@@ -104,8 +117,7 @@ func TestACopyOfWhatWasGivenUpTakesNothing(t *testing.T) {
 		}
 		first, second := request(1), request(2)
 		k.keep(true)
-		reply, err := b.Acquire(within(t, 50*time.Millisecond), first)
-		wantFailed(t, first, reply, err, backends.MayHaveRun)
+		unanswered(t, b, first)
 		first.Ambiguous = true
 		if err := backends.Cancel(within(t, 50*time.Millisecond), b, first.Attempt); err == nil {
 			t.Fatal("the cancel was answered")
@@ -131,8 +143,7 @@ func TestAKeyInDoubtIsAskedInFull(t *testing.T) {
 	inside := server.RedisClient(t, nil)
 	r := newRequest(newKey(t))
 	k.keep(true)
-	reply, err := b.Acquire(within(t, 50*time.Millisecond), r)
-	wantFailed(t, r, reply, err, backends.MayHaveRun)
+	unanswered(t, b, r)
 	k.keep(false)
 	inside.ConfigResetStat(bounded(t))
 	for range 10 {
