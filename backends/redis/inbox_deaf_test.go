@@ -194,6 +194,8 @@ func TestSwallowedPushesAreNoticed(t *testing.T) {
 	held := a.request(key)
 	mustGrant(t, a, held)
 	r, _ := b.waits(t, key)
+	mustGrant(t, b, b.request(newKey(t))) // keeps the inbox in use: a waiter that does not repeat counts for a second
+	b.drain()
 	swallow.Store(true)
 	b.woken(t, backends.Wake{Kind: backends.Given})  // all that is awaited is asked again
 	b.woken(t, backends.Wake{Kind: backends.Wanted}) // all that is held may be wanted
