@@ -11,6 +11,7 @@ type stuck struct{ gate chan struct{} }
 
 func (s stuck) Schedule(func()) { <-s.gate }
 func (s stuck) Throughput() int { return 1 }
+func (s stuck) receive(any)     { <-s.gate }
 
 // Regression: Close waited for none of the goroutines that tell keys of a jump of the
 // clock, or to retire, so that one of them could outlive it.
@@ -27,6 +28,13 @@ func TestCloseWaitsForThoseWhoTellKeys(t *testing.T) {
 			s.entries = nil
 			s.mu.Unlock()
 		},
+		"to look again": func(c *Coordinator, e *entry) {
+			a := &keyActor{entry: e}
+			s := c.directory.alarmsOf(e.key)
+			s.set(a, c.clock.now().Add(time.Second), c.clock.now())
+			time.Sleep(time.Second) // virtual
+			synctest.Wait()
+		},
 		"to retire": func(c *Coordinator, e *entry) {
 			c.sweeper.add(e, c.clock.now())
 			time.Sleep(defaultIdleAfter) // virtual
@@ -42,6 +50,7 @@ func TestCloseWaitsForThoseWhoTellKeys(t *testing.T) {
 				e := &entry{key: "k", dir: c.directory}
 				e.mailbox.init()
 				gate := make(chan struct{})
+				e.mailbox.receiver = stuck{gate}
 				e.mailbox.RegisterHandlers(nil, stuck{gate})
 				tell(c, e)
 				closed := make(chan error, 1)

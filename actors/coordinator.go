@@ -140,7 +140,7 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	c.clock.jumped = c.look
 	c.machines = c.machineConfig()
 	c.machines.LingerAgain = lingersByDefault
-	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock}
+	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock, dispatcher: c.dispatcher}
 	if w, ok := b.(backends.Waker); ok {
 		if err := w.Subscribe(c.session, c.wake); err != nil {
 			c.Close()
@@ -264,6 +264,7 @@ func (c *Coordinator) Close() error {
 		c.directory.close()
 		c.drain()
 		c.sweeper.stop()
+		c.directory.silence()
 		c.stopLooking()
 		c.cancel()
 		c.dispatcher.Close()

@@ -37,6 +37,7 @@ type directory struct {
 	live       atomic.Int64 // keys that have an actor
 	actors     atomic.Int64 // that have not handled their Stopped
 	clock      *clock
+	alarms     [alarmShards]alarms
 	immediate  bool        // what the backend does is done when a message has been handled
 	late       func(*Hold) // told of a release that found its hold ended, or failed
 
@@ -100,10 +101,18 @@ type entry struct {
 }
 
 func newDirectory(d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory {
-	return &directory{
+	dir := &directory{
 		root: system().Root, dispatcher: d, spawn: spawn, seed: maphash.MakeSeed(), clock: newClock(),
 		replies: &sync.Pool{New: func() any { return make(chan struct{}, 1) }},
 	}
+	for i := range dir.alarms {
+		dir.alarms[i].clock = dir.clock
+	}
+	return dir
+}
+
+func (dir *directory) alarmsOf(key string) *alarms {
+	return &dir.alarms[maphash.String(dir.seed, key)%alarmShards]
 }
 
 // openLocked prepares a shard for its first entry: most clients use few shards.
@@ -212,6 +221,13 @@ func (e *entry) run(message any) bool {
 	return true
 }
 
+// work is run for a worker that has other actors to look at.
+func (e *entry) work(message any) {
+	if e.posted.Add(1)&retired == 0 {
+		e.mailbox.work(message)
+	}
+}
+
 // answer is run for the result of a call, and for those that wait for nothing: a call
 // that follows is not made on the caller's goroutine.
 func (e *entry) answer(message any) bool {
@@ -261,6 +277,13 @@ func (dir *directory) each(f func(*entry) bool) {
 				return
 			}
 		}
+	}
+}
+
+// silence returns when no alarm rings any more, once all actors have retired.
+func (dir *directory) silence() {
+	for i := range dir.alarms {
+		dir.alarms[i].armed.Wait()
 	}
 }
 

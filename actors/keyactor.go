@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -17,22 +16,23 @@ import (
 // the step wants done. Its fields are touched by receive alone.
 type keyActor struct {
 	// Immutable.
-	c     *Coordinator
-	entry *entry
+	c      *Coordinator
+	entry  *entry
+	alarms *alarms
 
 	machine machine.Machine
 
-	timer   *time.Timer
-	timerAt instant // when it fires; zero when it is not running
-	gained  int64   // clock.ahead when it was set: it fires late if that has grown
+	alarmAt instant // when a tick comes; 0: none does
 	active  uint64  // entry.handled when the sweeper was told of this actor
 	swept   bool    // the sweeper has it on its list
 	slot    bool    // it has one of those for keys that linger
 	retired bool
+
+	place int32 // in alarms.due, and protected by alarms.mu
 }
 
 func newKeyActor(c *Coordinator, e *entry) *keyActor {
-	a := &keyActor{c: c, entry: e}
+	a := &keyActor{c: c, entry: e, alarms: c.directory.alarmsOf(e.key)}
 	a.machine.Init(&c.machines, a)
 	e.full = c.cfg.Prefix + e.key
 	e.key = e.full[len(c.cfg.Prefix):] // so that nobody here keeps the caller's string
@@ -118,7 +118,7 @@ func (r *turn) decode(message any) machine.Event {
 		}
 		return machine.Woken{Kind: m.Kind}
 	case tick:
-		r.timerAt = 0
+		r.alarmAt = 0
 	case sweep:
 		r.swept = false
 	case snapshot:
@@ -203,21 +203,15 @@ func (r *turn) panicked(message, p any) {
 	r.rest(r.now)
 }
 
-// arm sets the timer for the next look. It is left alone when it fires sooner
-// anyway: resetting it for each hold of a hot key would cost more than a tick in
+// arm sets the alarm for the next look. It is left alone when it comes sooner
+// anyway: to set it for each hold of a hot key would cost more than a tick in
 // vain now and then.
 func (a *keyActor) arm(at, now instant) {
-	gained := a.c.clock.ahead.Load()
-	if at == 0 || a.timerAt != 0 && at >= a.timerAt && gained == a.gained {
+	if at == 0 || a.alarmAt != 0 && at >= a.alarmAt && a.alarms.gained.Load() == a.c.clock.ahead.Load() {
 		return
 	}
-	a.timerAt, a.gained = at, gained
-	d := max(at.Sub(now), 0)
-	if a.timer == nil {
-		a.timer = time.AfterFunc(d, func() { a.entry.post(tick{}) })
-		return
-	}
-	a.timer.Reset(d)
+	a.alarmAt = at
+	a.alarms.set(a, at, now)
 }
 
 // rest puts an actor with nothing to do on the sweeper's list, and retires one
@@ -234,9 +228,7 @@ func (a *keyActor) rest(now instant) {
 	}
 	if (closing || a.entry.handled == a.active+1) && a.c.directory.retire(a.entry) {
 		a.retired = true
-		if a.timer != nil {
-			a.timer.Stop()
-		}
+		a.alarms.drop(a)
 		return
 	}
 	if !closing {

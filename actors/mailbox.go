@@ -143,6 +143,24 @@ func (m *mailbox) run(message any) (lone *started) {
 	return lone
 }
 
+// work is run on a worker's goroutine, which has other mailboxes to look at: a Stop that
+// follows is handled at once, and a mailbox that is never empty is left to a worker of its own.
+func (m *mailbox) work(message any) {
+	m.mu.Lock()
+	if m.running {
+		m.user = append(m.user, message)
+		m.mu.Unlock()
+		return
+	}
+	m.running = true
+	m.mu.Unlock()
+	m.handle(message)
+	m.batch()
+	if !m.rest() {
+		m.dispatcher.Schedule(m.worker)
+	}
+}
+
 // handle handles a message of another goroutine's, and leaves a call that it begins to
 // a worker.
 func (m *mailbox) handle(message any) {

@@ -64,9 +64,12 @@ func TestMessagesOfAGoroutineStayInOrder(t *testing.T) {
 	for from := range senders {
 		posted.Go(func() {
 			for n := range each {
-				if rand.N(4) == 0 {
+				switch rand.N(5) {
+				case 0:
 					m.PostUserMessage(note{from, n + 1})
-				} else {
+				case 1:
+					m.work(note{from, n + 1})
+				default:
 					m.run(note{from, n + 1})
 				}
 				if rand.N(64) == 0 {
@@ -214,4 +217,17 @@ func TestACrowdRunsNoSteps(t *testing.T) {
 		}
 		synctest.Wait()
 	})
+}
+
+// A worker that has many mailboxes to look at is not kept by one that is never empty.
+func TestWorkLeavesAMailboxThatIsNeverEmpty(t *testing.T) {
+	var m *mailbox
+	var enough atomic.Bool
+	m, _ = newMailbox(t, func(message any) {
+		if !enough.Load() {
+			m.PostUserMessage(message)
+		}
+	})
+	m.work(note{}) // or it never returns
+	enough.Store(true)
 }

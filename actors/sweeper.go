@@ -8,8 +8,9 @@ import (
 // A sweeper asks actors that have been idle for a while to retire. Its timer
 // runs only while somebody is idle.
 type sweeper struct {
-	after time.Duration
-	clock *clock
+	after      time.Duration
+	clock      *clock
+	dispatcher *dispatcher
 
 	armed sync.WaitGroup // 1 from when the timer is set until its sweep has ended
 
@@ -64,8 +65,13 @@ func (s *sweeper) sweep() {
 		s.idle = nil // lets go of the array of a large batch
 	}
 	s.mu.Unlock()
-	for _, i := range batch {
-		i.entry.post(sweep{})
+	if len(batch) > 0 {
+		// One worker for all: to wake one for each costs more than most actors do then.
+		s.dispatcher.Schedule(func() { // ends with the batch
+			for _, i := range batch {
+				i.entry.work(sweep{})
+			}
+		})
 	}
 }
 
