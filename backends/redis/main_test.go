@@ -138,10 +138,19 @@ func open(t testing.TB, rawURL string) *redis.Backend {
 	return b
 }
 
-// openPatient does so; see WaitAlone.
+// openPatient does so, with timeouts that only a defect reaches; see WaitAlone.
 func openPatient(t testing.TB, rawURL string) *redis.Backend {
 	t.Helper()
-	b := open(t, rawURL)
+	u := parse(t, rawURL)
+	q, most := u.Query(), "1m"
+	if u.Scheme == "redis+sentinel" {
+		most = "2s" // it takes no more
+	}
+	for _, name := range []string{"dial_timeout", "read_timeout", "write_timeout"} {
+		q.Set(name, most)
+	}
+	u.RawQuery = q.Encode()
+	b := open(t, u.String())
 	b.WaitAlone()
 	return b
 }
