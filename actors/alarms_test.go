@@ -12,6 +12,13 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
+// left returns how many alarms there are, and when the timer fires.
+func (s *alarms) left() (n int, at instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.due), s.at
+}
+
 // Keys that share timers end each in its own time: to the moment, whatever was set and taken
 // back meanwhile.
 func TestManyKeysEndInTheirOwnTime(t *testing.T) {
@@ -65,8 +72,8 @@ func TestManyKeysEndInTheirOwnTime(t *testing.T) {
 			}
 		}
 		for i := range c.directory.alarms {
-			if s := &c.directory.alarms[i]; s.at != 0 || s.due != nil {
-				t.Errorf("with no key left, a timer is set for %v, and has %d alarms", s.at, len(s.due))
+			if n, at := c.directory.alarms[i].left(); n != 0 || at != 0 {
+				t.Errorf("with no key left, a timer is set for %v, and has %d alarms", at, n)
 			}
 		}
 	})
@@ -78,16 +85,16 @@ func TestARetiredActorLeavesNoAlarm(t *testing.T) {
 		c := newCoordinator(t, &grantAll{}, Config{Linger: NoLinger})
 		h := hold(t, c, Spec{Expires: time.Hour})
 		s := c.directory.alarmsOf("k")
-		if len(s.due) != 1 || s.at == 0 {
-			t.Errorf("a hold has %d alarms, and a timer at %v", len(s.due), s.at)
+		if n, at := s.left(); n != 1 || at == 0 {
+			t.Errorf("a hold has %d alarms, and a timer at %v", n, at)
 		}
 		if err := h.Release(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(defaultIdleAfter + time.Millisecond) // virtual
 		synctest.Wait()
-		if len(s.due) != 0 || s.at != 0 {
-			t.Errorf("%d alarms are left, and a timer at %v", len(s.due), s.at)
+		if n, at := s.left(); n != 0 || at != 0 {
+			t.Errorf("%d alarms are left, and a timer at %v", n, at)
 		}
 	})
 }
