@@ -137,7 +137,7 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 	attempt := backends.Attempt{Key: r.entry.full}
 	if c.Verb != machine.Looking {
 		attempt = r.c.attempt(r.entry.full, c.Attempt)
-		attempt.Ambiguous = c.Ambiguous
+		attempt.Ambiguous, attempt.Long = c.Ambiguous, c.Long
 	}
 	if r.c.can.Immediate && r.inPlace < mostInPlace {
 		r.inPlace++

@@ -63,7 +63,14 @@ type Attempt struct {
 	// released or cancelled. It need not remember one whose requests were all answered, as each
 	// is sent once. A backend that remembers every attempt may ignore the field.
 	Ambiguous bool
+	// Long says of a release that more than LongLease may be left of the lease. A backend that
+	// keeps something for as long as that, in case nobody releases it, has to drop it then. One
+	// that keeps nothing may ignore the field.
+	Long bool
 }
+
+// LongLease is how much of a lease may be left at its release without Attempt.Long.
+const LongLease = 2 * time.Minute
 
 // A Request is an attempt with what the backend needs to carry it out.
 type Request struct {

@@ -31,7 +31,7 @@ func (p *pen) wantAnswer(t *testing.T, want string) {
 	select {
 	case got := <-p.answer:
 		lines := strings.Split(got, "\r\n")
-		if len(lines) > 2 && lines[1] == inFull && strings.HasSuffix(lines[2], "0") {
+		if len(lines) > 1 && lines[0] == inFull && strings.HasSuffix(lines[1], "0") {
 			return
 		}
 		if len(lines) < 3 || lines[0][0] != '*' || lines[2] != want {

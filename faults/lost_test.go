@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,9 +16,13 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// scriptReply tells whether p begins with what a script answers: an array.
-// Handshakes are answered by maps, pushes begin with '>'.
-func scriptReply(l *link, p []byte) bool { return !l.pushes.Load() && p[0] == '*' }
+// scriptReply tells whether p begins with what a script answers: an array, or of the fast script a string that begins
+// with an attempt's number. Handshakes are answered by maps, pushes begin with '>'.
+func scriptReply(l *link, p []byte) bool {
+	return !l.pushes.Load() && (p[0] == '*' || fastReply.Match(p))
+}
+
+var fastReply = regexp.MustCompile(`^\$\d+\r\n\d{12}`)
 
 // delayOneReply holds the next script's answer back for d, and counts those it has.
 func (w *wire) delayOneReply(d time.Duration) *atomic.Int64 {

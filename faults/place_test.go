@@ -15,6 +15,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/internal/servers"
 	"github.com/turnstile-go/turnstile/scripts"
 )
@@ -257,7 +258,7 @@ func (p *place) clear(master *goredis.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, key := range master.Keys(ctx, "*").Val() {
-		if ttl := master.PTTL(ctx, key).Val(); ttl > 0 && ttl <= 2*time.Minute {
+		if ttl := master.PTTL(ctx, key).Val(); ttl > 0 && ttl <= backends.LongLease+time.Minute {
 			master.Del(ctx, key)
 		}
 	}

@@ -5,6 +5,7 @@ package faults
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/turnstile-go/turnstile/scripts"
 )
@@ -118,7 +119,7 @@ func (a ask) takes() bool { return a.verb == fastTake || a.verb == fullTake }
 func (a ask) left(reply value) string {
 	switch a.verb {
 	case fastTake:
-		if a.at < len(reply.list) && reply.list[a.at].text == a.token[len(a.token)-12:]+"0" {
+		if words := strings.Fields(reply.text); a.at < len(words) && words[a.at] == a.token[len(a.token)-12:]+"0" {
 			return ""
 		}
 	case fullTake:

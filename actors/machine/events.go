@@ -130,6 +130,7 @@ type Call struct {
 	Verb      Verb
 	Attempt   uint64        // its number
 	Ambiguous bool          // an earlier request of the attempt was never answered
+	Long      bool          // of a release: more than backends.LongLease may be left of the lease
 	TTL       time.Duration // of an acquire or a renewal
 	Known     uint64        // of a renewal: the newest base
 	Owner     string        // of an acquire: the holder's label

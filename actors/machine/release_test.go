@@ -1,6 +1,10 @@
 package machine
 
-import "github.com/turnstile-go/turnstile/backends"
+import (
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
 
 // releaseRows are those of leased: what becomes of the key after a hold, and of
 // requests to go on holding it.
@@ -13,6 +17,16 @@ var releaseRows = []row{
 		name: "nobody waits, and the lease ends soon", start: leasedBy("a", lasting(second)), event: release("a"),
 		words: "Release, nobody waits",
 		want:  []string{"finish a", "ask release 1"}, to: "settling", look: soundOf(leaseOf(second)),
+	},
+	{
+		name: "nobody waits, and the lease has two minutes to go", start: leasedBy("a", lasting(5*time.Minute)),
+		after: leaseOf(5*time.Minute) - backends.LongLease, event: release("a"), words: "Release, nobody waits",
+		want: []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
+	},
+	{
+		name: "nobody waits, and the lease has longer to go", start: leasedBy("a", lasting(5*time.Minute)),
+		after: leaseOf(5*time.Minute) - backends.LongLease - 1, event: release("a"), words: "Release, nobody waits",
+		want: []string{"finish a", "ask release 1, long"}, to: "settling", look: 2 * second,
 	},
 	{
 		name: "the lease lingers", start: start{lingers}.then(leasedBy("a")...), event: release("a"),

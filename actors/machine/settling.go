@@ -28,7 +28,7 @@ func (s *settling) plan(_ *Machine, p *plan) *Call {
 	if !p.from(s.retry.at) {
 		return nil
 	}
-	return &Call{Verb: s.verb, Attempt: s.attempt}
+	return &Call{Verb: s.verb, Attempt: s.attempt, Long: s.verb == Releasing && s.until.Sub(p.now) > backends.LongLease}
 }
 
 func (s *settling) answered(m *Machine, c *Call) {

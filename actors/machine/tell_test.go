@@ -93,6 +93,9 @@ func tellCall(c *Call) string {
 	if c.Ambiguous {
 		words += ", ambiguous"
 	}
+	if c.Long {
+		words += ", long"
+	}
 	if c.Budget != Patience {
 		words += fmt.Sprintf(", within %v", c.Budget)
 	}

@@ -44,7 +44,7 @@ func (b *Backend) take(ctx context.Context, r backends.Request) (got backends.Re
 
 // free frees a quiet key. done is false if the release has to be asked in full.
 func (b *Backend) free(ctx context.Context, a backends.Attempt) (done bool, err error) {
-	if a.Ambiguous {
+	if a.Ambiguous || a.Long {
 		return false, nil
 	}
 	keys, token := scripts.Pair(a.Key), a.Token.Wire()
@@ -87,8 +87,8 @@ func (s *shard) mayFree(companion string) bool {
 
 // onlyItem is fast's reply to a call with one item; empty if it is no such reply.
 func onlyItem(r keyspace.Reply) string {
-	if r.Kind != keyspace.Array || len(r.Array) != 1 || r.Array[0].Kind != keyspace.Bulk {
+	if r.Kind != keyspace.Bulk {
 		return ""
 	}
-	return r.Array[0].Str
+	return r.Str
 }

@@ -230,6 +230,7 @@ func TestALongLeasesReleaseShortensTheCompanion(t *testing.T) {
 		r := newRequest(newKey(t))
 		r.TTL = left
 		mustGrant(t, b, r)
+		r.Long = left > backends.LongLease
 		if err := b.Release(bounded(t), r.Attempt); err != nil {
 			t.Fatal(err)
 		}

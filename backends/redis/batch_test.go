@@ -306,7 +306,7 @@ func aThousandLostReplies(t *testing.T, way way) {
 	inside := server.RedisClient(t, nil)
 	inside.FlushDB(bounded(t))
 	f.Read.Store(new(redis.Cut(func(p []byte) (int, bool) {
-		return 0, p[0] == '*' && rand.N(3) == 0 // a script's reply, and not the handshake's
+		return 0, (p[0] == '*' || p[0] == '$') && rand.N(3) == 0 // a script's reply, and not the handshake's
 	})))
 	var lost atomic.Int64
 	var wg sync.WaitGroup

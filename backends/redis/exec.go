@@ -180,7 +180,7 @@ func (c *command) renew(verb, script string) {
 func (c *command) recycle() {
 	c.Cmd, c.inbox, c.to, c.backend, c.batcher = nil, nil, nil, nil, nil
 	c.call, c.mark, c.apart, c.did, c.failed = backends.Call{}, false, false, false, nil
-	c.lone.StringSliceCmd = nil
+	c.lone.StringCmd = nil
 	clear(c.texts) // they are large, and one of them is a secret
 	clear(c.last)
 	clear(c.lone.last)

@@ -30,7 +30,7 @@ const _ = uint(fastMost - batchMost) // so one call is enough for a batch
 //	several keys are refused together           nothing was done: each travels again, by a request of its own
 //	anything else                               what judge says of the error
 type fastCall struct {
-	*goredis.StringSliceCmd // of this request alone
+	*goredis.StringCmd // of this request alone
 
 	items   []*command // releases first
 	written atomic.Bool
@@ -80,7 +80,7 @@ func (f *fastCall) renew(verb, script string) {
 	f.written.Store(false)
 	f.text = script
 	f.args[0], f.args[1] = verb, &f.text
-	f.StringSliceCmd = goredis.NewStringSliceCmd(context.Background(), f.args...)
+	f.StringCmd = goredis.NewStringCmd(context.Background(), f.args...)
 }
 
 // NoRetry keeps the driver from sending it twice; see command.
@@ -93,7 +93,7 @@ func (f *fastCall) MarshalBinary() ([]byte, error) {
 }
 
 // silent reports whether nothing at all became of the request.
-func (f *fastCall) silent() bool { return f.Err() == nil && f.Val() == nil }
+func (f *fastCall) silent() bool { return f.Err() == nil && f.Val() == "" }
 
 // refusedTogether reports whether the server refused the request at the door for a reason
 // that need not concern each of its keys: the user may not use one of them, or they are in different slots.
@@ -106,18 +106,20 @@ func (f *fastCall) refusedTogether() bool {
 	return strings.HasPrefix(reply.Error(), "NOPERM") || strings.HasPrefix(reply.Error(), "CROSSSLOT")
 }
 
-// deal gives each command its part of the reply. Parts that were read before the
-// connection broke stand. It returns false if the commands must not travel together.
+// deal gives each command its part of the reply. It returns false if the commands must not
+// travel together.
 func (f *fastCall) deal() (together bool) {
 	parts, err, written := f.Val(), f.Err(), f.written.Load()
+	complete := strings.Count(parts, " ")+1 == len(f.items)
 	if err == nil {
 		err = goredis.Nil // for judge: an answer, and none of the script's
 	}
 	together = !f.refusedTogether()
-	for i, c := range f.items {
+	for _, c := range f.items {
 		c.written.Store(written)
 		c.did, c.failed, c.apart = false, err, !together
-		if len(parts) == len(f.items) && c.understands(parts[i]) {
+		var part string
+		if part, parts, _ = strings.Cut(parts, " "); complete && c.understands(part) {
 			c.failed = nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func (f *forger) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
 		err := next(ctx, cmd)
 		if call, ok := cmd.(*fastCall); ok && err == nil {
 			if forge := f.forge.Load(); forge != nil {
-				call.SetVal((*forge)(call.Val()))
+				call.SetVal(strings.Join((*forge)(strings.Split(call.Val(), " ")), " "))
 			}
 		}
 		if full, ok := cmd.(*command); ok && err == nil && f.senseless.Load() {

@@ -30,7 +30,7 @@ func (m *memory) way(of backends.Call) (quiet, mark bool) {
 	case backends.Acquiring:
 		quiet = of.Probe == 0
 	case backends.Releasing:
-		quiet = true
+		quiet = !of.Long // the script fast leaves the companion as it is
 	}
 	return quiet && !mark && !m.busy.has(of.Key, now), mark
 }

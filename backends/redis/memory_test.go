@@ -9,27 +9,32 @@ import (
 	"github.com/turnstile-go/turnstile/scripts"
 )
 
-// TestALongLeaseIsFreedAsAnyOther: by the script fast, which leaves nothing of it for as long as it
-// would have lasted.
-func TestALongLeaseIsFreedAsAnyOther(t *testing.T) {
+// TestALongLeaseIsReleasedInFull, at once, and any other by the script fast, which leaves the companion for as long as
+// the lease would have made it last.
+func TestALongLeaseIsReleasedInFull(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
 	inside, b := server.RedisClient(t, nil), faulty(t, &Faults{Addr: server.Addr})
-	r := backends.Request{Attempt: attemptsOf(t, 1)[0], TTL: 24 * time.Hour, Label: "tester"}
-	if reply, err := b.Acquire(t.Context(), r); err != nil || reply.Outcome != backends.Granted {
-		t.Fatalf("%+v, %v", reply, err)
-	}
-	inside.ConfigResetStat(t.Context())
-	if _, err := b.call(t.Context(), backends.Call{Verb: backends.Releasing, Request: r}); err != nil {
-		t.Fatal(err)
-	}
-	if calls := servertest.Calls(t, inside, "mget"); calls != 1 {
-		t.Errorf("the script fast was asked %d times, want once", calls)
-	}
-	if calls := servertest.Calls(t, inside, "evalsha") + servertest.Calls(t, inside, "eval"); calls != 1 {
-		t.Errorf("the release took %d calls, want one", calls)
-	}
-	if left := inside.PTTL(t.Context(), scripts.Keys(r.Key)[1]).Val(); left <= 0 || left > time.Minute {
-		t.Errorf("the companion stays for %v, want a minute at most", left)
+	for i, row := range []struct {
+		ttl   time.Duration
+		long  bool
+		fast  int
+		stays time.Duration
+	}{{24 * time.Hour, true, 0, time.Minute}, {backends.LongLease, false, 1, backends.LongLease + time.Minute}} {
+		r := backends.Request{Attempt: attemptsOf(t, 2)[i], TTL: row.ttl, Label: "tester"}
+		if reply, err := b.Acquire(t.Context(), r); err != nil || reply.Outcome != backends.Granted {
+			t.Fatalf("%+v, %v", reply, err)
+		}
+		inside.ConfigResetStat(t.Context())
+		r.Long = row.long
+		if _, err := b.call(t.Context(), backends.Call{Verb: backends.Releasing, Request: r}); err != nil {
+			t.Fatal(err)
+		}
+		if calls := servertest.Calls(t, inside, "mget"); calls != row.fast {
+			t.Errorf("%v: the script fast was asked %d times, want %d", row.ttl, calls, row.fast)
+		}
+		if left := inside.PTTL(t.Context(), scripts.Keys(r.Key)[1]).Val(); left <= 0 || left > row.stays {
+			t.Errorf("%v: the companion stays for %v, want %v at most", row.ttl, left, row.stays)
+		}
 	}
 }

@@ -71,9 +71,6 @@ func (s *store) fastFree(t token) reply {
 	s.watch.ends(s, t)
 	s.watch.fastFreed(s)
 	s.lock = value{}
-	if c := s.companion; c != nil && c.end > s.now+2*keep && s.has(freeShortens) {
-		c.end = s.now + keep
-	}
 	return reply{attempt: t.attempt, outcome: freed}
 }
 

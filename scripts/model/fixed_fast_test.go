@@ -57,7 +57,7 @@ var fastPath = []fixed{
 		p.want(s.attempt == nil && p.store.lock.kind == free, "the free does not go through")
 		p.want(replies[1].outcome == inFull, "the take goes on though the memory is full")
 	}},
-	{freeShortens, "a key is used once, with a long lease", "for longer than", func(p *play) {
+	{longInFull, "a key is used once, with a long lease", "for longer than", func(p *play) {
 		p.sessions[0].takes(24 * 3600 * second)
 		p.pass(1)
 		p.sessions[0].frees()

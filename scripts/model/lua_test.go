@@ -194,13 +194,13 @@ func (l *lua) reply(script *scripts.Script, got keyspace.Reply, err error, want 
 		return err.Error()
 	}
 	if script == scripts.Fast {
-		said := got.Array[0].Str[12:]
+		said := got.Str[12:]
 		is := map[bool]outcome{true: granted, false: inFull}[len(said) == 16]
 		if said == "1" {
 			is = freed
 		}
-		if is != want.outcome || got.Array[0].Str[:12] != fmt.Sprintf("%012d", want.attempt) {
-			return "replied " + got.Array[0].Str
+		if is != want.outcome || got.Str[:12] != fmt.Sprintf("%012d", want.attempt) {
+			return "replied " + got.Str
 		}
 		return ""
 	}

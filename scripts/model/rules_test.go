@@ -11,7 +11,7 @@ const (
 	lastNotAhead                // a key whose last is ahead of the clock is not quiet
 	freeNeedsName               // without a companion a free goes in full
 	takesFirst                  // a fast call takes before it frees: a free would let it take on a full server
-	freeShortens                // a fast free of a long lease shortens the companion
+	longInFull                  // a lease that has long to go is released in full, which shortens the companion
 	guard                       // a left-over is taken over only when the lease that the companion names is over
 	guardNotOwn                 // that does not hold up the lease's own attempt
 	evictedNamed                // a companion that is made anew names the lease that is there

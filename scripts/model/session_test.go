@@ -24,6 +24,7 @@ type attempt struct {
 	phase     phase
 	wait      bool
 	ttl       int64 // the longest that it asked for
+	until     int64 // when the lease that it last asked for ends, in real time
 	known     int64 // its newest base
 	hold      *hold
 	ambiguous bool // a request was sent and never answered
@@ -86,6 +87,7 @@ func (s *session) begin(ttl int64, wait, fast bool) {
 func (s *session) ask(ttl int64) {
 	a := s.attempt
 	a.ttl = max(a.ttl, ttl)
+	a.until = s.p.store.real + ttl
 	s.send(call{verb: acquiring, fast: !a.full, ttl: ttl})
 }
 
@@ -93,6 +95,7 @@ func (s *session) ask(ttl int64) {
 func (s *session) renew(ttl int64) {
 	a := s.attempt
 	a.ttl = max(a.ttl, ttl)
+	a.until = s.p.store.real + ttl
 	if h := a.hold; h != nil {
 		h.deadline = min(h.deadline, s.p.store.real+trusted(ttl))
 	}
@@ -102,13 +105,15 @@ func (s *session) renew(ttl int64) {
 // trusted is how much of a lease its holder believes in.
 func trusted(ttl int64) int64 { return ttl * 99 / 100 }
 
-// end releases or cancels: on the fast path only if no copy of a request can be on its way.
+// end releases or cancels: on the fast path only if no copy of a request can be on its way, and the lease has not long
+// to go.
 func (s *session) end(fast bool) {
 	a := s.attempt
 	s.lose()
 	a.phase = settling
 	marks := a.ambiguous || s.remembers()
-	s.send(call{verb: ending, fast: fast && a.known != 0 && !marks, marks: marks})
+	long := a.until > s.p.store.real+2*keep && s.p.store.has(longInFull)
+	s.send(call{verb: ending, fast: fast && a.known != 0 && !marks && !long, marks: marks})
 }
 
 func (s *session) remembers() bool {

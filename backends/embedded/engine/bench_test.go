@@ -49,10 +49,10 @@ func fastPair(tb testing.TB) func() {
 	return func() {
 		n++
 		token := session.Token(n).Wire()
-		if r, err := vm.Run(fast, keys[:], []string{"0", token, "10000", "label"}); err != nil || len(r.Array[0].Str) != 28 {
+		if r, err := vm.Run(fast, keys[:], []string{"0", token, "10000", "label"}); err != nil || len(r.Str) != 28 {
 			tb.Fatal(r, err)
 		}
-		if r, err := vm.Run(fast, keys[:], []string{"1", token}); err != nil || r.Array[0].Str[12:] != "1" {
+		if r, err := vm.Run(fast, keys[:], []string{"1", token}); err != nil || r.Str[12:] != "1" {
 			tb.Fatal(r, err)
 		}
 	}
