@@ -145,7 +145,7 @@ type Backend interface {
 	Acquire(ctx context.Context, r Request) (Reply, error)
 
 	// Renew makes the lease last ttl from now and mints a new base. known is
-	// the newest base the caller has; a backend shortens a lease only for a
+	// the newest base the caller has, 0 if it has none; a backend shortens a lease only for a
 	// caller that knows its last base, since any other call may be a late copy.
 	//
 	//	nil             renewed: Base, TTL, Contended are set

@@ -35,6 +35,11 @@ func (l *Lock) Fence() uint64 {
 // Deadline is when the hold ends unless it is renewed or extended. It has a
 // monotonic clock reading, and never moves back, unless the machine was suspended
 // or its clock was set forward.
+//
+// A hold that came by a push, from another process's release, begins with a lease of about a second:
+// Deadline is less than that away. A millisecond later the client asks the backend to confirm the lease, beside the hold.
+// From then Deadline is Expires away. If the lease is not there, the hold ends by ErrLost. Check and Extend wait for
+// the confirmation.
 func (l *Lock) Deadline() time.Time {
 	if l == nil {
 		return time.Time{}

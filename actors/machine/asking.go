@@ -12,8 +12,8 @@ import (
 // answered "held", or never answered. Repeated, it keeps its number.
 type asking struct {
 	attempt uint64        // 0: the last one left nothing behind, and the next has yet to begin
-	number  uint64        // of the newest call that was queued: see gave; 0: the newest was not
-	alive   time.Duration // what that call said
+	number  uint64        // of the newest call, if that was queued: see gave; 0: it was not
+	alive   time.Duration // for how long that call keeps its place; 0: it has none
 	sent    Instant       // when that call was sent
 	ttl     time.Duration // the longest that it asked for
 	probe   int32         // how often it was answered Held

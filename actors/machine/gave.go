@@ -24,11 +24,11 @@ const leastGiven = 4
 //	the call's proof is too old, or doubted another server may have taken over meanwhile: see When a lease has to be proved
 //	a gap for pollers                       nothing is granted in it
 func (m *Machine) gave(g Gave) {
-	s, head := m.asking, m.queue.first // a copy: the phase may end
-	if m.phase == &m.asking && m.call == nil && head != nil && g.Ask != 0 && g.Ask == s.number && g.Attempt == s.attempt && m.gap.open(m.now) {
+	s := m.asking // a copy: the phase may end
+	if m.phase == &m.asking && m.call == nil && g.Ask != 0 && g.Ask == s.number && g.Attempt == s.attempt && m.gap.open(m.now) {
 		l := leased{doubted: s.doubted}
 		l.give(g, &s, m.now)
-		if l.opens(m.now, head) && !l.doubts(m) && !l.stale(m) {
+		if l.opens(m.now, m.queue.first) && !l.doubts(m) && !l.stale(m) {
 			m.asking.won(m).give(g, &s, m.now)
 			return
 		}

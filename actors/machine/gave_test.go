@@ -110,6 +110,10 @@ var gaveRows = []row{
 		name: "a call of an attempt that left nothing behind", start: unsettled, event: gave(forAttempt(0)),
 		want: []string{acquire2}, to: "asking", look: 60 * second,
 	},
+	{
+		name: "no call, of an attempt that left nothing behind", start: unsettled, event: gave(forAttempt(0), forAsk(0)),
+		want: []string{acquire2}, to: "asking", look: 60 * second,
+	},
 	{name: "a call is under way", start: queuedAt("a").then(wait(300*ms), tick), event: gave(), to: "asking", look: 60*second - 300*ms},
 	{name: "nobody waits any more", start: askingFor("a").then(leave("a")), event: gave(), to: "asking", look: never},
 	{

@@ -198,6 +198,14 @@ var givenRows = []row{
 		want: []string{"revoke a: " + told, "ask release 1"}, to: "settling", look: soundFor - 100*ms,
 	},
 	{
+		name: "the hold before it is revoked from here, by its base", start: givenTo("a"), event: disown(100),
+		want: []string{"disowned nothing"}, to: "leased", look: ms,
+	},
+	{
+		name: "revoked from here, by the push's base, once it is confirmed", start: confirming.then(granted()), event: disown(101), words: "Disown",
+		want: []string{"revoke a: " + told, "ask release 1"}, to: "settling", look: 2 * second,
+	},
+	{
 		name: "closing", start: givenTo("a"), event: closeIn(second), words: "Close",
 		want: []string{"finish a: closed", "ask release 1, within 1s"}, to: "settling", look: second,
 	},

@@ -57,6 +57,7 @@ func TestABrokenBackendIsFoundOut(t *testing.T) {
 		{"leases that never end", neverExpires, "an expired lease can be neither renewed nor released"},
 		{"ttls rounded down", roundsDown, "ttls round up and never down"},
 		{"stale renewals shorten", shortensOnStale, "a renewal with a stale base never shortens"},
+		{"a later lease renewed", renewsLater, "a renewal spares a later lease of its attempt"},
 		{"no renewal shortens", neverShortens, "a renewal with the newest base shortens"},
 		{"a session has what it holds again", reentrant, "a held key is not granted to another attempt of its own session"},
 		{"one try takes a place", queuesOneTry, "one try leaves no trace"},

@@ -256,7 +256,7 @@ func (f *fake) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration,
 		return backends.Reply{}, err
 	}
 	defer leave()
-	if rec.holder != a.Token && f.fault != renewsBlindly {
+	if rec.holder != a.Token && f.fault != renewsBlindly || known != 0 && known < rec.first && f.fault != renewsLater {
 		return backends.Reply{}, backends.ErrNotHeld
 	}
 	ends := time.Now().Add(ttl)

@@ -14,6 +14,7 @@ func renewChecks() []check {
 		{"a renewed lease outlives its first ttl", renewLengthens, exclusive, twoHoldAtOnce},
 		{"a renewal with a stale base never shortens", staleNeverShortens, exclusive, twoHoldAtOnce},
 		{"a renewal with the newest base shortens", newestShortens, exclusive, twoHoldAtOnce},
+		{"a renewal spares a later lease of its attempt", laterSpared, exclusive, twoHoldAtOnce},
 	}
 }
 
@@ -95,4 +96,32 @@ func newestShortens(st *store) error {
 		return fmt.Errorf("the next was granted after %v of a renewal for %v", taken, now.TTL)
 	}
 	return b.free(next)
+}
+
+// laterSpared: a lease ended early, and a late copy of its own acquire took the key anew. What holds under the first may
+// have a fence below others that were granted in between, so it must not go on.
+func laterSpared(st *store) error {
+	a, _, _, err := st.three()
+	if err != nil {
+		return err
+	}
+	r, reply, err := a.hold(st.key("k"), st.short())
+	if err != nil {
+		return err
+	}
+	if err := a.outlast(reply.TTL); err != nil {
+		return err
+	}
+	r.TTL = long
+	later, err := a.want(backends.Granted, r)
+	if err != nil {
+		return err
+	}
+	if _, err := a.Renew(a.ctx, r.Attempt, long, reply.Base); !backends.IsNotHeld(err) {
+		return fmt.Errorf("a renewal of the lease before says %v, want not held", err)
+	}
+	if _, err := a.Renew(a.ctx, r.Attempt, long, later.Base); err != nil {
+		return fmt.Errorf("a renewal of the lease itself: %w", err)
+	}
+	return a.free(r)
 }

@@ -18,6 +18,8 @@ const (
 	// grace is what a grant may come too late on a busy machine: 2.5 s is the
 	// worst that a backend is allowed (memcached's whole seconds).
 	grace = 5 * time.Second
+	// alive is how long a call keeps its place in the queue, and how long a lease may be that is given to it.
+	alive = time.Second
 	// maxRetry is the longest pace that still finds a freed key soon enough.
 	maxRetry = 2 * time.Second
 )
@@ -48,6 +50,7 @@ func (st *store) session() (*session, error) {
 		Backend: st.open(),
 		ctx:     st.ctx,
 		id:      backends.NewSession(),
+		asked:   make(map[backends.Token]uint64),
 		inbox:   make(map[string]chan backends.Wake),
 		lender:  lender{lends: make(map[backends.Attempt]bool), asked: make(map[backends.Attempt]bool)},
 	}
@@ -101,7 +104,8 @@ type session struct {
 	last   atomic.Uint64 // the newest attempt's number
 	lender lender
 
-	mu    sync.Mutex                    // protects inbox
+	mu    sync.Mutex                    // protects inbox and asked
+	asked map[backends.Token]uint64     // the number of the newest call
 	inbox map[string]chan backends.Wake // by key; full ones drop, as wakes may be lost
 }
 
@@ -158,7 +162,10 @@ func (s *session) once(key string, ttl time.Duration) backends.Request {
 // acquire makes one attempt and holds the answer against the contract.
 func (s *session) acquire(r backends.Request) (backends.Reply, error) {
 	if r.Queue {
-		r.Ask, r.Alive = rand.Uint64N(backends.MaxAsk)+1, time.Second
+		r.Ask, r.Alive = rand.Uint64N(backends.MaxAsk)+1, alive
+		s.mu.Lock()
+		s.asked[r.Token] = r.Ask
+		s.mu.Unlock()
 	}
 	reply, err := s.Acquire(s.ctx, r)
 	if fault := contract(r, reply, err); fault != nil {

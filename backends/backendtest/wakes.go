@@ -14,6 +14,7 @@ func wakeChecks() []check {
 	return []check{
 		{"a release wakes the waiter", releaseWakes, wakes, noWakes},
 		{"a waiter wakes the holder", waiterWakesHolder, wakes, noWakes},
+		{"a lease that is given is all that its wake says", givenIsWhole, wakes, noWakes},
 	}
 }
 

@@ -137,6 +137,9 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 			refusal = backends.RevokedFor(rec.lease.reason)
 			return false
 		}
+		if known != 0 && known < rec.lease.first {
+			return false // a late copy of the acquire took the key anew: it is not the caller's lease
+		}
 		us := ceil(ttl)
 		ends := now + us
 		if known != rec.last {

@@ -24,6 +24,9 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 		if err == nil && seen.revoked() {
 			err = backends.ErrRevoked
 		}
+		if err == nil && known != 0 && known < seen.lease.first {
+			err = backends.ErrNotHeld // a late copy of the acquire took the key anew
+		}
 		var reply backends.Reply
 		if err == nil {
 			if reply, err = t.prolong(seen, ttl, known); err == nil {
