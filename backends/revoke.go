@@ -44,8 +44,8 @@ const MaxReason = 256
 type Revoked uint8
 
 const (
-	// NobodyHolds: the key is free, or was just given to a waiter that has not
-	// come for it. Nothing was changed.
+	// NobodyHolds: the key is free; where no Gave is sent, also if it was just given to a
+	// waiter that has not come for it. Nothing was changed.
 	NobodyHolds Revoked = iota
 	// Superseded: the lease that is there did not mint Revocation.Base. Nothing
 	// was changed.

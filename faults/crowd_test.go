@@ -106,7 +106,7 @@ func because(err error) string {
 // hold is a section. It returns when the hold was over: at its end, or when the
 // client said that it was lost or had expired.
 func (c *crowd) hold(lock *lockclient.Lock, work task) int64 {
-	granted := grantedAt(lock, c.expires)
+	granted := time.Now() // its Deadline does not tell: that is a second away or less until a push is confirmed
 	var lost atomic.Int64
 	unhook := context.AfterFunc(lock.Context(), func() { lost.Store(stamp()) })
 	defer unhook()
@@ -132,12 +132,6 @@ func (c *crowd) hold(lock *lockclient.Lock, work task) int64 {
 func notAfterDeadline(lock *lockclient.Lock, taken int64) int64 {
 	now := stamp()
 	return min(taken, now+int64(time.Until(lock.Deadline())))
-}
-
-// grantedAt is when a hold was granted that has only just been, by the client's
-// own clock. Of two clients in one process that is the same clock.
-func grantedAt(lock *lockclient.Lock, expires time.Duration) time.Time {
-	return lock.Deadline().Add(-expires)
 }
 
 // A crowd's claim is no longer than the hold, even if the crowd learns late of its

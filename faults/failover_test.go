@@ -211,7 +211,7 @@ func usurped(t *testing.T, one, two *lockclient.Client, key string, r *resource,
 	t.Helper()
 	const expires = 2 * time.Second
 	first := acquire(t, one, key, lockclient.Expires(expires), lockclient.Renew())
-	granted1 := grantedAt(first, expires)
+	granted1 := time.Now()
 	told := make(chan time.Duration, 1)
 	context.AfterFunc(first.Context(), func() { told <- time.Since(first.Deadline()) })
 	r.write(first, granted1)
@@ -222,7 +222,7 @@ func usurped(t *testing.T, one, two *lockclient.Client, key string, r *resource,
 	})
 	failOver()
 	second := granted(t, out, 2*expires)
-	granted2 := grantedAt(second, expires)
+	granted2 := time.Now()
 	r.write(second, granted2)
 	r.write(first, granted1)
 	if second.Fence() <= first.Fence() {

@@ -11,7 +11,7 @@ import (
 func whoseChecks() []check {
 	return []check{
 		{"a key that nobody holds is not revoked", revokeNobody, revokes, noRevoker},
-		{"a lease that its waiter has not come for is nobody's", revokeUnclaimed, revokes, noRevoker},
+		{"a lease that its waiter has not come for is its own, or nobody's yet", revokeUnclaimed, revokes, noRevoker},
 		{"an earlier lease's base revokes nothing", revokeSuperseded, revokes, noRevoker},
 		{"every base that the lease has minted revokes it", revokeByBase, revokes, noRevoker},
 		{"a base revokes no later lease, though they cross", revokeCrosses, revokes, noRevoker},
@@ -46,27 +46,53 @@ func revokeNobody(st *store) error {
 	return nil
 }
 
-// revokeUnclaimed: the waiter may not even run any more, and where it does it
-// has no hold yet that could be asked to end.
+// revokeUnclaimed: a lease that the waiter may hold already, since it was told of all of it, is
+// revoked like another. Where it has to ask first, it may not even run any more, and where it
+// does it has no hold yet that could be asked to end.
 func revokeUnclaimed(st *store) error {
 	a, b, c, err := st.three()
 	if err != nil {
 		return err
 	}
-	held, waiter, reply, err := behind(a, b, st.key("k"))
-	if err != nil {
-		return err
-	}
-	if err := a.free(held); err != nil {
-		return err
-	}
-	for _, r := range []backends.Revocation{{}, {Base: reply.Base}, {Now: true}} {
-		if err := c.revoke(held.Key, r, backends.NobodyHolds); err != nil {
+	for round := range unclaimedRounds {
+		held, waiter, reply, err := behind(a, b, st.key(fmt.Sprint(round)))
+		if err != nil {
 			return err
 		}
+		if err := a.free(held); err != nil {
+			return err
+		}
+		revoker := whole(c.Backend).(backends.Revoker)
+		found, err := revoker.Revoke(c.ctx, held.Key, backends.Revocation{Base: reply.Base})
+		if err != nil || found != backends.NobodyHolds && found != backends.Superseded {
+			return fmt.Errorf("revoke by the base of the lease before found %q, %w", found, err)
+		}
+		if found, err = revoker.Revoke(c.ctx, held.Key, backends.Revocation{}); err != nil {
+			return err
+		}
+		if found == backends.NobodyHolds {
+			if err := c.revoke(held.Key, backends.Revocation{Now: true}, found); err != nil {
+				return err
+			}
+			return b.served(waiter, grace)
+		}
+		// It has what is left of the lease, so the ttl that was asked for is not.
+		if reply, err = b.Acquire(b.ctx, waiter); err != nil || reply.Outcome != backends.Granted {
+			return fmt.Errorf("the waiter's next attempt: %v, %w", reply.Outcome, err)
+		}
+		_, err = b.Renew(b.ctx, waiter.Attempt, long, reply.Base)
+		if freed := b.free(waiter); freed != nil || found != backends.Marked || err != nil && !backends.IsRevoked(err) {
+			return fmt.Errorf("revoke found %q, the renewal says %w, the release %w", found, err, freed)
+		}
+		if err != nil {
+			return nil
+		}
 	}
-	return b.served(waiter, grace)
+	return fmt.Errorf("no lease was seen to be revoked before its waiter came for it, in %d rounds", unclaimedRounds)
 }
+
+// unclaimedRounds: the lease may run out before its waiter comes for it.
+const unclaimedRounds = 10
 
 // revokeSuperseded: who names a fence means the hold that had it.
 func revokeSuperseded(st *store) error {

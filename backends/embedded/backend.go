@@ -140,11 +140,15 @@ func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Rep
 			return got, err
 		}
 	}
-	queue := "0"
+	queue, lives := "0", aliveFor
 	if r.Queue {
 		queue = "1"
 	}
-	reply, err := b.run(ctx, b.verbs.acquire, r.Key, r.Token.Wire(), milliseconds(r.TTL), r.Label, queue, push)
+	if r.Alive > 0 {
+		lives = r.Alive
+	}
+	reply, err := b.run(ctx, b.verbs.acquire, r.Key, r.Token.Wire(), milliseconds(r.TTL), r.Label, queue,
+		strconv.FormatUint(r.Ask, 10), milliseconds(lives), push)
 	if err != nil {
 		return backends.Reply{Outcome: err.outcome}, err.cause
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
+	"github.com/turnstile-go/turnstile/scripts"
 )
 
 // inboxPrefix begins the name of every session's channel: wire format, as the
@@ -91,7 +92,7 @@ func (box *inbox) deliver(w backends.Wake) {
 	}
 }
 
-// parseWake reads a message: one byte of kind, and the full key.
+// parseWake reads a message: one byte of kind, what a lease has, and the full key.
 func parseWake(payload string) (w backends.Wake, ok bool) {
 	if payload == "" {
 		return w, false
@@ -100,6 +101,11 @@ func parseWake(payload string) (w backends.Wake, ok bool) {
 	switch payload[0] {
 	case 'g':
 		w.Kind = backends.Given
+	case scripts.LeaseMessage:
+		l, ok := scripts.ReadLease(payload[1:])
+		return backends.Wake{
+			Key: l.Key, Kind: backends.Gave, Attempt: l.Attempt, Ask: l.Ask, Base: l.Base, TTL: l.TTL, Contended: l.Contended,
+		}, ok
 	case 'w':
 		w.Kind = backends.Wanted
 	case 'r':

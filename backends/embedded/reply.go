@@ -14,8 +14,10 @@ import (
 
 const (
 	// heartbeat is how often a queued attempt is repeated at the latest: it keeps
-	// the place in the queue alive (1 s), and bounds what a lost wake costs.
+	// the place in the queue alive, and bounds what a lost wake costs.
 	heartbeat = 300 * time.Millisecond
+	// aliveFor is how long it does so, unless the request says.
+	aliveFor = time.Second
 	// poll is the pace where no wake will come: the holder is another library's
 	// client and publishes nothing, or the attempt is not queued.
 	poll = 50 * time.Millisecond

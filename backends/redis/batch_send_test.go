@@ -24,7 +24,7 @@ func batchOf(ctx context.Context, t *testing.T, n int) []*command {
 	for i := range batch {
 		key := "pylock:" + t.Name() + ":" + strconv.Itoa(i)
 		token := session.Token(uint64(i + 1))
-		batch[i] = newCommand(scripts.Acquire, key, token.Wire(), "60000", "tester", "0", "1")
+		batch[i] = newCommand(scripts.Acquire, key, token.Wire(), "60000", "tester", "0", "0", "1000", "1")
 		batch[i].call.Attempt = backends.Attempt{Key: key, Token: token}
 		batch[i].deadline, _ = ctx.Deadline()
 		batch[i].state.Store(taken)

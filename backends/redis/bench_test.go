@@ -181,7 +181,7 @@ func ceiling(b *testing.B) {
 				for i := range n {
 					attempt++
 					key, token := names[(first-i)%benchKeys], session.Token(attempt).Wire()
-					buf = appendScript(buf, scripts.Acquire, key, token, "60000", "bench", "1", "1")
+					buf = appendScript(buf, scripts.Acquire, key, token, "60000", "bench", "1", "1", "1000", "1")
 					buf = appendScript(buf, scripts.Release, key, token, "0", "1")
 				}
 				if _, err := conn.Write(buf); err != nil {

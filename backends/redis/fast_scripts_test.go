@@ -58,7 +58,7 @@ func TestFastItemsOnAFullServer(t *testing.T) {
 		}
 	}
 	for key, granted := range map[string]bool{"three": true, "new": false} {
-		reply, err := exec(scripts.Acquire, scripts.Keys(key), token(), "60000", "label", "0", "1")
+		reply, err := exec(scripts.Acquire, scripts.Keys(key), token(), "60000", "label", "0", "0", "1000", "1")
 		if granted != (err == nil) || err != nil && !strings.Contains(err.Error(), "OOM") {
 			t.Errorf("%s in full: %v, %v", key, reply, err)
 		}

@@ -13,6 +13,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/scripts"
 )
 
 // inboxPrefix begins the name of every session's channel: wire format, as the
@@ -211,13 +212,19 @@ func (in *inbox) read(sub *goredis.PubSub, p *pace) error {
 // errSlotMoved ends a subscription whose node has given the channel's slot away.
 var errSlotMoved = errors.New("the channel's slot has moved")
 
-// take reads a message: one byte of kind, and the full key or the number of a
-// heartbeat.
+// take reads a message: one byte of kind, and what that kind has: the full key, a lease and the full key, or the
+// number of a heartbeat. A message that makes no sense is no message: a session that waits asks at its next heartbeat.
 func (in *inbox) take(payload string) {
 	kind, rest := payload[:min(1, len(payload))], payload[min(1, len(payload)):]
 	switch kind {
 	case "g":
 		in.wake(backends.Wake{Key: rest, Kind: backends.Given})
+	case string(scripts.LeaseMessage):
+		if l, ok := scripts.ReadLease(rest); ok {
+			in.wake(backends.Wake{
+				Key: l.Key, Kind: backends.Gave, Attempt: l.Attempt, Ask: l.Ask, Base: l.Base, TTL: l.TTL, Contended: l.Contended,
+			})
+		}
 	case "w":
 		in.wake(backends.Wake{Key: rest, Kind: backends.Wanted})
 	case "r":

@@ -8,9 +8,17 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// aliveFor is how long a waiting attempt counts as waiting after it was last
-// repeated: as in the scripts.
+// aliveFor is how long a waiting attempt counts as alive after it was last
+// repeated, unless its request says.
 const aliveFor = time.Second
+
+// lives is how long a waiting attempt counts as alive after the request.
+func lives(r backends.Request) time.Duration {
+	if r.Alive > 0 {
+		return r.Alive
+	}
+	return aliveFor
+}
 
 // use is what a session needs its inbox for. It is protected by the inbox's mu.
 type use struct {
@@ -39,7 +47,7 @@ func (in *inbox) note(r backends.Request, reply *backends.Reply) {
 		reply.Contended = reply.Contended || in.deaf()
 	case backends.Held:
 		if r.Queue {
-			in.waits()
+			in.waits(lives(r))
 		}
 	}
 }
@@ -55,10 +63,12 @@ func (in *inbox) noteRenewal(a backends.Attempt, reply *backends.Reply, err erro
 	}
 }
 
-// waits notes that an attempt was queued.
-func (in *inbox) waits() {
+// waits notes that an attempt was queued, and counts as alive for d.
+func (in *inbox) waits(d time.Duration) {
 	in.mu.Lock()
-	in.use.waitUntil = time.Now().Add(aliveFor)
+	if until := time.Now().Add(d); until.After(in.use.waitUntil) {
+		in.use.waitUntil = until
+	}
 	in.mu.Unlock()
 	in.rouseIdle()
 }

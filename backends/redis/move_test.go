@@ -25,6 +25,11 @@ func TestAScriptThatAMovedSlotBreaksOff(t *testing.T) {
 	if reply, err := b.Acquire(bounded(t), next); err != nil || reply.Place != 1 {
 		t.Fatalf("%+v, %v; want the first place", reply, err)
 	}
+	over := newRequest(held.Key) // something that has to be remembered, or one of the keys is not there
+	over.Ambiguous = true
+	if err := b.Cancel(bounded(t), over.Attempt); err != nil {
+		t.Fatal(err)
+	}
 	move := beginMove(t, c, held.Key)
 	err := b.Release(bounded(t), held.Attempt)
 	if err == nil || backends.IsRefused(err) || !errors.Is(err, backends.ErrUnavailable) {

@@ -68,7 +68,6 @@ func TestARevokeWorksOnAFullServer(t *testing.T) {
 		t.Errorf("renew: %v, want ErrRevoked", err)
 	}
 	mustRevoke(t, b, ended.Key, backends.Revocation{Now: true}, backends.Deleted)
-	mustRevoke(t, b, ended.Key, backends.Revocation{Now: true}, backends.NobodyHolds) // the waiter has not confirmed it
 	if err := b.Release(bounded(t), held.Attempt); err != nil {
 		t.Errorf("release: %v", err)
 	}

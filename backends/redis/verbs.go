@@ -74,7 +74,8 @@ func (c *command) makeFull() {
 	of, wire := c.call, c.call.Token.Wire()
 	switch of.Verb {
 	case backends.Acquiring:
-		c.build(scripts.Acquire, of.Key, wire, millis(of.TTL), of.Label, c.pace.wait(), c.push)
+		c.build(scripts.Acquire, of.Key, wire, millis(of.TTL), of.Label, c.pace.wait(),
+			strconv.FormatUint(of.Ask, 10), millis(lives(of.Request)), c.push)
 	case backends.Renewing:
 		c.build(scripts.Renew, of.Key, wire, millis(of.TTL), strconv.FormatUint(of.Known, 10))
 	case backends.Releasing:

@@ -52,7 +52,7 @@ func plainClient(addr string, pool int) *goredis.Client {
 
 // acquireArgs is one attempt on a key, as Turnstile's backend sends it.
 func acquireArgs(verb, script, key string, token backends.Token) []any {
-	return command(verb, script, key, token.Wire(), leaseMillis, owner, "0", push)
+	return command(verb, script, key, token.Wire(), leaseMillis, owner, "0", "0", "1000", push)
 }
 
 // command is a script's request with all its keys.

@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
+	"github.com/turnstile-go/turnstile/scripts"
 )
 
 // compare says how the keyspace differs from the model's state.
 func (l *lua) compare(s *store) string {
-	for _, differs := range []func(*store) string{l.lockDiffers, l.companionDiffers, l.queueDiffers, l.moreDiffers} {
+	for _, differs := range []func(*store) string{l.lockDiffers, l.companionDiffers, l.queueDiffers, l.moreDiffers, l.toldDiffers} {
 		if text := differs(s); text != "" {
 			return text
 		}
@@ -86,7 +87,7 @@ func (l *lua) queueDiffers(s *store) string {
 	var want, got []string
 	for _, w := range s.queue {
 		if w.alive >= s.now {
-			want = append(want, fmt.Sprint(wire(w.token), w.alive))
+			want = append(want, wire(w.token)+" "+asked(w))
 		}
 	}
 	for _, m := range l.do("ZRANGE", luaKeys[3], "0", "-1").Array {
@@ -94,7 +95,7 @@ func (l *lua) queueDiffers(s *store) string {
 	}
 	got = slices.DeleteFunc(got, func(m string) bool { return l.alive(m) < s.now })
 	for i, m := range got {
-		got[i] = fmt.Sprint(m, l.alive(m))
+		got[i] = m + " " + l.do("HGET", luaKeys[4], m).Str
 	}
 	if !slices.Equal(want, got) {
 		return fmt.Sprintf("%q wait, want %q", got, want)
@@ -103,8 +104,8 @@ func (l *lua) queueDiffers(s *store) string {
 }
 
 func (l *lua) alive(member string) int64 {
-	n, _ := strconv.ParseFloat(l.do("ZSCORE", luaKeys[4], member).Str, 64)
-	return int64(n) - offset
+	n, _ := strconv.ParseInt(fmt.Sprintf("%.13s", l.do("HGET", luaKeys[4], member).Str), 10, 64)
+	return n - offset
 }
 
 func (l *lua) moreDiffers(s *store) string {
@@ -125,7 +126,7 @@ func (l *lua) moreDiffers(s *store) string {
 			value = value[:12]
 		}
 		when, _ := strconv.ParseInt(value[:min(16, len(value))], 10, 64)
-		if name == "until" || name == "pruned" || strings.HasPrefix(name, "label:") || name == "over" && s.now-when/1000+offset > keep {
+		if name == "until" || name == "pruned" || name == "over" && s.now-when/1000+offset > keep {
 			continue
 		}
 		got = append(got, name+" "+value)
@@ -134,6 +135,30 @@ func (l *lua) moreDiffers(s *store) string {
 	slices.Sort(got)
 	if !slices.Equal(want, got) {
 		return fmt.Sprintf("more has %q, want %q", got, want)
+	}
+	return ""
+}
+
+// toldDiffers compares what was told of a lease that was given.
+func (l *lua) toldDiffers(s *store) string {
+	var want, got []string
+	if t := s.told; t != nil {
+		others := map[bool]string{true: "1", false: "0"}[t.contended]
+		want = append(want, fmt.Sprintf("%020d l%012d%016d%08d%s", t.token.session, t.token.attempt, t.ask, t.ttl, others))
+	}
+	for _, m := range l.keys.Published() {
+		if m.Payload[0] != 'l' {
+			continue
+		}
+		lease, whole := scripts.ReadLease(m.Payload[1:])
+		if base := l.do("GET", luaKeys[1]).Str[2:18]; !whole || lease.Key != aLock || fmt.Sprintf("%016d", lease.Base) != base {
+			return fmt.Sprintf("it told %q, and the newest base is %s", m.Payload, base)
+		}
+		session, p := strings.TrimPrefix(m.Channel, "turnstile:inbox:"), m.Payload
+		got = append(got, session+" "+p[:13]+p[29:54])
+	}
+	if !slices.Equal(want, got) {
+		return fmt.Sprintf("it told %q, want %q", got, want)
 	}
 	return ""
 }

@@ -27,7 +27,7 @@ func (s *store) release(t token, marks bool) reply {
 	if !given && s.has(releaseForgets) {
 		s.forgets(t)
 	}
-	s.seal(false)
+	s.seal(given && s.told.contended)
 	return r
 }
 
@@ -60,9 +60,12 @@ func (s *store) ends() bool {
 func (s *store) give(t token) {
 	s.watch.served(s, t)
 	base := s.mint()
+	w := s.queue[s.index(t)]
 	s.leaves(t)
-	s.setLock(t, direct, byGift)
+	s.setLock(t, w.lives, byGift)
 	s.names(t, base, -base, s.lock.end)
+	_, waits := s.head()
+	s.told = &told{t, w.ask, w.lives, waits}
 }
 
 func (s *store) settle(t token) {
@@ -86,7 +89,7 @@ func (s *store) revokedNow() bool {
 		return false
 	}
 	known := c != nil && c.lease == s.lock.token && c.first != 0 && s.revoked.first != 0
-	return !known || s.revoked.first == c.first
+	return !known || s.revoked.first == max(c.first, -c.first)
 }
 
 // revoke asks for the end of the lease, or with now ends what is there.
@@ -98,9 +101,6 @@ func (s *store) revoke(now bool) {
 		return
 	}
 	lease, left := s.stray()
-	if holder := s.lock.token; c != nil && c.first < 0 && (s.lock.kind == ours && c.lease == holder || lease == c.lease && lease != (token{})) {
-		return // given, and not confirmed: nobody's yet
-	}
 	if now {
 		s.revokeNow(lease)
 		return
@@ -113,7 +113,7 @@ func (s *store) revoke(now bool) {
 	}
 	s.revoked = &revocation{lease: s.lock.token}
 	if c != nil && c.lease == s.lock.token {
-		s.revoked.first = c.first
+		s.revoked.first = max(c.first, -c.first) // negative while it is given and not confirmed
 	}
 	s.moreStays(max(keep, s.lock.end-s.now))
 	s.seal(false)
@@ -141,7 +141,7 @@ func (s *store) revokeNow(lease token) {
 	if c := s.companion; !given && c != nil {
 		s.forgets(c.lease)
 	}
-	s.seal(false)
+	s.seal(given && s.told.contended)
 }
 
 // seal ends each full script: it says in the companion whether anything has to be remembered. waits says that somebody

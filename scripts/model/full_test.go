@@ -4,7 +4,7 @@ package model
 func (s *store) wrongType() bool { return s.lock.kind == hash || s.foreign }
 
 // acquire is the full script.
-func (s *store) acquire(t token, ttl int64, wait bool) reply {
+func (s *store) acquire(t token, ttl int64, wait bool, lives, ask int64) reply {
 	s.begin(t)
 	r := reply{attempt: t.attempt, ttl: ttl}
 	if s.wrongType() || s.memoryFull && s.lock.kind == free && s.companion == nil {
@@ -21,7 +21,7 @@ func (s *store) acquire(t token, ttl int64, wait bool) reply {
 	switch {
 	case s.lock.kind == ours && s.lock.token == t:
 		over := s.revokedNow()
-		again = over || s.companion != nil && s.companion.lease == t && s.companion.first > 0
+		again = over || s.companion != nil && s.companion.lease == t && s.companion.first != 0
 		if over {
 			r.ttl = s.lock.end - s.now
 		} else {
@@ -31,11 +31,11 @@ func (s *store) acquire(t token, ttl int64, wait bool) reply {
 		front, ok := s.front()
 		if ok && front != t {
 			s.give(front)
-			return s.heldBy(t, wait)
+			return s.heldBy(t, wait, lives, ask)
 		}
 		s.setLock(t, ttl, byAcquire)
 	default:
-		return s.heldBy(t, wait)
+		return s.heldBy(t, wait, lives, ask)
 	}
 	r.outcome = granted
 	r.base = s.lease(t, again)
@@ -118,7 +118,7 @@ func (s *store) lease(t token, again bool) int64 {
 	if again {
 		first = 0
 		if s.companion != nil {
-			first = s.companion.first
+			first = max(s.companion.first, -s.companion.first) // it confirms a lease that was given
 		}
 	}
 	s.leaves(t)
@@ -137,7 +137,7 @@ func (s *store) names(t token, base, first, end int64) {
 }
 
 // heldBy queues the attempt, if it waits.
-func (s *store) heldBy(t token, wait bool) reply {
+func (s *store) heldBy(t token, wait bool, lives, ask int64) reply {
 	if wait {
 		i := s.index(t)
 		if i < 0 {
@@ -147,13 +147,14 @@ func (s *store) heldBy(t token, wait bool) reply {
 			}
 			i = s.insert(waiter{token: t, score: score, real: s.real})
 		}
-		s.queue[i].alive, s.queue[i].askedReal = s.now+living, s.real
+		w := &s.queue[i]
+		w.alive, w.lives, w.ask, w.askedReal = s.now+lives, lives, ask, s.real
 		s.queueEnd = s.now + keep
 		if c := s.companion; c != nil && !s.has(waitAddsNothing) {
 			c.end = max(c.end, s.lock.end+keep)
 		}
 	}
-	s.seal(wait)
+	s.seal(wait || s.told != nil && s.told.contended)
 	return reply{attempt: t.attempt, outcome: held}
 }
 
@@ -201,7 +202,7 @@ func (s *store) renew(t token, ttl, known int64) reply {
 	}
 	first := int64(0)
 	if c != nil && c.lease == t {
-		first = c.first
+		first = max(c.first, -c.first)
 	}
 	s.lock.end = s.now + r.ttl
 	r.base, r.outcome = s.mint(), renewed

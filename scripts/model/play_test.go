@@ -24,7 +24,7 @@ func newPlay(without rule, sessions, pylocks int) *play {
 	p := &play{watch: newWatch()}
 	p.store = store{without: without, watch: p.watch, now: start, real: start}
 	for i := range sessions {
-		p.sessions = append(p.sessions, &session{p: p, id: i + 1})
+		p.sessions = append(p.sessions, &session{p: p, id: i + 1, lives: second})
 	}
 	for range pylocks {
 		p.pylocks = append(p.pylocks, &pylock{p: p, expires: 5 * second})

@@ -14,6 +14,7 @@ type event struct {
 }
 
 var (
+	living  = []int64{second, second, 3 * second, 50}
 	lengths = []int64{2 * second, 20 * second, 90 * second, 200 * second}
 	pauses  = []int64{1, 9, 300, second, 2 * second, 7 * second, 21 * second, 55 * second, 61 * second}
 	steps   = []int64{-1, -second, -120 * second, -3600 * second, -3600 * second, 1, second, 120 * second, 3600 * second}
@@ -93,7 +94,10 @@ func (s *session) events(rt *rapid.T, add func(string, func())) {
 		add("retire", s.retire)
 		add("memory overflows", s.overflow)
 	case a.phase == asking:
-		add("ask again", func() { s.ask(ttl()) })
+		add("ask again", func() {
+			s.lives = rapid.SampledFrom(living).Draw(rt, "alive for")
+			s.ask(ttl())
+		})
 		add("cancel", func() { s.end(false) })
 	case a.phase == leased:
 		add("renew", func() { s.renew(ttl()) })
@@ -133,7 +137,7 @@ func (p *play) comesToRest(rt *rapid.T) {
 	if p.store.expire(); p.store.lock.kind == stamp {
 		p.store.lock = value{} // without a ttl, and ahead of a clock that went back
 	}
-	s := &session{p: p, id: 99}
+	s := &session{p: p, id: 99, lives: second}
 	s.begin(p.back+300*second, false, false)
 	s.answered(s.call.run())
 	if s.attempt == nil || s.attempt.phase != leased {

@@ -46,6 +46,8 @@ type session struct {
 	call       *call    // in flight
 	remembered int64    // until when, in real time, attempts on this key end in full, marked
 	allKeys    int64    // the same, for each key
+	lives      int64    // what its next ask says: how long it counts as alive
+	asks       int64    // how many there were
 }
 
 type verb int
@@ -63,6 +65,8 @@ type call struct {
 	verb    verb
 	fast    bool
 	marks   bool
+	lives   int64
+	ask     int64
 	ttl     int64
 	known   int64
 	sent    int64
@@ -88,7 +92,8 @@ func (s *session) ask(ttl int64) {
 	a := s.attempt
 	a.ttl = max(a.ttl, ttl)
 	a.until = s.p.store.real + ttl
-	s.send(call{verb: acquiring, fast: !a.full, ttl: ttl})
+	s.asks++
+	s.send(call{verb: acquiring, fast: !a.full, ttl: ttl, lives: s.lives, ask: s.asks})
 }
 
 // renew of a shorter ttl ends the hold with that, answered or not.
@@ -243,7 +248,7 @@ func (c *call) runs() reply {
 	case c.verb == acquiring && c.fast:
 		return fast(item{s, t, c.ttl})[0]
 	case c.verb == acquiring:
-		return s.acquire(t, c.ttl, c.attempt.wait)
+		return s.acquire(t, c.ttl, c.attempt.wait, c.lives, c.ask)
 	case c.verb == renewing:
 		return s.renew(t, c.ttl, c.known)
 	case c.fast:
@@ -266,7 +271,7 @@ func (c *call) script() (*scripts.Script, []string) {
 		if c.attempt.wait {
 			wait = "1"
 		}
-		return scripts.Acquire, []string{wire, ttl, "label", wait, "1"}
+		return scripts.Acquire, []string{wire, ttl, "label", wait, strconv.FormatInt(c.ask, 10), strconv.FormatInt(c.lives, 10), "1"}
 	case c.verb == renewing:
 		return scripts.Renew, []string{wire, ttl, column(c.known)[1:]}
 	case c.fast:

@@ -6,8 +6,6 @@ import "slices"
 const (
 	second = int64(1000)
 	keep   = 60 * second
-	direct = second
-	living = second
 	slop   = int64(10)
 )
 
@@ -64,6 +62,8 @@ type waiter struct {
 	token     token
 	score     int64
 	alive     int64
+	lives     int64 // how long an ask keeps it alive, and a lease lasts that is given to it
+	ask       int64 // the newest ask's number
 	real      int64 // when it came
 	askedReal int64
 }
@@ -90,6 +90,14 @@ type store struct {
 	of token // the attempt that the full script that runs is of; the zero token: none
 
 	memoryFull bool
+	told       *told // what the last script told of a lease that it gave
+}
+
+// A told lease is a push's.
+type told struct {
+	token     token
+	ask, ttl  int64
+	contended bool
 }
 
 func (s *store) has(r rule) bool { return s.without != r }
@@ -127,7 +135,7 @@ func (s *store) expire() {
 // begin begins a full script.
 func (s *store) begin(t token) {
 	s.expire()
-	s.of = t
+	s.of, s.told = t, nil
 }
 
 func (s *store) dropMore() { s.settled, s.until, s.over, s.revoked, s.moreEnd = nil, 0, nil, nil, 0 }

@@ -260,7 +260,7 @@ func (w *watch) checkQuiet(s *store) {
 		w.fail(s, "quiet, while the lease is revoked")
 	}
 	for _, q := range s.queue {
-		if q.alive >= s.now && s.real-q.askedReal <= living {
+		if q.alive >= s.now && s.real-q.askedReal <= q.lives {
 			w.fail(s, "quiet, while %s waits", q.token)
 		}
 	}

@@ -1,10 +1,14 @@
 -- Makes one attempt to take the lock, or confirms a lease that release gave to this attempt.
 --
 -- KEYS: lock, companion, more, queue, alive
--- ARGV: token, ttl, label, wait, push
+-- ARGV: token, ttl, label, wait, ask, alive, push
 --   ttl    ms, from 1
 --   wait   '1': on a held key the attempt is queued, or kept alive there; '2': so it is, as poll-only, since
 --          its session hears no pushes (see queue.lua); '3': as '2', and it asks seldom; '0': one try, no trace
+--   ask    the number of this request, random, below 2^53, which the push echoes that tells of a lease given to the
+--          attempt; '0': none, and the push only says that there is something to ask for
+--   alive  ms, 1 to 99999999: for how long this request keeps a waiting attempt in the queue, and how long a lease
+--          lasts that is given to it, until it is confirmed
 --   push   '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
 --          message, session, message, …}, which the caller publishes (see tell in queue.lua)
 -- Reply: the attempt's number, and behind it
@@ -23,7 +27,7 @@
 
 local lock, companion, more, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, ttl, label, wait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '0'
-local unsent = ARGV[5] == '0' and {} or nil
+local unsent = ARGV[7] == '0' and {} or nil
 local member, attempt = string.sub(token, 13), tonumber(string.sub(token, 33))
 
 local c = redis.call('GET', companion)
@@ -72,7 +76,7 @@ end
 if holder == token then
   local rest = redis.call('PTTL', lock)
   local revoked = revokes(k, member) -- as far as is known, if the companion was evicted: first stays unknown then
-  again = revoked or k.lease == member and k.first > 0
+  again = revoked or k.lease == member and k.first ~= 0
   if revoked then
     -- A caller that repeats this does not know that it has the lease, or this copy is late and it does. So it is
     -- neither lengthened nor ended: the first renewal tells.
@@ -84,11 +88,11 @@ if holder == token then
   end
   granted = true
 elseif not holder then
-  local front, rest, polls = nil, false, nil
-  if k.queued then front, rest, polls = head(k) end
+  local front, rest, polls, asked = nil, false, nil, nil
+  if k.queued then front, rest, polls, asked = head(k) end
   if front and front ~= member and (silent or polls ~= 'early') then
     -- A free lock goes to the head of the queue, whoever calls.
-    free = give(k, front, polls, unsent)
+    free = give(k, front, polls, asked, unsent)
     holder, ms = STAMP .. front, keep(k, free)
   elseif rest then
     free, k.waits = 0, true
@@ -114,14 +118,15 @@ local owner, place = ours(holder), 0
 if not free then free = redis.call('PTTL', lock) end
 if wait then
   if not redis.call('ZSCORE', queue, member) then
-    redis.call('ZREM', alive, member) -- takes no memory, so that ZADD may on a full server: see restore
+    redis.call('HDEL', alive, member) -- takes no memory, so that ZADD may on a full server: see restore
     -- A new arrival never ranks before those that wait, though the clock may have stepped back.
     local last = redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
     redis.call('ZADD', queue, digits(math.max(us, last and last + 1 or 0)), member)
-    note(k, 'label:' .. member, label)
   end
   redis.call('PEXPIRE', queue, KEEP) -- before anything that can fail: no key stays without a ttl
-  redis.call('ZADD', alive, digits(math.floor(us / 1000) + ALIVE) .. (silent and (ARGV[4] == '3' and '.75' or '.5') or ''), member)
+  local lives = tonumber(ARGV[6])
+  redis.call('HSET', alive, member, string.format('%013.0f%s%08.0f%016.0f', math.floor(us / 1000) + lives, ARGV[4],
+    lives, tonumber(ARGV[5])) .. label)
   redis.call('PEXPIRE', alive, KEEP)
   k.waits = true
   place = redis.call('ZRANK', queue, member) + 1

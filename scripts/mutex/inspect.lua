@@ -36,7 +36,7 @@ if member then
   if revokes(k, member) then revoked = 1 end
   if k.lease == member then
     label = k.label
-    if k.first > 0 then first = column(k.first) end
+    if k.first ~= 0 then first = column(math.abs(k.first)) end
   end
 elseif holder then
   state = 2
@@ -45,18 +45,17 @@ end
 local waiting, waiters = 0, {}
 local line = kept > 0 and redis.call('ZRANGE', queue, 0, 99, 'WITHSCORES') or {}
 if line[1] then
-  waiting = redis.call('ZCOUNT', alive, string.format('%.3f', us / 1000), '+inf')
-  local members, fields = {}, {}
-  for i = 1, #line, 2 do
-    members[#members + 1] = line[i]
-    fields[#fields + 1] = 'label:' .. line[i]
+  local all, labels = redis.call('HGETALL', alive), {}
+  for i = 1, #all, 2 do
+    if (tonumber(string.sub(all[i + 1], 1, 13)) or 0) >= us / 1000 then
+      waiting = waiting + 1
+      labels[all[i]] = string.sub(all[i + 1], 39)
+    end
   end
-  local til = redis.call('ZMSCORE', alive, unpack(members))
-  local labels = redis.call('HMGET', more, unpack(fields))
-  for i = 1, #members do
-    if til[i] and tonumber(til[i]) >= us / 1000 then
-      waiters[#waiters + 1] = labels[i] or ''
-      waiters[#waiters + 1] = math.max(0, math.floor((us - line[2 * i]) / 1000))
+  for i = 1, #line, 2 do
+    if labels[line[i]] then
+      waiters[#waiters + 1] = labels[line[i]]
+      waiters[#waiters + 1] = math.max(0, math.floor((us - line[i + 1]) / 1000))
     end
   end
 end

@@ -1,10 +1,21 @@
 -- Who waits, and how every full script ends. The Go package puts this file behind shared.lua.
 --
--- The queue scores a waiting attempt by its arrival, µs; alive, by the time until which it counts as alive, ms, with
--- .5 added if it is poll-only: its session has no inbox, or one that no longer hears. What such a session is given it
--- finds only at its next poll, so it is treated apart (.75 says that it polls seldom, too):
+-- The queue scores a waiting attempt by its arrival, µs. alive is a hash of what a waiting attempt's newest ask has
+-- said, in fixed columns:
+--    1–13  until when the attempt counts as alive, ms
+--   14     its session hears pushes: '1'; is poll-only: '2'; is so, and polls seldom: '3' (acquire's argument wait)
+--   15–22  alive: for how long each ask keeps it alive, ms
+--   23–38  the ask's number, which nobody can guess; zeros if it has none
+--   39–    its label
+-- A lease that is given to one that hears lasts as long as alive says, since that is longer than the pause between two
+-- asks. Its session is told by a push that has the ask's number. So the session knows that the lease was given after it
+-- had sent that ask, and how long it lasts at least, and grants on the push alone. A push without the number of its
+-- newest ask only makes it ask.
 --
---   * It is never given the lock for DIRECT ms. The lock is reserved for it, for RESERVE: three times the 25 ms at
+-- A poll-only session has no inbox, or one that no longer hears. It finds what it is given only at its next poll, so
+-- it is treated apart:
+--
+--   * It is never given the lock for that long. The lock is reserved for it, for RESERVE: three times the 25 ms at
 --     which the first in the queue polls, so that one late poll does not lose the turn, and a session that died costs
 --     no more than that. One that polls seldom, every 250 ms at the latest, as the server never lets it hear, has ten
 --     times as long.
@@ -20,8 +31,7 @@
 -- Takes a member out of the queue. Returns whether it was there.
 local function leave(k, member)
   if redis.call('ZREM', k.queue, member) == 0 then return false end
-  redis.call('ZREM', k.alive, member)
-  redis.call('HDEL', k.more, 'label:' .. member)
+  redis.call('HDEL', k.alive, member)
   return true
 end
 
@@ -29,34 +39,42 @@ end
 -- of an acquire may have queued one, before its session settled it or a later one. A session has one attempt on a key
 -- at a time, so the one that the script is of ends those before it as well. rest is true if there were more of them
 -- than one call may skip: then nobody is known to be first. polls is set if the member is poll-only: 'due', or 'early'
--- if it lets those that hear go first, and none of them is in the queue.
+-- if it lets those that hear go first, and none of them is in the queue. asked is its newest ask.
 local function head(k)
-  local early, place = nil, 0 -- the first member that lets others go first; how many do
+  local early, its, place = nil, nil, 0 -- the first member that lets others go first, its ask; how many do
   for _ = 1, HEADS do
     local first = redis.call('ZRANGE', k.queue, place, place, 'WITHSCORES')
     local member = first[1]
-    if not member then return early, false, 'early' end
-    local til, waited = tonumber(redis.call('ZSCORE', k.alive, member) or '0'), k.us - tonumber(first[2])
-    local gone = til < k.us / 1000 or member < k.member and string.sub(member, 1, 20) == string.sub(k.member, 1, 20)
+    if not member then return early, false, 'early', its end
+    local asked, waited = redis.call('HGET', k.alive, member) or '', k.us - tonumber(first[2])
+    local gone = (tonumber(string.sub(asked, 1, 13)) or 0) < k.us / 1000
+      or member < k.member and string.sub(member, 1, 20) == string.sub(k.member, 1, 20)
     if not gone and k.til > k.us then
       local settled = redis.call('HGET', k.more, 'settled:' .. string.sub(member, 1, 20))
       gone = settled and string.sub(settled, 1, 12) >= string.sub(member, 21)
     end
     if gone then
       leave(k, member)
-    elseif til % 1 == 0 then
-      return member, false, nil
+    elseif string.sub(asked, 14, 14) == '1' then
+      return member, false, nil, asked
     elseif waited >= PATIENCE * 1000 or waited < -1000 then
-      return member, false, 'due' -- ahead of the clock: it stepped back, and would have this one wait for as long
+      return member, false, 'due', asked -- ahead of the clock: it stepped back, and would have this one wait for as long
     else
-      early, place = early or member, place + 1
+      if not early then early, its = member, asked end
+      place = place + 1
     end
   end
-  return early, not early, 'early'
+  return early, not early, 'early', its
 end
 
--- Pushes a message to a session's inbox. It is a hint: where the user may not publish (the default of
--- Redis 7), an error here would break the script off between its writes, and polling does without.
+-- Pushes a message to a session's inbox. It may be lost: where the user may not publish (the default of
+-- Redis 7), an error here would break the script off between its writes, and polling does without. A message is one
+-- byte of kind, what that kind has, and the full key:
+--   g  ask: the lock may be free, or is given to the session's waiting attempt
+--   l  its lease is given to the session's waiting attempt: the attempt's number, 12 digits; the fence base, 16; the
+--      number of the newest ask, 16; how long the lease lasts, ms, 8; 1 if others wait, or 0
+--   w  another session waits for the lock, which this one has
+--   r  the session's lease was revoked, or ended
 --
 -- With push '0' the caller publishes, since on a Cluster with sharded channels a script reaches those of its own
 -- node alone. Then unsent is the list that the reply ends in, of sessions and messages in turn, and else nil: an
@@ -71,22 +89,26 @@ local function tell(unsent, session, message)
   end
 end
 
--- Gives the free lock to a waiting member and tells its session. Returns for how long: until the member
--- has confirmed it, that is DIRECT ms; if it is poll-only RESERVE, or ten times that.
-local function give(k, member, polls, unsent)
-  local ms = DIRECT
-  if polls then
-    ms = RESERVE
-    if tonumber(redis.call('ZSCORE', k.alive, member) or '0') % 1 > 0.5 then ms = 10 * RESERVE end
-  end
+-- Gives the free lock to a waiting member, which asked so, and tells its session. Returns for how long: until the member
+-- has confirmed it, as long as an ask keeps the member alive; if it is poll-only RESERVE, or ten times that.
+local function give(k, member, polls, asked, unsent)
+  local ms, ask = tonumber(string.sub(asked, 15, 22)), string.sub(asked, 23, 38)
+  if polls then ms = string.sub(asked, 14, 14) == '3' and 10 * RESERVE or RESERVE end
   leave(k, member) -- before SET: see restore
   redis.call('SET', k.lock, STAMP .. member, 'PX', ms)
   names(k, member)
-  k.first, k.label = -k.last, ''
-  tell(unsent, string.sub(member, 1, 20), 'g' .. k.lock) -- a poll-only session as well: it may just have begun to hear
+  k.first, k.label = -k.last, string.sub(asked, 39)
+  local following, rest = head(k)
+  k.waits = following or rest
+  local session = string.sub(member, 1, 20)
   if polls then
-    local following = head(k)
+    tell(unsent, session, 'g' .. k.lock) -- it may just have begun to hear: what it is given is too short for a grant
     if following then tell(unsent, string.sub(following, 1, 20), 'g' .. k.lock) end
+  elseif tonumber(ask) == 0 then
+    tell(unsent, session, 'g' .. k.lock)
+  else
+    tell(unsent, session, 'l' .. string.sub(member, 21) .. column(k.last) .. ask .. string.format('%08.0f', ms)
+      .. (k.waits and '1' or '0') .. k.lock)
   end
   return ms
 end
@@ -96,8 +118,8 @@ end
 -- Returns whom it was given to, if anybody, and for how long, ms.
 local function pass(k, unsent)
   if k.queued then
-    local first, rest, polls = head(k)
-    if first and polls ~= 'early' then return first, give(k, first, polls, unsent) end
+    local first, rest, polls, asked = head(k)
+    if first and polls ~= 'early' then return first, give(k, first, polls, asked, unsent) end
     k.waits = first or rest
   end
   redis.call('DEL', k.lock)
@@ -128,7 +150,7 @@ end
 -- The companion outlives all that makes the state 1, so that no key looks quiet for the want of it.
 local function seal(k, member, ms)
   local waits = k.waits
-  if not waits and k.queued then
+  if waits == nil and k.queued then
     local first, rest = head(k)
     waits = first or rest
   end

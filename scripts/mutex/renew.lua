@@ -1,4 +1,5 @@
--- Makes the lease last ttl from now, and mints a new fence base.
+-- Makes the lease last ttl from now, and mints a new fence base. It confirms a lease that was given to a waiting attempt:
+-- known is the base of the push then.
 --
 -- KEYS: lock, companion, more, queue, alive
 -- ARGV: token, ttl, known
@@ -26,12 +27,12 @@ local us = time[1] * 1000000 + time[2]
 
 -- The way of a quiet key.
 if kept == 0 and holder == token and c and string.sub(c, 1, 1) == '2' and string.sub(c, 36, 67) == member
-    and string.sub(c, 19, 19) == '+' and (base == 0 or tonumber(string.sub(c, 20, 35)) <= base) then
+    and (base == 0 or tonumber(string.sub(c, 20, 35)) <= base) then
   local now = string.format('%016.0f', us)
   if string.sub(c, 3, 18) < now then
     if tonumber(string.sub(c, 3, 18)) ~= base then ttl = math.max(ttl, redis.call('PTTL', lock)) end
     redis.call('PEXPIRE', lock, ttl)
-    redis.call('SET', companion, '20' .. now .. string.sub(c, 19), 'PX', ttl + 60000)
+    redis.call('SET', companion, '20' .. now .. '+' .. string.sub(c, 20), 'PX', ttl + 60000)
     return {attempt, 1, now, ttl, 0}
   end
 end

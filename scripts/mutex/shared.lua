@@ -8,8 +8,8 @@
 --          scripts write it, and never trust it: a companion that was evicted is made anew by fast.lua, which says '0'.
 --    3–18  last   the newest fence base, µs; zeros if it is unknown
 --   19–35  first  a sign and the base minted at the lease's grant, µs, which is also since when it is held: a base from
---                 first to last is the lease's own. Negative while it is given to a waiter that has not confirmed it;
---                 zeros if it is unknown
+--                 first to last is the lease's own. Negative while it is given to a waiter that has not confirmed it,
+--                 though it may hold it by the push; zeros if it is unknown
 --   36–67  lease  the attempt that has the lease, or blanks. A free on the fast path leaves it there. Its end is told
 --                 by the companion's own ttl, less KEEP: see stray
 --   68–    label  that holder's label
@@ -21,16 +21,13 @@
 --   revoked         the attempt whose lease is revoked, and that lease's first (sign and 16 digits)
 --   over            when we last took over what a crashed pylock had left (16 digits, µs), and the attempt that a full
 --                   script has granted the lease since, or blanks: see stray
---   label:ATTEMPT   a waiting attempt's label
 --
 -- The queue and alive are told of in queue.lua, which follows.
 
 local STAMP = '4102444800.1'
 local NOBODY = '                                '
-local DIRECT = 1000     -- ms a lease lasts that release gave away, until it is confirmed
 local RESERVE = 75      -- ms the lock is kept for a poll-only session to come and confirm
 local PATIENCE = 100    -- ms a poll-only session lets others go first
-local ALIVE = 1000      -- ms a waiting session counts as alive after it asked
 local KEEP = 60000      -- ms the companion outlives the lease; what is in more, too
 local HEADS = 64        -- dead heads one call will skip at most
 local SETTLED = 128     -- fields in more above which old settled ones are thinned out
@@ -99,9 +96,10 @@ local function keep(k, ttl)
 end
 
 -- The member has the lease: the next fence base is minted, which is the time, or one more than the last where the
--- clock stood still or stepped back. first stays as it is where the member had the lease before, and is to be set else.
+-- clock stood still or stepped back. Where the member had no lease before, first is to be set. Where it had, first
+-- stays, also if that lease was given, and is confirmed now: its receiver may hold it already, and knows it by that base.
 local function names(k, member)
-  k.last = math.max(k.us, k.last + 1)
+  k.last, k.first = math.max(k.us, k.last + 1), math.abs(k.first)
   k.lease, k.named = member, true
   if k.over then
     k.mend = member
@@ -122,7 +120,7 @@ end
 local function revokes(k, member)
   if not k.revoked then return false end
   local whose, first = string.sub(k.revoked, 1, 32), tonumber(string.sub(k.revoked, 34))
-  return whose == member and (k.lease ~= member or k.first == 0 or first == 0 or first == k.first)
+  return whose == member and (k.lease ~= member or k.first == 0 or first == 0 or first == math.abs(k.first))
 end
 
 -- Returns the lease that goes on though a pylock's time stands under its lock: the member, and what it has left, ms. A

@@ -34,7 +34,7 @@ var foreignCases = []testCase{
 		l.wait(a, 5000, 0, "", -1, ms(0, 5000), 1, 1)
 		l.wait(b, 5000, 0, "", -1, ms(0, 5000), 2, 1)
 		l.do("DEL", l.keys[itself])
-		l.wait(b, 5000, 0, "", 0, 1000, 1, 0)
+		l.wait(b, 5000, 0, "host:1", 0, 1000, 1, 0)
 		l.wait(a, 5000, 1, fresh(), 5000, 1)
 	}, nil},
 	{"a lock of ours keeps other libraries out", func(l *lock) {
@@ -69,7 +69,7 @@ var foreignCases = []testCase{
 		l.heldBy(b, "host:1", 1)
 		l.over()
 		l.do("SET", l.keys[itself], "1500000000.25")
-		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
+		l.try(c, 5000, 0, "host:2", 0, 1000, 0, 0)
 		l.holder(&b)
 	}, nil},
 	{"a live pylock is respected", func(l *lock) {

@@ -52,7 +52,7 @@ var givenUpCases = []testCase{
 			l.heldBy(attempt(1, 9), "host:2", 2)
 			l.heldBy(a, "host:2", 3)
 			l.cancel(a, 0)
-			l.do("ZADD", l.keys[alive], "1", member(first)) // it is dead
+			l.silence(first)
 			gives(b)
 			l.nobody()
 		}

@@ -89,7 +89,7 @@ var holdCases = []testCase{
 		l.inspect(1, "host:1", moments, ms(0, 5000), base, 1)
 		l.release(a, 1, 1)
 		l.column("last", mint(&base))
-		l.inspect(1, "", moments, ms(0, 1000), base, 0)
+		l.inspect(1, "host:2", moments, ms(0, 1000), base, 0) // given, and not confirmed
 		l.cancel(attempt(2, 1), 1)
 		l.inspect(0, "", -1, -2, base, 0)
 	}, oddKeys},
@@ -111,7 +111,7 @@ var holdCases = []testCase{
 // fails expects an acquire to end in an error of the server's.
 func (l *lock) fails(code string, a interface{ Wire() string }) {
 	l.Helper()
-	v, err := l.exec(scripts.Acquire, l.keys, a.Wire(), "5000", "x", "1", l.push)
+	v, err := l.exec(scripts.Acquire, l.keys, a.Wire(), "5000", "x", "1", "1", "1000", l.push)
 	if err == nil || !strings.Contains(err.Error(), code) {
 		l.Fatalf("acquire: %v, %v; want an error that says %s", v, err, code)
 	}

@@ -53,7 +53,6 @@ var keepCases = []testCase{
 		l.sees(ms(59_000, 60_000), "PTTL", l.keys[queue])
 		l.sees(ms(59_000, 60_000), "PTTL", l.keys[alive])
 		l.sees(ms(59_000, 60_000), "PTTL", l.keys[companion])
-		l.sees(ms(59_000, 60_000), "PTTL", l.keys[more])
 	}, nil},
 	{"waiting for what never ends still has a ttl", func(l *lock) {
 		l.forever = true

@@ -2,6 +2,7 @@ package scripttest
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,8 +64,8 @@ func (l *lock) messages(s *scripts.Script, reply any) (rest any) {
 	for pair := range slices.Chunk(list, 2) {
 		session, ok1 := pair[0].(string)
 		message, ok2 := pair[1].(string)
-		kind, isOurs := strings.CutSuffix(message, l.keys[itself])
-		if !ok1 || !ok2 || len(session) != len(attempt(1, 1).Session()) || !isOurs || !strings.Contains("gwr", kind) {
+		kind := l.kind(message)
+		if !ok1 || !ok2 || len(session) != len(attempt(1, 1).Session()) || kind == "" {
 			l.Fatalf("%s has %q for a message", s.Name, pair)
 		}
 		l.lines = append(l.lines, fmt.Sprintf("told %s %s", session, kind))
@@ -75,6 +76,26 @@ func (l *lock) messages(s *scripts.Script, reply any) (rest any) {
 	return fields[:len(fields)-1]
 }
 
+// given is what a message says of a lease that was given: the attempt, the base, the ask, the lease's length, and
+// whether others wait.
+var given = regexp.MustCompile(`^l(\d{12})(\d{16})(\d{16})(\d{8})([01])$`)
+
+// kind returns the letter of a message about the lock; a capital one if it says that others wait; "" if it is no
+// message.
+func (l *lock) kind(message string) string {
+	rest, ours := strings.CutSuffix(message, l.keys[itself])
+	if lease := given.FindStringSubmatch(rest); ours && lease != nil {
+		if lease[5] == "1" {
+			return "L"
+		}
+		return "l"
+	}
+	if !ours || len(rest) != 1 || !strings.Contains("gwr", rest) {
+		return ""
+	}
+	return rest
+}
+
 // An inbox is what a session is told.
 type inbox struct {
 	lock    *lock
@@ -83,20 +104,26 @@ type inbox struct {
 	next    func() (string, bool)
 }
 
-// gets expects these messages about the lock, by their first letters, and
-// nothing more: a marker sent after them has to come next.
-func (in *inbox) gets(kinds string) {
+// gets expects messages of these kinds about the lock, and
+// nothing more: a marker sent after them has to come next. It returns the messages.
+func (in *inbox) gets(kinds string) (messages []string) {
 	in.lock.Helper()
 	in.lock.do("PUBLISH", in.channel, "marker")
-	want := make([]string, 0, len(kinds)+1)
-	for _, k := range kinds {
-		want = append(want, in.by+string(k)+in.lock.keys[itself])
-	}
-	for _, w := range append(want, "marker") {
-		if got, ok := in.next(); !ok || got != w {
-			in.lock.Fatalf("%s got %q (%v), want %q", in.channel, got, ok, w)
+	for i := range len(kinds) + 1 {
+		got, ok := in.next()
+		message, ours := strings.CutPrefix(got, in.by)
+		if i == len(kinds) {
+			if !ok || got != "marker" {
+				in.lock.Fatalf("%s got %q (%v) after %q", in.channel, got, ok, kinds)
+			}
+			break
 		}
+		if !ok || !ours || in.lock.kind(message) != kinds[i:i+1] {
+			in.lock.Fatalf("%s got %q (%v), want %q", in.channel, got, ok, kinds[i:])
+		}
+		messages = append(messages, message)
 	}
+	return messages
 }
 
 var messageCases = []struct {
@@ -127,11 +154,41 @@ var messageCases = []struct {
 		l.heldBy(b, "host:1", 1)
 		l.heldBy(c, "host:1", 2)
 		l.release(a, 1, 1)
-		second.gets("g")
+		second.gets("L")
 		third.gets("")
 		l.cancel(b, 1)
 		second.gets("")
-		third.gets("g")
+		third.gets("l")
+	}},
+	{"a session that hears is told all of the lease that it is given", func(l *lock, open func(backends.Token) *inbox) {
+		a, b, c := attempt(1, 1), attempt(2, 31), attempt(3, 456_789_012_345)
+		second, third := open(b), open(c)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		for _, l.lives = range []int{20_000, 3000} {
+			l.heldBy(b, "host:1", 1)
+			l.heldBy(c, "host:1", 2)
+		}
+		tells := func(a backends.Token, ms int, others string) string {
+			return fmt.Sprintf("l%012d%s%016d%08d%s%s", a.Attempt(), l.columns()["last"], l.newest[member(a)], ms, others, l.keys[itself])
+		}
+		l.release(a, 1, 1)
+		if got, want := second.gets("L")[0], tells(b, 3000, "1"); got != want {
+			l.Fatalf("told %q, want %q", got, want)
+		}
+		l.lives = 1
+		l.release(b, 1, 1)
+		if got, want := third.gets("l")[0], tells(c, 3000, "0"); got != want {
+			l.Fatalf("told %q, want %q", got, want)
+		}
+	}},
+	{"a session whose ask has no number is only told to ask", func(l *lock, open func(backends.Token) *inbox) {
+		a, b := attempt(1, 1), attempt(2, 1)
+		waiter := open(b)
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.heldBy(b, "host:1", 1)
+		l.call(scripts.Acquire, []string{b.Wire(), "5000", label(b), "1", "0", "1000", l.push}, []any{0, "host:1", moments, ms(0, 5000), 1, 0})
+		l.release(a, 1, 1)
+		waiter.gets("g")
 	}},
 	{"a head that was passed a free lock by somebody else hears of it, and that it is wanted", func(l *lock, open func(backends.Token) *inbox) {
 		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
@@ -139,8 +196,8 @@ var messageCases = []struct {
 		l.try(a, 5000, 1, fresh(), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.do("DEL", l.keys[itself])
-		l.wait(c, 5000, 0, "", 0, 1000, 1, 0)
-		head.gets("gw")
+		l.wait(c, 5000, 0, "host:2", 0, 1000, 1, 0)
+		head.gets("lw")
 	}},
 	{"the next that hears is told when the lock is kept for one that polls", func(l *lock, open func(backends.Token) *inbox) {
 		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
@@ -150,8 +207,8 @@ var messageCases = []struct {
 		l.heldBy(c, "host:1", 2)
 		l.aged(b)
 		l.release(a, 1, 1)
-		l.wait(c, 5000, 0, "", moments, ms(0, 75), 1, 0) // at once: it is kept for 75 ms
-		silent.gets("gw")                                // for all the server knows it hears again
+		l.wait(c, 5000, 0, "host:2", moments, ms(0, 75), 1, 0) // at once: it is kept for 75 ms
+		silent.gets("gw")                                      // for all the server knows it hears again
 		next.gets("g")
 	}},
 	{"one that asks for a free lock that is then kept for a poller may have three to tell", func(l *lock, open func(backends.Token) *inbox) {
@@ -162,7 +219,7 @@ var messageCases = []struct {
 		l.heldBy(c, "host:1", 2)
 		l.aged(b)
 		l.do("DEL", l.keys[itself])
-		l.wait(d, 5000, 0, "", 0, 75, 2, 0)
+		l.wait(d, 5000, 0, "host:2", 0, 75, 2, 0)
 		silent.gets("gw")
 		next.gets("g")
 		last.gets("")
@@ -194,9 +251,9 @@ var messageCases = []struct {
 		holder.gets("r")
 		l.end("0", 4)
 		holder.gets("r")
-		waiter.gets("g")
-		l.revoke("0", 0) // not confirmed
-		waiter.gets("")
+		waiter.gets("l")
+		l.revoke("0", 3) // it may hold it by now
+		waiter.gets("r")
 	}},
 	{"one that ends a lease which is then kept for a poller has three to tell", func(l *lock, open func(backends.Token) *inbox) {
 		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
@@ -219,7 +276,7 @@ var messageCases = []struct {
 		l.revoke("0", 2)
 		waiter.gets("")
 		l.end("0", 4)
-		waiter.gets("g")
+		waiter.gets("l")
 	}},
 	{"one whom the reply already tells is not told again", func(l *lock, open func(backends.Token) *inbox) {
 		a, b := attempt(1, 1), attempt(2, 1)

@@ -10,10 +10,10 @@ import (
 // heard of for long.
 func (l *lock) dead(n int) {
 	l.Helper()
-	order, ended := []string{"ZADD", l.keys[queue]}, []string{"ZADD", l.keys[alive]}
+	order, ended := []string{"ZADD", l.keys[queue]}, []string{"HSET", l.keys[alive]}
 	for i := range n {
 		m := member(attempt(uint64(1_000_000+i), 1))
-		order, ended = append(order, strconv.Itoa(i), m), append(ended, "1", m)
+		order, ended = append(order, strconv.Itoa(i), m), append(ended, m, past("1"))
 	}
 	l.do(order...) // at once: a live waiter counts as waiting for a second
 	l.do(ended...)
@@ -24,7 +24,12 @@ func (l *lock) dead(n int) {
 // silence makes a waiting session look as if it had stopped asking.
 func (l *lock) silence(a backends.Token) {
 	l.Helper()
-	l.do("ZADD", l.keys[alive], "1", member(a))
+	l.do("HSET", l.keys[alive], member(a), past("1"))
+}
+
+// past is an ask of long ago, with acquire's argument wait.
+func past(wait string) string {
+	return "0000000000001" + wait + "00001000" + "0000000000000001" + "label"
 }
 
 // heldBy is how a held lock is described to one who waits at a place.
@@ -44,7 +49,7 @@ var queueCases = []testCase{
 		l.release(a, 1, 1)
 		l.holder(&b)
 		l.sees(ms(0, 1000), "PTTL", l.keys[itself])
-		l.heldBy(d, "", 2) // given, and not confirmed yet: the label isn't known
+		l.heldBy(d, "host:3", 2) // given, and not confirmed yet
 		l.wait(b, 5000, 1, mint(&base), 5000, 1)
 		l.sees(ms(4000, 5000), "PTTL", l.keys[itself])
 		l.heldBy(c, "host:3", 1)
@@ -72,7 +77,7 @@ var queueCases = []testCase{
 		l.try(a, 5000, 1, fresh(), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.do("DEL", l.keys[itself]) // a's lease ended
-		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
+		l.try(c, 5000, 0, "host:2", 0, 1000, 0, 0)
 		l.holder(&b)
 		l.wait(b, 5000, 1, fresh(), 5000, 0)
 	}, nil},
@@ -90,7 +95,7 @@ var queueCases = []testCase{
 		l.try(a, 5000, 1, fresh(), 5000, 0)
 		l.heldBy(b, "host:1", 1)
 		l.do("DEL", l.keys[itself])
-		l.wait(c, 5000, 0, "", 0, 1000, 1, 0)
+		l.wait(c, 5000, 0, "host:2", 0, 1000, 1, 0)
 		l.wait(b, 5000, 1, fresh(), 5000, 1)
 	}, nil},
 	{"a dead head is skipped", func(l *lock) {
@@ -103,7 +108,7 @@ var queueCases = []testCase{
 		l.holder(&c)
 		l.sees(nil, "ZRANK", l.keys[queue], member(b))
 		// It is no worse than late: b asks again and is queued again.
-		l.heldBy(b, "", 1)
+		l.heldBy(b, "host:3", 1)
 	}, nil},
 	{"a lock whose waiters are all dead is free", func(l *lock) {
 		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
@@ -127,7 +132,7 @@ var queueCases = []testCase{
 		l.try(c, 5000, 0, "", -1, 0, 0, 0) // nobody is known to be first, so nobody gets it
 		l.holder(nil)
 		l.sees(3, "ZCARD", l.keys[queue])
-		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
+		l.try(c, 5000, 0, "host:2", 0, 1000, 0, 0)
 		l.holder(&b)
 		l.wait(b, 5000, 1, fresh(), 5000, 0)
 	}, nil},
@@ -141,7 +146,7 @@ var queueCases = []testCase{
 		l.renew(a, 5000, base, 1, mint(&base), 5000, 1)
 		l.sees(1, "EXISTS", l.keys[queue])
 		l.do("DEL", l.keys[itself])
-		l.try(c, 5000, 0, "", 0, 1000, 0, 0)
+		l.try(c, 5000, 0, "host:2", 0, 1000, 0, 0)
 		l.holder(&b)
 	}, nil},
 }

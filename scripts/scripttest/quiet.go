@@ -221,7 +221,7 @@ var quietCases = []testCase{
 			l.Fatalf("inspect names %v: %v %s", list, err, line)
 		}
 		l.letGo(a, 1, 1)
-		l.sees(nil, "HGET", l.keys[more], "label:"+member(b)) // it is no waiter any more
+		l.sees(nil, "HGET", l.keys[alive], member(b)) // it is no waiter any more
 		l.drop(d, 0)
 		l.drop(b, 1)
 		l.isQuiet()

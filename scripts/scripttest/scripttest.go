@@ -11,6 +11,7 @@ package scripttest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,7 +35,10 @@ type Raw func(cmd ...string) (any, error)
 // two engines that agree return the same lines.
 func Run(t *testing.T, exec Exec, raw Raw) []string {
 	t.Helper()
-	groups := [][]testCase{holdCases, renewCases, queueCases, pollCases, settleCases, givenUpCases, foreignCases, overwrittenCases, revokeCases, keepCases, fastCases, quietCases, raceCases}
+	groups := [][]testCase{
+		holdCases, renewCases, queueCases, pollCases, settleCases, givenUpCases, foreignCases, overwrittenCases, givenCases,
+		revokeCases, keepCases, fastCases, quietCases, raceCases,
+	}
 	var transcript []string
 	for _, push := range []string{pushed, handed} {
 		t.Run("push "+push, func(t *testing.T) {
@@ -88,10 +92,15 @@ type lock struct {
 	began int64
 	// again: if the case fails late, it is repeated.
 	again bool
+	// newest are the numbers of the attempts' newest asks, by member; numbered counts them. lives is what each ask
+	// says of alive, ms.
+	newest   map[string]uint64
+	numbered uint64
+	lives    int
 }
 
 func newLock(t *testing.T, exec Exec, raw Raw, name, push string) *lock {
-	l := &lock{T: t, exec: exec, raw: raw, push: push, keys: scripts.Keys("pylock:scripttest:" + name)}
+	l := &lock{T: t, exec: exec, raw: raw, push: push, keys: scripts.Keys("pylock:scripttest:" + name), newest: map[string]uint64{}, lives: 1000}
 	l.do(append([]string{"DEL"}, l.keys...)...)
 	l.began = l.now()
 	return l
@@ -120,7 +129,14 @@ func label(a backends.Token) string { return "host:" + strings.TrimLeft(string(a
 // acquire calls the script and holds its reply against the fields.
 func (l *lock) acquire(a backends.Token, ttl int, wait string, fields ...any) {
 	l.Helper()
-	l.call(scripts.Acquire, []string{a.Wire(), fmt.Sprint(ttl), label(a), wait, l.push}, fields)
+	l.call(scripts.Acquire, []string{a.Wire(), fmt.Sprint(ttl), label(a), wait, l.ask(a), fmt.Sprint(l.lives), l.push}, fields)
+}
+
+// ask returns a number for an attempt's next ask: the largest are exact, too.
+func (l *lock) ask(a backends.Token) string {
+	l.numbered++
+	l.newest[member(a)] = 1<<53 - l.numbered
+	return strconv.FormatUint(l.newest[member(a)], 10)
 }
 
 // try is an acquire for ttl ms that does not queue; wait is one that does; poll

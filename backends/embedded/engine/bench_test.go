@@ -20,7 +20,7 @@ func BenchmarkPair(b *testing.B) {
 	for b.Loop() {
 		n++
 		token := session.Token(n).Wire()
-		if r, err := vm.Run(acquire, keys, []string{token, "10000", "label", "1", "1"}); err != nil || r.Array[1].Int != 1 {
+		if r, err := vm.Run(acquire, keys, []string{token, "10000", "label", "1", "1", "1000", "1"}); err != nil || r.Array[1].Int != 1 {
 			b.Fatal(r, err)
 		}
 		if r, err := vm.Run(release, keys, []string{token, "0", "1"}); err != nil || r.Array[1].Int != 1 {

@@ -223,7 +223,7 @@ func (a *actor) step(random *rand.Rand) (*scripts.Script, []string) {
 	token, push := a.session.Token(n).Wire(), fmt.Sprint(random.IntN(2))
 	switch random.IntN(9) {
 	case 0, 1, 2, 3:
-		return scripts.Acquire, []string{token, "30000", "label " + string(a.session[:2]), fmt.Sprint(random.IntN(2)), push}
+		return scripts.Acquire, []string{token, "30000", "label " + string(a.session[:2]), fmt.Sprint(random.IntN(2)), fmt.Sprint(random.IntN(3)), "1000", push}
 	case 4, 5:
 		return scripts.Release, []string{token, fmt.Sprint(random.IntN(2)), push}
 	case 6:
@@ -238,6 +238,7 @@ func (a *actor) step(random *rand.Rand) (*scripts.Script, []string) {
 // come from two clocks.
 var (
 	bases = regexp.MustCompile(`"\d{16}"`)
+	given = regexp.MustCompile(`"l(\d{12})\d{16}`) // what is told of a lease
 	waits = regexp.MustCompile(`" \d+`)
 	times = regexp.MustCompile(`(^\[\d+ 0 "[^"]*") -?\d+ (\d+)|(^\[\d "[^"]*") -?\d+ -?\d+`)
 )
@@ -246,7 +247,7 @@ func mask(reply string) string {
 	if i := strings.LastIndex(reply, "["); i > 0 { // the waiters and their times
 		reply = reply[:i] + waits.ReplaceAllString(reply[i:], `" MS`)
 	}
-	reply = bases.ReplaceAllString(reply, "BASE")
+	reply = given.ReplaceAllString(bases.ReplaceAllString(reply, "BASE"), `"l${1}BASE`)
 	return times.ReplaceAllStringFunc(reply, func(s string) string {
 		fields := strings.Fields(s)
 		return strings.Join(fields[:len(fields)-2], " ") + " HELD " + remaining(fields[len(fields)-1])
