@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -84,6 +83,7 @@ type batcher struct {
 	moved    time.Time  // when a batch last left or landed
 	lone     int        // callers sending alone
 	flushers int        // goroutines sending batches
+	idle     []*flusher // goroutines that wait for one, flushersMost at most
 	closed   bool
 	begun    begun
 	gauge    gauge
@@ -219,30 +219,13 @@ func (q *batcher) startLocked() {
 		return // all their callers left
 	}
 	q.flushers++
-	f := &flusher{batcher: q}
-	q.running.Go(func() { f.flush(batch) }) // ends when nothing waits; a batch is bounded by callBudget
-}
-
-// next takes a flusher's next batch; without one the flusher is done.
-func (q *batcher) next(spare []*command) []*command {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.pending) == 0 {
-		// Those who just got their answers are about to come back. Let them run
-		// first, and they travel together again instead of one by one.
-		q.mu.Unlock()
-		runtime.Gosched()
-		q.mu.Lock()
+	if last := len(q.idle) - 1; last >= 0 {
+		q.idle[last].work <- batch // it waits for one, or is about to
+		q.idle = q.idle[:last]
+		return
 	}
-	if q.flushers > 1 && len(q.pending) < shareLeast {
-		q.flushers--
-		return nil // another is out, or late will tell
-	}
-	batch := q.takeLocked(spare)
-	if len(batch) == 0 {
-		q.flushers--
-	}
-	return batch
+	f := &flusher{batcher: q, work: make(chan []*command, 1)}
+	q.running.Go(func() { f.run(batch) }) // ends with close; a batch is bounded by callBudget
 }
 
 // takeLocked takes up to batchMost commands, without those whose callers left.
@@ -287,6 +270,10 @@ func (q *batcher) close() {
 	q.late.Stop()
 	refused := q.refuseLocked(q.pending)
 	q.pending, q.renewals = nil, 0
+	for _, f := range q.idle {
+		close(f.work)
+	}
+	q.idle = nil
 	q.mu.Unlock()
 	for _, c := range refused {
 		c.finish()

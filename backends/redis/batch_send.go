@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -60,12 +61,33 @@ type request interface {
 // A flusher sends batches; its slices are used again for the next.
 type flusher struct {
 	*batcher
-	fast     []*command // of a batch, those of quiet keys
-	call     fastCall   // and their request
-	requests []request  // of a batch
+	work     chan []*command // one slot: its next batch, while it is idle
+	fast     []*command      // of a batch, those of quiet keys
+	call     fastCall        // and their request
+	requests []request       // of a batch
 	list     []goredis.Cmder
 	told     []*command
 	more     []*command // that have to be sent once more
+}
+
+// run flushes a batch, and those that it gets later. A goroutine for each would have to grow its stack anew.
+func (f *flusher) run(batch []*command) {
+	for len(batch) > 0 {
+		f.flush(batch)
+		batch = f.rest()
+	}
+}
+
+// rest waits for a batch. There is none after close, and where others wait already.
+func (f *flusher) rest() []*command {
+	f.mu.Lock()
+	if f.closed || len(f.idle) == flushersMost {
+		f.mu.Unlock()
+		return nil
+	}
+	f.idle = append(f.idle, f)
+	f.mu.Unlock()
+	return <-f.work
 }
 
 // flush sends batches until nothing waits any more.
@@ -74,6 +96,28 @@ func (f *flusher) flush(batch []*command) {
 		f.sendAll(batch)
 		batch = f.next(batch)
 	}
+}
+
+// next takes a flusher's next batch; without one the flusher is done.
+func (q *batcher) next(spare []*command) []*command {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pending) == 0 {
+		// Those who just got their answers are about to come back. Let them run
+		// first, and they travel together again instead of one by one.
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
+	}
+	if q.flushers > 1 && len(q.pending) < shareLeast {
+		q.flushers--
+		return nil // another is out, or late will tell
+	}
+	batch := q.takeLocked(spare)
+	if len(batch) == 0 {
+		q.flushers--
+	}
+	return batch
 }
 
 // naming is how the requests of a round name their scripts.
