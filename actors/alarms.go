@@ -17,7 +17,7 @@ type alarms struct {
 
 	armed sync.WaitGroup // 1 from when the timer is set until its ring has ended, or it was stopped
 
-	mu    sync.Mutex // protects what follows, and keyActor.place
+	mu    sync.Mutex // protects what follows, and entry.place
 	due   dueHeap
 	timer *time.Timer // nil before the first alarm
 	at    instant     // when it fires; 0 when it is not running
@@ -27,20 +27,20 @@ type alarms struct {
 // processors would wait for each other.
 const alarmShards = 16
 
-// A dueHeap is a heap of container/heap by time. An actor knows its place in it, from 1;
+// A dueHeap is a heap of container/heap by time. An entry knows its place in it, from 1;
 // 0 is none.
 type dueHeap []alarm
 
 type alarm struct {
 	at    instant
-	actor *keyActor
+	entry *entry
 }
 
 func (h dueHeap) Len() int           { return len(h) }
 func (h dueHeap) Less(i, j int) bool { return h[i].at < h[j].at }
 func (h dueHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].actor.place, h[j].actor.place = int32(i+1), int32(j+1)
+	h[i].entry.place, h[j].entry.place = int32(i+1), int32(j+1)
 }
 
 // Push and Pop make it a heap.Interface. To box what they take and return would
@@ -48,14 +48,14 @@ func (h dueHeap) Swap(i, j int) {
 func (h *dueHeap) Push(any) { panic("actors: see dueHeap.add") }
 func (h *dueHeap) Pop() any { panic("actors: see dueHeap.remove") }
 
-func (h *dueHeap) add(a *keyActor, at instant) {
-	*h = append(*h, alarm{at, a})
-	a.place = int32(len(*h))
+func (h *dueHeap) add(e *entry, at instant) {
+	*h = append(*h, alarm{at, e})
+	e.place = int32(len(*h))
 	heap.Fix(h, len(*h)-1)
 }
 
-func (h *dueHeap) remove(a *keyActor) {
-	i, last := int(a.place)-1, len(*h)-1
+func (h *dueHeap) remove(e *entry) {
+	i, last := int(e.place)-1, len(*h)-1
 	if i != last {
 		h.Swap(i, last)
 	}
@@ -64,31 +64,31 @@ func (h *dueHeap) remove(a *keyActor) {
 	if i != last {
 		heap.Fix(h, i)
 	}
-	a.place = 0
+	e.place = 0
 	if len(*h) == 0 {
 		*h = nil // lets go of the array of a million keys
 	}
 }
 
 // set has the actor get a tick at an instant, and not at the one that was set before.
-func (s *alarms) set(a *keyActor, at, now instant) {
+func (s *alarms) set(e *entry, at, now instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.place == 0 {
-		s.due.add(a, at)
+	if e.place == 0 {
+		s.due.add(e, at)
 	} else {
-		s.due[a.place-1].at = at
-		heap.Fix(&s.due, int(a.place)-1)
+		s.due[e.place-1].at = at
+		heap.Fix(&s.due, int(e.place)-1)
 	}
 	s.armLocked(now)
 }
 
 // drop takes the actor's alarm back. A tick may be on its way.
-func (s *alarms) drop(a *keyActor) {
+func (s *alarms) drop(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.place != 0 {
-		s.due.remove(a)
+	if e.place != 0 {
+		s.due.remove(e)
 	}
 	if len(s.due) == 0 && s.at != 0 && s.timer.Stop() { // nobody is left whom it would wake
 		s.at = 0
@@ -120,16 +120,16 @@ func (s *alarms) armLocked(now instant) {
 func (s *alarms) ring() {
 	defer s.armed.Done()
 	now := s.clock.now()
-	var due []*keyActor
+	var due []*entry
 	s.mu.Lock()
 	s.at = 0
 	for len(s.due) > 0 && s.due[0].at <= now {
-		due = append(due, s.due[0].actor)
-		s.due.remove(s.due[0].actor)
+		due = append(due, s.due[0].entry)
+		s.due.remove(s.due[0].entry)
 	}
 	s.armLocked(now)
 	s.mu.Unlock()
-	for _, a := range due {
-		a.entry.post(tick{})
+	for _, e := range due {
+		e.post(tick{})
 	}
 }

@@ -84,7 +84,7 @@ func TestARetiredActorLeavesNoAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCoordinator(t, &grantAll{}, Config{Linger: NoLinger})
 		h := hold(t, c, Spec{Expires: time.Hour})
-		s := c.directory.alarmsOf("k")
+		s := h.entry.alarms()
 		if n, at := s.left(); n != 1 || at == 0 {
 			t.Errorf("a hold has %d alarms, and a timer at %v", n, at)
 		}

@@ -29,9 +29,7 @@ func TestCloseWaitsForThoseWhoTellKeys(t *testing.T) {
 			s.mu.Unlock()
 		},
 		"to look again": func(c *Coordinator, e *entry) {
-			a := &keyActor{entry: e}
-			s := c.directory.alarmsOf(e.key)
-			s.set(a, c.clock.now().Add(time.Second), c.clock.now())
+			e.alarms().set(e, c.clock.now().Add(time.Second), c.clock.now())
 			time.Sleep(time.Second) // virtual
 			synctest.Wait()
 		},
@@ -47,8 +45,7 @@ func TestCloseWaitsForThoseWhoTellKeys(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				e := &entry{key: "k", dir: c.directory}
-				e.mailbox.init()
+				e := &entry{key: "k", dir: c.directory, mailbox: new(mailbox)}
 				gate := make(chan struct{})
 				e.mailbox.receiver = stuck{gate}
 				e.mailbox.RegisterHandlers(nil, stuck{gate})

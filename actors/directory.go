@@ -35,7 +35,7 @@ type directory struct {
 	seed       maphash.Seed
 	shards     [shardCount]shard
 	live       atomic.Int64 // keys that have an actor
-	actors     atomic.Int64 // that have not handled their Stopped
+	actors     atomic.Int64 // that have not handled their Stopped, spare ones too
 	clock      *clock
 	alarms     [alarmShards]alarms
 	immediate  bool        // what the backend does is done when a message has been handled
@@ -64,6 +64,10 @@ type shard struct {
 	props    *actor.Props // nil before the first
 	spawning *entry       // props' producers return its actor and mailbox
 
+	// spares are actors that have retired, for the next keys: to stop one and to spawn
+	// another is a sixth of what a key costs that is used once. They go with the directory.
+	spares []*keyActor
+
 	counters counters // here, so that two processors seldom count in one place
 	_        [16]byte // keeps two shards out of one cache line
 }
@@ -77,8 +81,7 @@ type entry struct {
 	full     string // with its prefix
 	dir      *directory
 	counters *counters
-	pid      *actor.PID
-	mailbox  mailbox
+	mailbox  *mailbox      // its actor's, which is another key's once the entry has retired
 	posted   atomic.Uint64 // messages ever posted; the retired bit
 
 	// idle: a push for all keys can't concern the actor. Only the actor writes it,
@@ -98,6 +101,9 @@ type entry struct {
 
 	// Owned by the actor.
 	handled uint64
+
+	place      int32 // in dueHeap, and protected by alarms.mu
+	alarmShard uint8 // which of the directory's alarms are its own
 }
 
 func newDirectory(d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory {
@@ -111,9 +117,7 @@ func newDirectory(d actor.Dispatcher, spawn func(*entry) actor.Actor) *directory
 	return dir
 }
 
-func (dir *directory) alarmsOf(key string) *alarms {
-	return &dir.alarms[maphash.String(dir.seed, key)%alarmShards]
-}
+func (e *entry) alarms() *alarms { return &e.dir.alarms[e.alarmShard] }
 
 // openLocked prepares a shard for its first entry: most clients use few shards.
 func (dir *directory) openLocked(s *shard) {
@@ -123,7 +127,7 @@ func (dir *directory) openLocked(s *shard) {
 	s.props = actor.PropsFromProducer(
 		func() actor.Actor { return dir.spawn(s.spawning) },
 		actor.WithDispatcher(dir.dispatcher),
-		actor.WithMailbox(func() actor.Mailbox { return s.spawning.mailbox.init() }),
+		actor.WithMailbox(func() actor.Mailbox { return s.spawning.mailbox }),
 	)
 }
 
@@ -188,14 +192,19 @@ func (dir *directory) addLocked(s *shard, key string) *entry {
 	if s.props == nil {
 		dir.openLocked(s)
 	}
-	e := &entry{key: key, dir: dir, counters: &s.counters}
-	s.spawning = e
-	e.pid = dir.root.Spawn(s.props)
-	s.spawning = nil
+	e := &entry{key: key, dir: dir, counters: &s.counters, alarmShard: uint8(len(s.entries) % alarmShards)}
+	if last := len(s.spares) - 1; last >= 0 {
+		s.spares[last].own(e)
+		s.spares[last], s.spares = nil, s.spares[:last]
+	} else {
+		dir.actors.Add(1)
+		s.spawning = e
+		e.mailbox.pid = dir.root.Spawn(s.props)
+		s.spawning = nil
+	}
 	s.entries[e.key] = e
 	s.peak = max(s.peak, len(s.entries))
 	dir.live.Add(1)
-	dir.actors.Add(1)
 	return e
 }
 
@@ -262,6 +271,27 @@ func (dir *directory) retire(e *entry) bool {
 	return true
 }
 
+// sparesKept is how many actors a shard keeps for its next keys: 1 MB in all.
+const sparesKept = 8
+
+// spare keeps an actor that has retired for the next key of its shard, or stops it. Its
+// mailbox is empty: every message to the entry has been handled, and none is sent to it
+// any more. Whoever runs the mailbox may still do so when the next key's first message
+// comes, which then is queued behind, as ever.
+func (dir *directory) spare(a *keyActor) {
+	s := dir.shard(a.entry.key)
+	s.mu.Lock()
+	kept := !s.closed && len(s.spares) < sparesKept
+	if kept {
+		a.entry = nil
+		s.spares = append(s.spares, a)
+	}
+	s.mu.Unlock()
+	if !kept {
+		dir.root.Stop(a.mailbox.pid)
+	}
+}
+
 // each calls f for the entries that are live, shard by shard, outside the mutex.
 func (dir *directory) each(f func(*entry) bool) {
 	for i := range dir.shards {
@@ -287,12 +317,17 @@ func (dir *directory) silence() {
 	}
 }
 
-// close lets nobody in any more.
+// close lets nobody in any more, and stops the spare actors.
 func (dir *directory) close() {
 	for i := range dir.shards {
 		s := &dir.shards[i]
 		s.mu.Lock()
 		s.closed = true
+		spares := s.spares
+		s.spares = nil
 		s.mu.Unlock()
+		for _, a := range spares {
+			dir.root.Stop(a.mailbox.pid)
+		}
 	}
 }

@@ -11,14 +11,15 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// A keyActor owns one key in this process. All that it decides is in its machine: a
+// A keyActor owns one key in this process, and another when it has retired from that. All that it decides is in its machine: a
 // message becomes an event, the machine takes a step, and the actor carries out what
 // the step wants done. Its fields are touched by receive alone.
 type keyActor struct {
 	// Immutable.
-	c      *Coordinator
-	entry  *entry
-	alarms *alarms
+	c *Coordinator
+
+	mailbox mailbox
+	entry   *entry // of the key; immutable as long as the key is its own
 
 	machine machine.Machine
 
@@ -27,17 +28,25 @@ type keyActor struct {
 	swept   bool    // the sweeper has it on its list
 	slot    bool    // it has one of those for keys that linger
 	retired bool
-
-	place int32 // in alarms.due, and protected by alarms.mu
 }
 
 func newKeyActor(c *Coordinator, e *entry) *keyActor {
-	a := &keyActor{c: c, entry: e, alarms: c.directory.alarmsOf(e.key)}
-	a.machine.Init(&c.machines, a)
-	e.full = c.cfg.Prefix + e.key
-	e.key = e.full[len(c.cfg.Prefix):] // so that nobody here keeps the caller's string
-	e.mailbox.receiver = a
+	a := &keyActor{c: c}
+	a.mailbox.receiver = a
+	a.own(e)
 	return a
+}
+
+// own makes the actor the owner of a key that has none.
+func (a *keyActor) own(e *entry) {
+	a.machine = machine.Machine{}
+	a.machine.Init(&a.c.machines, a)
+	a.alarmAt, a.active = 0, 0
+	a.swept, a.slot, a.retired = false, false, false
+	e.full = a.c.cfg.Prefix + e.key
+	e.key = e.full[len(a.c.cfg.Prefix):] // and what the caller gave is kept by nobody here
+	e.mailbox = &a.mailbox
+	a.entry = e
 }
 
 // Receive implements protoactor's Actor, for messages of the system.
@@ -55,7 +64,7 @@ func (a *keyActor) receive(message any) {
 	}
 	a.handle(message)
 	if a.retired {
-		a.c.directory.root.Stop(a.entry.pid)
+		a.c.directory.spare(a) // last: from here on it may own another key
 	}
 }
 
@@ -207,11 +216,11 @@ func (r *turn) panicked(message, p any) {
 // anyway: to set it for each hold of a hot key would cost more than a tick in
 // vain now and then.
 func (a *keyActor) arm(at, now instant) {
-	if at == 0 || a.alarmAt != 0 && at >= a.alarmAt && a.alarms.gained.Load() == a.c.clock.ahead.Load() {
+	if at == 0 || a.alarmAt != 0 && at >= a.alarmAt && a.entry.alarms().gained.Load() == a.c.clock.ahead.Load() {
 		return
 	}
 	a.alarmAt = at
-	a.alarms.set(a, at, now)
+	a.entry.alarms().set(a.entry, at, now)
 }
 
 // rest puts an actor with nothing to do on the sweeper's list, and retires one
@@ -228,7 +237,7 @@ func (a *keyActor) rest(now instant) {
 	}
 	if (closing || a.entry.handled == a.active+1) && a.c.directory.retire(a.entry) {
 		a.retired = true
-		a.alarms.drop(a)
+		a.entry.alarms().drop(a.entry)
 		return
 	}
 	if !closing {

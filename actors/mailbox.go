@@ -41,9 +41,10 @@ import (
 // life: its start, its stop and its name.
 type mailbox struct {
 	receiver   receiver
+	pid        *actor.PID // the actor's name
 	invoker    actor.MessageInvoker
 	dispatcher actor.Dispatcher
-	worker     func() // process, bound once
+	worker     func() // process, bound when it is first scheduled; owned by whoever runs
 
 	// lone is what remains of a call that the last step began, if nobody else is on the
 	// way to the backend. It is owned by whoever runs, who makes it after giving the
@@ -68,11 +69,6 @@ const (
 	// would cost the caller more to hand over: a worker is woken for 1 µs or more.
 	inlineMore = 4
 )
-
-func (m *mailbox) init() actor.Mailbox {
-	m.worker = m.process
-	return m
-}
 
 // RegisterHandlers implements actor.Mailbox.
 func (m *mailbox) RegisterHandlers(invoker actor.MessageInvoker, dispatcher actor.Dispatcher) {
@@ -113,8 +109,16 @@ func (m *mailbox) scheduleLocked() {
 	m.running = true
 	m.mu.Unlock()
 	if !was {
-		m.dispatcher.Schedule(m.worker)
+		m.schedule()
 	}
+}
+
+// schedule has a worker go on. It is called by whoever runs.
+func (m *mailbox) schedule() {
+	if m.worker == nil {
+		m.worker = m.process
+	}
+	m.dispatcher.Schedule(m.worker)
 }
 
 // run handles a message on the caller's goroutine if nothing is before it. Otherwise
@@ -138,7 +142,7 @@ func (m *mailbox) run(message any) (lone *started) {
 		m.handle(next)
 	}
 	if !m.rest() {
-		m.dispatcher.Schedule(m.worker)
+		m.schedule()
 	}
 	return lone
 }
@@ -157,7 +161,7 @@ func (m *mailbox) work(message any) {
 	m.handle(message)
 	m.batch()
 	if !m.rest() {
-		m.dispatcher.Schedule(m.worker)
+		m.schedule()
 	}
 }
 
@@ -182,7 +186,7 @@ func (m *mailbox) next() any {
 	m.mu.Lock()
 	if len(m.system) > 0 {
 		m.mu.Unlock()
-		m.dispatcher.Schedule(m.worker)
+		m.schedule()
 		return nil
 	}
 	defer m.mu.Unlock()

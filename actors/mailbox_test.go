@@ -30,7 +30,6 @@ func (i *invoker) EscalateFailure(any, any) {
 func newMailbox(t *testing.T, user func(any)) (*mailbox, *invoker) {
 	t.Helper()
 	m, i, d := &mailbox{}, &invoker{user: user}, newDispatcher()
-	m.init()
 	m.RegisterHandlers(i, d)
 	m.receiver = i
 	t.Cleanup(d.Close)
@@ -187,7 +186,7 @@ func TestACrowdRunsNoSteps(t *testing.T) {
 		holder := hold(t, c, Spec{Expires: time.Hour})
 		synctest.Wait() // the actor is idle
 		by := make(chan string, 1)
-		m := &holder.entry.mailbox
+		m := holder.entry.mailbox
 		m.mu.Lock()
 		m.receiver = tellingReceiver{m.receiver, func(message any) {
 			if _, ok := message.(acquire); ok {
