@@ -70,6 +70,13 @@ func (s *store) serveLocked(key string) {
 type pushFaults struct {
 	lost, late, twice, twisted int
 	failsOver                  bool // servers are said to take each other's place
+	others                     []otherPush
+}
+
+// An otherPush gives no lease. It is sent some time after the beginning.
+type otherPush struct {
+	after time.Duration
+	wake  backends.Wake
 }
 
 // A pusher is a fake that hears pushes.
@@ -99,6 +106,9 @@ func (p *pusher) Subscribe(session backends.Session, wake func(backends.Wake)) e
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
 	p.store.inboxes[session] = p.push
+	for _, o := range p.faults.others {
+		time.AfterFunc(o.after, func() { wake(o.wake) })
+	}
 	return nil
 }
 

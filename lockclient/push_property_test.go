@@ -40,6 +40,17 @@ func TestRandomScriptsWithPushes(t *testing.T) {
 			lost: percent("push lost"), late: 2 * percent("push late"), twice: 2 * percent("push twice"), twisted: percent("push twisted"),
 			failsOver: rapid.IntRange(0, 3).Draw(rt, "failsOver") == 0,
 		}
+		for range rapid.IntRange(0, 4).Draw(rt, "other pushes") {
+			p.others = append(p.others, otherPush{
+				after: time.Duration(rapid.IntRange(1, 3000).Draw(rt, "at")) * time.Millisecond,
+				wake: backends.Wake{
+					Key: rapid.SampledFrom([]string{"", "a"}).Draw(rt, "of"),
+					Kind: rapid.SampledFrom([]backends.WakeKind{
+						backends.Given, backends.Wanted, backends.Doubted, backends.Revoking, backends.Answering,
+					}).Draw(rt, "kind"),
+				},
+			})
+		}
 		cfg := Config{KeyPrefix: NoPrefix, NoHandoff: rapid.IntRange(0, 3).Draw(rt, "noHandoff") == 0}
 		if rapid.Bool().Draw(rt, "linger") {
 			cfg.Linger = 100 * time.Millisecond

@@ -96,6 +96,14 @@ var givenRows = []row{
 		to: "leased", look: firstRenewal(ttl10),
 	},
 	{
+		name: "confirmed: it expires at its end", start: confirming.then(granted()), after: 10 * second, event: tick, words: "Tick, the hold is over",
+		want: []string{"end a: expired", "ask release 1"}, to: "settling", look: never,
+	},
+	{
+		name: "confirmed, and renewed as any that is", start: givenTo("a", renewed).then(wait(ms), tick, granted()), after: keepAt + 1, event: tick,
+		want: []string{"ask renew 1 for " + ttl10.String() + " over 102"}, to: "leased", look: 10*second - proofEnds - keepAt - 1,
+	},
+	{
 		name: "confirmed, and so is the extension", start: givenTo("a").then(extend("a", 100*ms)), event: granted(),
 		want: []string{"move a to 10s", "extended a"}, to: "leased", look: firstRenewal(ttl10),
 	},
