@@ -108,6 +108,10 @@ var givenRows = []row{
 		want: []string{"move a to 10s", "extended a"}, to: "leased", look: firstRenewal(ttl10),
 	},
 	{
+		name: "confirmed, too short for an extension, which waits its 2 s", start: confirming.then(extend("a", 20*second)), event: granted(),
+		want: []string{"move a to 10s", "ask renew 1 for " + ttlOf(20500*ms).String() + " over 102"}, to: "leased", look: 2 * second,
+	},
+	{
 		name: "confirmed, late: it counts from before it was sent", start: confirming, after: 7 * ms, event: granted(sentAfter(2 * ms)),
 		want: []string{"move a to " + (10*second - 5*ms).String()}, to: "leased", look: firstRenewal(ttl10) - 5*ms,
 	},
