@@ -107,6 +107,12 @@ var gaveRows = []row{
 		want: []string{acquire1 + ", ambiguous"}, to: "asking", look: 2 * second, // when a would have timed out
 	},
 	{
+		name:  "a call before the newest, which was one try",
+		start: queuedAt("a").then(wait(300*ms), tick, leave("a"), wait(ms), arrive("b", once), fails(silent, notRun), arrive("c"), fails(silent)),
+		event: gave(forAsk(1002)),
+		want:  []string{acquire1 + ", probe 1, ambiguous"}, to: "asking", look: 2 * second, // when b would have timed out
+	},
+	{
 		name: "a call of an attempt that left nothing behind", start: unsettled, event: gave(forAttempt(0)),
 		want: []string{acquire2}, to: "asking", look: 60 * second,
 	},
