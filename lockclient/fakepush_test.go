@@ -155,10 +155,11 @@ func (p *pusher) push(w backends.Wake) {
 		if percent(p.faults.late) {
 			after = time.Duration(p.rng.IntN(1500)) * time.Millisecond
 		}
+		told := w // each copy's own: the one before may be on its way
 		if percent(p.faults.twisted) {
-			w = p.twistLocked(w)
+			told = p.twistLocked(w)
 		}
-		time.AfterFunc(after, func() { p.wake(w) })
+		time.AfterFunc(after, func() { p.wake(told) })
 	}
 }
 
