@@ -60,8 +60,8 @@ func fastPair(tb testing.TB) func() {
 
 // A script that makes garbage makes each lock of a process dearer, by its collection.
 func TestAFastPairMakesLittleGarbage(t *testing.T) {
-	if n := testing.AllocsPerRun(1000, fastPair(t)); n > 20 {
-		t.Errorf("a pair allocates %v times, want at most 20", n)
+	if n := testing.AllocsPerRun(1000, fastPair(t)); n > 14 {
+		t.Errorf("a pair allocates %v times, want at most 14", n)
 	}
 }
 

@@ -10,11 +10,15 @@ type libraryFunction func(*VM, []lua.LValue) lua.LValue
 // function is a libraryFunction as gopher-lua calls it.
 func (vm *VM) function(f libraryFunction) *lua.LFunction {
 	return vm.state.NewFunction(func(l *lua.LState) int {
-		vm.passed = vm.passed[:0]
-		for i := range l.GetTop() {
-			vm.passed = append(vm.passed, l.Get(i+1))
+		n := l.GetTop()
+		if n > len(vm.passed) {
+			vm.passed = make([]lua.LValue, 2*n)
 		}
-		l.Push(f(vm, vm.passed))
+		args := vm.passed[:n]
+		for i := range args {
+			args[i] = l.Get(i + 1)
+		}
+		l.Push(f(vm, args))
 		return 1
 	})
 }

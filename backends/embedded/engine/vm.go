@@ -91,7 +91,7 @@ func (vm *VM) Rebind(keys *keyspace.Keyspace) {
 	for p, r := range vm.ready {
 		copy(r.slots, p.slots)
 	}
-	clear(vm.passed[:cap(vm.passed)])
+	clear(vm.passed)
 	vm.boxes, vm.named = boxes{}, boxes{}
 }
 
