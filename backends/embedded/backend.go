@@ -145,7 +145,7 @@ func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Rep
 		queue = "1"
 	}
 	if r.Alive > 0 {
-		lives = r.Alive
+		lives = min(r.Alive, aliveMost)
 	}
 	reply, err := b.run(ctx, b.verbs.acquire, r.Key, r.Token.Wire(), milliseconds(r.TTL), r.Label, queue,
 		strconv.FormatUint(r.Ask, 10), milliseconds(lives), push)

@@ -8,6 +8,28 @@ import (
 	"github.com/turnstile-go/turnstile/backends/embedded"
 )
 
+// TestNobodyIsAliveForLongerThanItsColumn: the columns behind it would be read from other digits.
+func TestNobodyIsAliveForLongerThanItsColumn(t *testing.T) {
+	t.Parallel()
+	b := embedded.Open(t.Name())
+	defer func() { _ = b.Close() }()
+	var got backends.Wake
+	session := backends.NewSession()
+	if err := b.Subscribe(session, func(w backends.Wake) { got = w }); err != nil {
+		t.Fatal(err)
+	}
+	held := backends.Request{Attempt: backends.Attempt{Key: "k", Token: backends.NewSession().Token(1)}, TTL: time.Minute}
+	waits := backends.Request{Attempt: backends.Attempt{Key: "k", Token: session.Token(1)}, TTL: time.Minute, Queue: true, Ask: 42, Alive: 1000 * time.Hour}
+	for _, r := range []backends.Request{held, waits} {
+		if _, err := b.Acquire(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Release(t.Context(), held.Attempt); err != nil || got.Kind != backends.Gave || got.Ask != 42 || got.TTL != 27*time.Hour {
+		t.Errorf("%v, %+v", err, got)
+	}
+}
+
 // TestAReleaseGivesTheLeaseInItsWake, which is called before the release returns.
 func TestAReleaseGivesTheLeaseInItsWake(t *testing.T) {
 	t.Parallel()

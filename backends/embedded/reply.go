@@ -18,6 +18,8 @@ const (
 	heartbeat = 300 * time.Millisecond
 	// aliveFor is how long it does so, unless the request says.
 	aliveFor = time.Second
+	// aliveMost is the most that the scripts have columns for, in whole hours.
+	aliveMost = 27 * time.Hour
 	// poll is the pace where no wake will come: the holder is another library's
 	// client and publishes nothing, or the attempt is not queued.
 	poll = 50 * time.Millisecond

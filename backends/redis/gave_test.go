@@ -144,6 +144,17 @@ func TestAGivenLeaseIsRevoked(t *testing.T) {
 	})
 }
 
+// TestNobodyIsAliveForLongerThanItsColumn: the columns behind it would be read from other digits.
+func TestNobodyIsAliveForLongerThanItsColumn(t *testing.T) {
+	t.Parallel()
+	a, b := newSession(t, shared.URL()), newSession(t, shared.URL())
+	r, w := givenLease(t, a, b, newKey(t), 1000*time.Hour)
+	if w.Ask != backends.MaxAsk || w.TTL != 27*time.Hour {
+		t.Errorf("%+v", w)
+	}
+	b.release(t, r)
+}
+
 // leaseMessage is the message of a wake that gives a lease.
 func leaseMessage(w backends.Wake) string {
 	others := 0

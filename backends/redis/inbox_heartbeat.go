@@ -12,10 +12,13 @@ import (
 // repeated, unless its request says.
 const aliveFor = time.Second
 
+// aliveMost is the most that the scripts have columns for, in whole hours.
+const aliveMost = 27 * time.Hour
+
 // lives is how long a waiting attempt counts as alive after the request.
 func lives(r backends.Request) time.Duration {
 	if r.Alive > 0 {
-		return r.Alive
+		return min(r.Alive, aliveMost)
 	}
 	return aliveFor
 }
