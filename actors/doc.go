@@ -21,5 +21,7 @@
 //
 // An actor retires when its key is idle. Stopping an actor drops what is still
 // in its mailbox, so it retires only if it has handled every message that was
-// ever counted as posted (directory.go).
+// ever counted as posted (directory.go). Few of those that have retired are kept to own
+// another key; a message to the earlier key reaches none of them, since it is counted at the
+// key's entry, which is never used again.
 package actors
