@@ -15,9 +15,15 @@ var (
 	confirming = givenTo("a").then(wait(ms), tick)
 	// confirm is the confirmation of a lease that has 840 ms less a millisecond left.
 	confirm = renew1(10500*ms) + ", within " + ((soundFor - 101*ms) / 3).String()
+	// cutShort: a has not taken the key, and b has had a renewal sent for a lease of 900 ms, and left. Then c got the key,
+	// which needs it for 10 s.
+	cutShort = queuedAt("a").then(arrive("b", lasting(450*ms), shown), gave(), withdrawn, leave("b"), wait(10*ms), arrive("c"), taken)
 	// keptGiven: a has released, and the lease stays, unconfirmed.
 	keptGiven = start{lingers}.then(givenTo("a")...).then(release("a"))
 )
+
+// cutTo is how long the lease of cutShort has from its push.
+var cutTo = soundOf(ttlOf(900 * ms))
 
 // shortLeft is how long a hold under it lasts, less what it is lost before its deadline.
 const shortLeft = soundFor - 100*ms - 25*ms
@@ -36,6 +42,15 @@ var givenRows = []row{
 	{
 		name: "the next shows its deadline", start: queuedAt("a").then(arrive("b", shown), gave()), event: withdrawn,
 		want: []string{renew1(10500*ms) + ", within " + (soundFor / 3).String()}, to: "leased", look: 60 * second,
+	},
+	{
+		name: "the renewal before the hold has asked for less: another follows", start: cutShort.then(granted()), after: 190 * ms, event: tick,
+		want: []string{"ask renew 1 for " + ttl10.String() + " over 102, within " + ((cutTo - 200*ms) / 3).String()}, to: "leased",
+		look: cutTo - 225*ms,
+	},
+	{
+		name: "and that brings the hold its time", start: cutShort.then(granted(), wait(190*ms), tick), event: granted(),
+		want: []string{"move c to 10s"}, to: "leased", look: laterRenewal(ttl10),
 	},
 	{name: "it is not confirmed yet", start: givenTo("a"), after: ms - 1, event: tick, to: "leased", look: 1},
 	{name: "it is confirmed", start: givenTo("a"), after: ms, event: tick, want: []string{confirm}, to: "leased", look: shortLeft - ms},

@@ -230,8 +230,9 @@ func (m *Machine) prolong(sent Instant) {
 	l := &m.leased
 	for h := m.holders.first; h != nil; h = h.next {
 		if h.Spec.Renew || h.short {
-			h.short = false
-			m.move(h, min(sent.Add(h.Spec.Expires), l.deadline))
+			to := sent.Add(h.Spec.Expires)
+			h.short = h.short && to > l.deadline // a renewal that was sent before the hold began may have asked for less
+			m.move(h, min(to, l.deadline))
 		}
 	}
 	m.answerExtensions(func(x *Extension) (done bool, err error) {
