@@ -103,11 +103,11 @@ func TestRefusalsHaveReasons(t *testing.T) {
 func TestRefusalsThatCanPassAfterAll(t *testing.T) {
 	const readOnly, denied = reply("READONLY You can't write against a read only replica."), reply("WRONGPASS no")
 	for _, row := range []struct {
-		name         string
-		form         form
-		let, granted bool
-		said         goredis.Error
-		refused      bool
+		name       string
+		form       form
+		let, wrote bool
+		said       goredis.Error
+		refused    bool
 	}{
 		{"a replica from the start", single, true, false, readOnly, true},
 		{"a master that became a replica", single, true, true, readOnly, false},
@@ -119,7 +119,7 @@ func TestRefusalsThatCanPassAfterAll(t *testing.T) {
 	} {
 		b := &Backend{log: slog.New(slog.DiscardHandler), topology: &topology{form: row.form}}
 		b.let.Store(row.let)
-		b.granted.Store(row.granted)
+		b.wrote.Store(row.wrote)
 		err := b.judge(t.Context(), scripts.Acquire, "k", row.said, true).err
 		if backends.IsRefused(err) != row.refused || !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("%s: %v, refused %v", row.name, err, !row.refused)

@@ -303,7 +303,7 @@ func (b *Backend) refusal(advice string, cause *serverError) error {
 	switch {
 	case cause.reason == backends.ReadOnly && b.topology.form != single:
 		return backends.Unavailable(name, cause)
-	case cause.reason == backends.ReadOnly && b.granted.Load(), cause.reason == backends.WrongLogin && b.let.Load():
+	case cause.reason == backends.ReadOnly && b.wrote.Load(), cause.reason == backends.WrongLogin && b.let.Load():
 		return backends.Wrap(backends.ErrUnavailable, name+": "+advice, cause)
 	}
 	return backends.Refused(name, advice, cause)

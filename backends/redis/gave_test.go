@@ -1,12 +1,14 @@
 package redis_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
+	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 )
 
 // asks makes an attempt that is queued, or asks for it again, by a numbered call.
@@ -200,4 +202,22 @@ func TestAPushThatIsNotWholeIsNone(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, w)
 	}
 	b.release(t, r)
+}
+
+// TestAServerThatOnlyEverGaveIsKnownToTakeWrites: its session waited for each lease, and got it by a push. When that server takes
+// no writes any more, another is about to take its place.
+func TestAServerThatOnlyEverGaveIsKnownToTakeWrites(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	a, b, key := newSession(t, server.URL()), newSession(t, server.URL()), newKey(t)
+	held := a.request(key)
+	mustGrant(t, a, held)
+	b.asks(t, b.request(key), 1, time.Minute)
+	a.release(t, held) // to b
+	if err := server.RedisClient(t, nil).ReplicaOf(bounded(t), "127.0.0.1", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Acquire(bounded(t), b.request(key)); !errors.Is(err, backends.ReadOnly) || backends.IsRefused(err) {
+		t.Errorf("%v; want one for READONLY that may pass", err)
+	}
 }

@@ -69,7 +69,7 @@ type Backend struct {
 	closeLog func()
 	closed   atomic.Bool
 	let      atomic.Bool // the servers have let us in once: see refusal
-	granted  atomic.Bool // and granted a lease, which takes a write
+	wrote    atomic.Bool // and taken a write of ours
 	topology *topology
 	batch    *batcher // of all keys, but see routes
 	routes   *routes  // a batcher for each node of a Cluster; nil elsewhere

@@ -153,8 +153,9 @@ func (b *Backend) readAcquired(c *command, v any) (backends.Reply, bool, []told,
 
 // noteAcquired takes from an answer what the session has to know from then on.
 func (b *Backend) noteAcquired(c *command, reply *backends.Reply) {
-	if reply.Outcome == backends.Granted {
-		once(&b.granted)
+	// A place in the queue takes a write as a lease does. A session may get all its leases by pushes.
+	if reply.Outcome == backends.Granted || c.call.Queue {
+		once(&b.wrote)
 	}
 	if c.inbox != nil {
 		c.inbox.note(c.call.Request, reply)
