@@ -126,6 +126,7 @@ func mustRelease(t testing.TB, b backends.Backend, r backends.Request) {
 func driver(t testing.TB, addr string) *gomemcache.Client {
 	t.Helper()
 	c := gomemcache.New(addr)
+	c.Timeout = patience // it is the test's own, which no slow machine may end
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
