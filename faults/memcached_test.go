@@ -39,6 +39,7 @@ func memcachedBeside(t *testing.T, args ...string) (*servers.Server, *gomemcache
 	t.Helper()
 	server := servertest.Memcached(t, args...)
 	inside := gomemcache.New(server.Addr)
+	inside.Timeout = patience // it is the test's own
 	t.Cleanup(func() { _ = inside.Close() })
 	t.Cleanup(func() { wantNothingLeftInMemcached(t, server.Addr) })
 	return server, inside
