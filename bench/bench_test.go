@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	_ "github.com/turnstile-go/turnstile/backends/file" // opened by URL
 	"github.com/turnstile-go/turnstile/internal/servers/servertest"
 	"github.com/turnstile-go/turnstile/internal/testmain"
 	"github.com/turnstile-go/turnstile/lockclient"
@@ -93,18 +94,31 @@ func (c client) lock(key string) (func(), error) {
 // strategies opens each strategy afresh.
 var strategies = []struct {
 	name string
-	open func(b *testing.B) locker
+	open func(b testing.TB) locker
 }{
-	{"mutex", func(*testing.B) locker { return &mutexTable{locks: map[string]*sync.Mutex{}} }},
-	{"channel", func(*testing.B) locker { return &channelTable{locks: map[string]chan struct{}{}} }},
-	{"embedded", func(b *testing.B) locker { return openClient(b, lockclient.Config{Backend: "embedded://" + b.Name()}) }},
-	{"file", func(b *testing.B) locker {
+	{"mutex", func(testing.TB) locker { return &mutexTable{locks: map[string]*sync.Mutex{}} }},
+	{"channel", func(testing.TB) locker { return &channelTable{locks: map[string]chan struct{}{}} }},
+	{"embedded", func(b testing.TB) locker { return openClient(b, lockclient.Config{Backend: "embedded://" + b.Name()}) }},
+	{"file", func(b testing.TB) locker {
 		return openClient(b, lockclient.Config{Backend: "file://" + b.TempDir() + "/locks"})
 	}},
-	{"redis", func(b *testing.B) locker { return openClient(b, lockclient.Config{Backend: servertest.Redis(b).URL()}) }},
-	{"redis-linger", func(b *testing.B) locker {
+	{"redis", func(b testing.TB) locker { return openClient(b, lockclient.Config{Backend: servertest.Redis(b).URL()}) }},
+	{"redis-linger", func(b testing.TB) locker {
 		return openClient(b, lockclient.Config{Backend: servertest.Redis(b).URL(), Linger: time.Second})
 	}},
+}
+
+// TestEachStrategyLocks keeps the benchmarks runnable: no other test opens what they open.
+func TestEachStrategyLocks(t *testing.T) {
+	for _, s := range strategies {
+		t.Run(s.name, func(t *testing.T) {
+			unlock, err := s.open(t).lock("key")
+			if err != nil {
+				t.Fatal(err)
+			}
+			unlock()
+		})
+	}
 }
 
 func openClient(b testing.TB, cfg lockclient.Config) client {
