@@ -12,8 +12,8 @@ import (
 )
 
 const aboutShow = `Show tells who holds KEY: the holder, its fence, since when, until when unless it is renewed,
-and how many processes wait. Where the backend names them (file://), they are listed in the
-order of the queue. A dash is something that the backend can't tell.
+and how many processes wait. Where the backend names them (file://, redis://), they are listed
+in the order of the queue. A dash is something that the backend can't tell.
 
 That KEY is free is an answer like any other: the exit code is 0.`
 
