@@ -28,8 +28,8 @@ type Client struct {
 // client, and also if New fails. Config.Backend and Config.TLS are ignored. The
 // duties of a backend are at backends.Backend. Its optional abilities are
 // interfaces of their own: backends.Describer (name, limits, promises), Canceler,
-// Waker, Reclaimer, Inspector, Lister and Revoker. Package backends/backendtest checks a
-// backend. New returns ErrInvalid for a Config out of its limits.
+// Waker, Reclaimer, Starter, Inspector, Lister and Revoker. Package backends/backendtest
+// checks a backend. New returns ErrInvalid for a Config out of its limits.
 func New(backend backends.Backend, cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
