@@ -221,3 +221,19 @@ func TestAServerThatOnlyEverGaveIsKnownToTakeWrites(t *testing.T) {
 		t.Errorf("%v; want one for READONLY that may pass", err)
 	}
 }
+
+// TestALookAtAKeyReadsNoLongQueue: what waits is counted, and no more than the first hundred is read. Whoever waits may look
+// each second.
+func TestALookAtAKeyReadsNoLongQueue(t *testing.T) {
+	t.Parallel()
+	server := servertest.Redis(t)
+	a, key, inside := newSession(t, server.URL()), newKey(t), server.RedisClient(t, nil)
+	mustGrant(t, a, a.request(key))
+	a.waits(t, key)
+	if info, err := a.Inspect(bounded(t), key); err != nil || *info.Waiting != 1 || len(info.Waiters) != 1 {
+		t.Errorf("%+v, %v; want one that waits", info, err)
+	}
+	if n := servertest.Calls(t, inside, "hgetall"); n > 0 {
+		t.Errorf("all of a hash was read %d times", n)
+	}
+}

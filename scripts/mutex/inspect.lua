@@ -9,7 +9,7 @@
 --     held     ms since its lease was granted, -1 if unknown
 --     ends     ms until its lease ends, -1 if never, -2 if free
 --     base     the newest fence base in µs as a string, '' if none is known
---     waiting  sessions waiting and alive
+--     waiting  sessions waiting: of the queue's first 100 those that are alive, and all behind them
 --     revoked  1 if the lease was revoked and not yet released
 --     first    the base that was minted when the lease was granted, as a string; '' if unknown
 --     waiters  {label, ms, label, ms, …}: the waiting sessions of the queue's first 100 that are alive, in their order,
@@ -45,18 +45,16 @@ end
 local waiting, waiters = 0, {}
 local line = kept > 0 and redis.call('ZRANGE', queue, 0, 99, 'WITHSCORES') or {}
 if line[1] then
-  local all, labels = redis.call('HGETALL', alive), {}
-  for i = 1, #all, 2 do
-    if (tonumber(string.sub(all[i + 1], 1, 13)) or 0) >= us / 1000 then
+  local members = {}
+  for i = 1, #line, 2 do members[#members + 1] = line[i] end
+  local asked = redis.call('HMGET', alive, unpack(members))
+  for i = 1, #members do
+    if asked[i] and (tonumber(string.sub(asked[i], 1, 13)) or 0) >= us / 1000 then
       waiting = waiting + 1
-      labels[all[i]] = string.sub(all[i + 1], 39)
+      waiters[#waiters + 1] = string.sub(asked[i], 39)
+      waiters[#waiters + 1] = math.max(0, math.floor((us - line[2 * i]) / 1000))
     end
   end
-  for i = 1, #line, 2 do
-    if labels[line[i]] then
-      waiters[#waiters + 1] = labels[line[i]]
-      waiters[#waiters + 1] = math.max(0, math.floor((us - line[i + 1]) / 1000))
-    end
-  end
+  if #members == 100 then waiting = waiting + math.max(0, redis.call('HLEN', alive) - 100) end
 end
 return {state, label, held, ends or redis.call('PTTL', lock), k.last > 0 and column(k.last) or '', waiting, revoked, first, waiters}

@@ -39,6 +39,16 @@ func (l *lock) heldBy(waiter backends.Token, owner string, place int) {
 }
 
 var queueCases = []testCase{
+	{"a long queue is counted, and its first are looked at", func(l *lock) {
+		a, base := attempt(1, 1), ""
+		l.try(a, 5000, 1, mint(&base), 5000, 0)
+		for i := range 105 {
+			l.heldBy(attempt(uint64(2+i), 1), "host:1", i+1)
+		}
+		l.inspect(1, "host:1", moments, ms(0, 5000), base, 105)
+		l.silence(attempt(3, 1))
+		l.inspect(1, "host:1", moments, ms(0, 5000), base, 104)
+	}, nil},
 	{"sessions are served in the order of their arrival", func(l *lock) {
 		a, b, c, d, base := attempt(4, 1), attempt(3, 1), attempt(2, 1), attempt(1, 1), ""
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
