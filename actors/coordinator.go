@@ -141,6 +141,9 @@ func New(b backends.Backend, cfg Config) (*Coordinator, error) {
 	c.machines = c.machineConfig()
 	c.machines.LingerAgain = lingersByDefault
 	c.sweeper = &sweeper{after: cfg.IdleAfter, clock: c.clock, dispatcher: c.dispatcher}
+	if r, ok := b.(backends.Repeater); ok {
+		r.Repeats(c.repeat)
+	}
 	if w, ok := b.(backends.Waker); ok {
 		if err := w.Subscribe(c.session, c.wake); err != nil {
 			c.Close()

@@ -126,6 +126,8 @@ func (r *turn) decode(message any) machine.Event {
 			return machine.Gave{Attempt: m.Attempt, Ask: m.Ask, Base: m.Base, TTL: m.TTL, Contended: m.Contended}
 		}
 		return machine.Woken{Kind: m.Kind}
+	case repetition:
+		return *m.Repeated
 	case tick:
 		r.alarmAt = 0
 	case sweep:

@@ -46,6 +46,9 @@ type (
 	// wake is sent when the backend pushed something about the key.
 	wake struct{ *backends.Wake }
 
+	// repetition is sent by Coordinator.repeat.
+	repetition struct{ *machine.Repeated }
+
 	// tick is sent by the actor's own timer.
 	tick struct{}
 

@@ -196,6 +196,19 @@ type Waker interface {
 	Subscribe(session Session, wake func(Wake)) error
 }
 
+// A Repeater is a Waker that can repeat the calls of attempts that wait in its queues by itself, those of many keys in
+// one request: they keep their places by that. What its answer to a queued Acquire says of Retry is then no more than
+// when to ask for news, and the key is woken when a repetition finds that its attempt does not wait any more, or that
+// something else is better asked for in full.
+type Repeater interface {
+	Waker
+	// Repeats has number called before each repetition, which then is as an Acquire with that Ask and that Alive. 0: the
+	// attempt is not to be repeated any more. From then on no earlier number of the attempt counts: see Gave. The
+	// coordinator calls Repeats once, before Subscribe. number does not block; it is called until Close returns, with
+	// no lock of the backend's held. Without it nothing is repeated.
+	Repeats(number func(key string, attempt uint64, alive time.Duration) (ask uint64))
+}
+
 // A Reclaimer is a backend whose leases live and end with this process, and that can
 // have a lease back at once that lingers with its session: one that nobody there
 // holds. Over such a backend leases linger by default.
@@ -221,7 +234,7 @@ type Wake struct {
 
 	// Of Gave alone.
 	Attempt   uint64        // the number of the attempt that the lease was given to
-	Ask       uint64        // Request.Ask of the newest call of it that the backend had seen by then
+	Ask       uint64        // Request.Ask of the newest call of it, or repetition, that the backend had seen
 	Base      uint64        // as Reply.Base of a grant
 	TTL       time.Duration // the lease as it was set when it was given
 	Contended bool          // others wait behind it: as Reply.Contended

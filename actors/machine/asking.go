@@ -12,9 +12,9 @@ import (
 // answered "held", or never answered. Repeated, it keeps its number.
 type asking struct {
 	attempt uint64        // 0: the last one left nothing behind, and the next has yet to begin
-	number  uint64        // of the newest call, if that was queued: see gave; 0: it was not
-	alive   time.Duration // for how long that call keeps its place; 0: it has none
-	sent    Instant       // when that call was sent
+	number  uint64        // of the newest call, or its repetition, if that was queued: see gave; 0: it was not
+	alive   time.Duration // for how long that keeps its place; 0: it has none
+	sent    Instant       // when that was sent
 	ttl     time.Duration // the longest that it asked for
 	probe   int32         // how often it was answered Held
 	traces  bool          // it may be in the backend's queue, or a request of it on its way
@@ -84,7 +84,7 @@ func (s *asking) ask(m *Machine) *Call {
 const aliveFor = time.Second
 
 func (s *asking) answered(m *Machine, c *Call) {
-	s.number, s.alive, s.sent = c.Ask, c.Alive, c.Sent
+	s.said(c.Ask, c.Alive, c.Sent)
 	switch {
 	case c.Err == nil && c.Reply.Outcome == backends.Granted:
 		s.won(m).set(c, m.now)
@@ -95,6 +95,14 @@ func (s *asking) answered(m *Machine, c *Call) {
 			c.Err = fmt.Errorf("%w: outcome %v without an error", backends.ErrUnavailable, c.Reply.Outcome)
 		}
 		s.failed(m, c)
+	}
+}
+
+// said remembers what a call of the attempt said, or its repetition, if that is the newest by when it was sent: a
+// repetition may overtake a call's answer.
+func (s *asking) said(number uint64, alive time.Duration, sent Instant) {
+	if sent >= s.sent {
+		s.number, s.alive, s.sent = number, alive, sent
 	}
 }
 

@@ -52,6 +52,14 @@ type (
 		Contended          bool
 	}
 
+	// Repeated says that the backend repeats the newest call of our attempt there, so that it keeps its place: see
+	// backends.Repeater. The number is that of the repetition. It comes before that is sent, beside any call in flight.
+	Repeated struct {
+		Attempt, Ask uint64
+		Alive        time.Duration // as Call.Alive
+		Sent         Instant       // the repetition is sent later
+	}
+
 	// Tick says that it is time to look, or that somebody wants the machine to.
 	Tick struct{}
 
@@ -80,6 +88,7 @@ func (Disown) event()    {}
 func (Answered) event()  {}
 func (Woken) event()     {}
 func (Gave) event()      {}
+func (Repeated) event()  {}
 func (Tick) event()      {}
 func (Close) event()     {}
 func (Panicked) event()  {}

@@ -14,6 +14,14 @@ const confirmAfter = time.Millisecond
 // ends, in three tries. An ask brings the full time instead.
 const leastGiven = 4
 
+// repeated takes it that the backend repeats our call. From here on, before that is sent, a push that echoes an earlier
+// number is no grant: the answer to the repetition, which may be on its way when the push comes, would know better.
+func (m *Machine) repeated(r Repeated) {
+	if m.phase == &m.asking && r.Attempt == m.asking.attempt {
+		m.asking.said(r.Ask, r.Alive, r.Sent)
+	}
+}
+
 // gave takes a push that says that the key's lease was given to us. If all of it is true, the lease is ours with no call
 // in between. Anything else only has us ask:
 //

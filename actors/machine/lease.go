@@ -90,7 +90,7 @@ func (l *lease) set(c *Call, now Instant) {
 // No call of ours was answered that the lease is ours. The deadline holds all the same, by causality alone and no
 // clock but our own:
 //
-//  1. Our newest call had a number that nobody could guess, and was sent at s.sent.
+//  1. Our newest call, or its repetition by the backend, had a number that nobody could guess, and was sent at s.sent.
 //  2. The backend had that number from that call, so it ran the call after s.sent.
 //  3. The push repeats the number: the backend found it beside our place when it gave the lease. So the lease was
 //     given after 2.

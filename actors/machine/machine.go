@@ -150,6 +150,8 @@ func (m *Machine) take(e Event) {
 		m.woken(e.Kind)
 	case Gave:
 		m.gave(e)
+	case Repeated:
+		m.repeated(e)
 	case Tick:
 	case Close:
 		m.close(e.By)

@@ -17,7 +17,7 @@ var phases = []string{"free", "asking", "leased", "settling"}
 func table() (all []row) {
 	for _, rows := range [][]row{
 		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows, watchRows, lingerRows, ambiguousRows,
-		gaveRows, givenRows,
+		gaveRows, repeatedRows, givenRows,
 	} {
 		all = append(all, rows...)
 	}
@@ -84,7 +84,7 @@ func TestTableIsWhole(t *testing.T) {
 	}
 	events := []string{
 		"Arrive", "Leave", "Taken", "Withdrawn", "Release", "Extend", "Watch", "Disown", "Answered", "Tick", "Close", "Panicked",
-		"Gave", "Woken Given", "Woken Wanted", "Woken Doubted", "Woken Revoking", "Woken Answering",
+		"Gave", "Repeated", "Woken Given", "Woken Wanted", "Woken Doubted", "Woken Revoking", "Woken Answering",
 	}
 	var want []string
 	for _, phase := range phases {
