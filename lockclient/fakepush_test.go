@@ -70,6 +70,7 @@ func (s *store) serveLocked(key string) {
 type pushFaults struct {
 	lost, late, twice, twisted int
 	failsOver                  bool // servers are said to take each other's place
+	repeated                   int  // calls, each time by the backend, some time after their answers
 	others                     []otherPush
 }
 
@@ -83,8 +84,9 @@ type otherPush struct {
 type pusher struct {
 	*fakeBackend
 	faults pushFaults
-	wake   func(backends.Wake) // set by Subscribe
-	caught chan backends.Wake  // if there is one, pushes go there, for the test to deliver
+	wake   func(backends.Wake)                                          // set by Subscribe
+	number func(key string, attempt uint64, alive time.Duration) uint64 // set by Repeats
+	caught chan backends.Wake                                           // if there is one, pushes go there, for the test to deliver
 
 	// If set, these carry a call there and back; call makes it.
 	asks     func(ctx context.Context, call func() (backends.Reply, error)) (backends.Reply, error)
@@ -115,6 +117,9 @@ func (p *pusher) Subscribe(session backends.Session, wake func(backends.Wake)) e
 func (p *pusher) Acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
 	call := func() (backends.Reply, error) {
 		reply, err := p.fakeBackend.Acquire(ctx, r)
+		if reply.Outcome == backends.Held && r.Queue {
+			p.repeatsSoon(r)
+		}
 		if p.caught != nil {
 			reply.Retry = time.Hour // the test says when to ask again
 		}

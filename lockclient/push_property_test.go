@@ -37,7 +37,7 @@ func TestRandomScriptsWithPushes(t *testing.T) {
 			latency: time.Duration(rapid.IntRange(0, 20).Draw(rt, "latency")) * time.Millisecond,
 		}
 		p := pushFaults{
-			lost: percent("push lost"), late: 2 * percent("push late"), twice: 2 * percent("push twice"), twisted: percent("push twisted"),
+			lost: percent("push lost"), late: 2 * percent("push late"), twice: 2 * percent("push twice"), twisted: percent("push twisted"), repeated: 4 * percent("repeated"),
 			failsOver: rapid.IntRange(0, 3).Draw(rt, "failsOver") == 0,
 		}
 		for range rapid.IntRange(0, 4).Draw(rt, "other pushes") {

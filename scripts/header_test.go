@@ -158,17 +158,19 @@ func TestHeadersAgreeWithTheCode(t *testing.T) {
 	}
 }
 
-// fast.lua takes any number of keys and arguments, so that no list of names can be held against its code.
-func TestTheHeaderOfTheFastScript(t *testing.T) {
-	lines := header(scripts.Fast.Source())
-	for _, title := range []string{"KEYS:", "ARGV:", "Reply:", "Safe to run twice"} {
-		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, title) }) {
-			t.Errorf("no paragraph %s", title)
+// fast.lua and beat.lua take any number of keys and arguments, so that no list of names can be held against their code.
+func TestTheHeadersOfScriptsOfManyKeys(t *testing.T) {
+	for _, s := range []*scripts.Script{scripts.Fast, scripts.Beat} {
+		lines := header(s.Source())
+		for _, title := range []string{"KEYS:", "ARGV:", "Reply:", "Safe to run twice"} {
+			if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, title) }) {
+				t.Errorf("%s: no paragraph %s", s.Name, title)
+			}
 		}
-	}
-	for _, m := range called.FindAllStringSubmatch(comment.ReplaceAllString(scripts.Fast.Source(), ""), -1) {
-		if !slices.Contains(known, m[1]) {
-			t.Errorf("an unknown command: %s", m[0])
+		for _, m := range called.FindAllStringSubmatch(comment.ReplaceAllString(s.Source(), ""), -1) {
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s: an unknown command: %s", s.Name, m[0])
+			}
 		}
 	}
 }
@@ -178,7 +180,7 @@ func TestEveryFileIsAVerb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verbs := []string{"shared.lua", "queue.lua", scripts.Fast.Name + ".lua"}
+	verbs := []string{"shared.lua", "queue.lua", scripts.Fast.Name + ".lua", scripts.Beat.Name + ".lua"}
 	for _, s := range scripts.Mutex() {
 		verbs = append(verbs, s.Name+".lua")
 	}

@@ -65,6 +65,8 @@ var (
 	revoke string
 	//go:embed mutex/fast.lua
 	fast string
+	//go:embed mutex/beat.lua
+	beat string
 )
 
 // The verbs of the mutex.
@@ -80,6 +82,10 @@ var (
 // Fast frees and takes quiet keys, any number in one call. It takes the first two of a lock's
 // keys for each, and stands without shared.lua.
 var Fast = script("fast", fast)
+
+// Beat keeps attempts in their queues that wait for any number of keys, in one call. It takes lock and alive of a lock's keys
+// for each, and stands without shared.lua.
+var Beat = script("beat", beat)
 
 // Mutex lists the full verbs of the mutex.
 func Mutex() []*Script {

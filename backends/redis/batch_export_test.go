@@ -90,3 +90,6 @@ func (c *faultyConn) Write(p []byte) (int, error) {
 
 // Together lets quiet keys share requests again.
 func (b *Backend) Together() { b.batch.parted.Store(new(time.Now())) }
+
+// Spread has the beats of each waiting attempt that far apart at least. Call it after Subscribe, before anything waits.
+func (b *Backend) Spread(d time.Duration) { b.inbox.Load().beater.least = d }

@@ -84,6 +84,8 @@ type inbox struct {
 	ready   sync.Once
 	started chan struct{} // closed by ready: Subscribe need not wait any longer
 
+	beater *beater // set before any call; nil: nothing is repeated
+
 	mu     sync.Mutex // protects the rest
 	sub    *goredis.PubSub
 	closed bool
@@ -121,6 +123,7 @@ func (in *inbox) settle() { in.ready.Do(func() { close(in.started) }) }
 // timeouts allow.
 func (in *inbox) close() {
 	in.cancel()
+	in.beater.close()
 	in.mu.Lock()
 	in.closed = true
 	sub := in.sub
@@ -320,6 +323,9 @@ func (in *inbox) deaf() bool { return in != nil && !in.hears.Load() }
 
 // denied reports whether the server refuses what pushes need.
 func (in *inbox) denied() bool { return in != nil && in.barred.Load() }
+
+// repeats reports whether the calls of waiting attempts are repeated.
+func (in *inbox) repeats() bool { return in != nil && in.beater != nil }
 
 func isReply(err error) bool {
 	var reply goredis.Error

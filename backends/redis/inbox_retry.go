@@ -29,6 +29,8 @@ type pacing struct {
 	queued bool
 	hears  bool // the session's inbox does
 	seldom bool // it never will, as far as is known: the server refuses an inbox
+
+	repeats bool // the session's beater does, for those that hear
 }
 
 // retry is when to repeat an attempt, unless a wake comes first. free is when
@@ -38,7 +40,7 @@ type pacing struct {
 //
 // Who hears is told of its turn, and asks only to keep its place, and where
 // there may be nobody to tell it: when the lease ends, since its holder may be
-// dead; and, if it is first, while the holder is another library's client.
+// dead; and, if it is first, while the holder is another library's client. A beater does the first two for it.
 func (p pacing) retry(free, held time.Duration, place int, foreign bool) time.Duration {
 	var d time.Duration
 	switch {
@@ -50,6 +52,8 @@ func (p pacing) retry(free, held time.Duration, place int, foreign bool) time.Du
 		d = pollFirst
 	case foreign && place == 1:
 		d = pollMost
+	case p.repeats && !foreign:
+		return newsAfter - rand.N(newsAfter/10)
 	default:
 		d = heartbeat
 	}

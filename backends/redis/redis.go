@@ -40,7 +40,7 @@ var (
 	_ backends.Backend   = (*Backend)(nil)
 	_ backends.Starter   = (*Backend)(nil)
 	_ backends.Canceler  = (*Backend)(nil)
-	_ backends.Waker     = (*Backend)(nil)
+	_ backends.Repeater  = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
 	_ backends.Revoker   = (*Backend)(nil)
@@ -82,6 +82,9 @@ type Backend struct {
 	// aloneBudget is how long a lone caller sends a started call at most:
 	// backends.AloneBudget, but for a test.
 	aloneBudget time.Duration
+
+	// number is what Repeats was given; nil: nothing is repeated.
+	number func(key string, attempt uint64, alive time.Duration) uint64
 
 	inbox       atomic.Pointer[inbox] // nil until Subscribe
 	subscribing sync.Mutex            // protects inbox against two writers: Subscribe, Close
@@ -137,19 +140,31 @@ func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) 
 		return b.topology.refusal
 	}
 	in := newInbox(b.pushes, session, b.noting(wake), b.log)
+	if b.number != nil {
+		in.beater = newBeater(b, in)
+	}
 	if old := b.inbox.Swap(in); old != nil {
 		old.close()
+		old.beater.wait()
 	}
 	b.subscribing.Unlock()
 	in.await()
 	return nil
 }
 
-// noting is wake, and notes the keys that something is about: they are not quiet.
+// Repeats has the calls of attempts that wait repeated; see backends.Repeater.
+func (b *Backend) Repeats(number func(key string, attempt uint64, alive time.Duration) (ask uint64)) {
+	b.number = number
+}
+
+// noting is wake, and notes the keys that something is about: they are not quiet. An attempt that is woken asks in full.
 func (b *Backend) noting(wake func(backends.Wake)) func(backends.Wake) {
 	return func(w backends.Wake) {
 		if w.Key != "" {
 			b.memory.found(w.Key, false)
+		}
+		if in := b.inbox.Load(); in != nil && w.Key != "" && (w.Kind == backends.Given || w.Kind == backends.Gave) {
+			in.beater.drop(w.Key)
 		}
 		wake(w)
 	}
@@ -200,6 +215,7 @@ func (b *Backend) Close() error {
 	b.subscribing.Unlock()
 	if in != nil {
 		in.close()
+		defer in.beater.wait() // after the client's end, which ends what is on its way
 	}
 	b.batch.close()
 	defer b.batch.wait() // after the client's end, which ends what is on its way

@@ -57,8 +57,14 @@ func (b *Backend) ask(of backends.Call) *command {
 	case backends.Acquiring:
 		c.pace = pacing{probe: of.Probe, queued: of.Queue, hears: in.hearing()}
 		c.pace.seldom = !c.pace.hears && in.denied()
+		if c.pace.repeats = in.repeats(); c.pace.repeats && of.Probe > 0 {
+			in.beater.drop(of.Key)
+		}
 	case backends.Releasing, backends.Cancelling:
 		in.ends(of.Token)
+		if of.Verb == backends.Cancelling && in.repeats() {
+			in.beater.drop(of.Key)
+		}
 	}
 	var quiet bool
 	if quiet, c.mark = b.memory.way(of); quiet {
@@ -157,8 +163,12 @@ func (b *Backend) noteAcquired(c *command, reply *backends.Reply) {
 	if reply.Outcome == backends.Granted || c.call.Queue {
 		once(&b.wrote)
 	}
-	if c.inbox != nil {
-		c.inbox.note(c.call.Request, reply)
+	if c.inbox == nil {
+		return
+	}
+	c.inbox.note(c.call.Request, reply)
+	if reply.Outcome == backends.Held && reply.Retry > heartbeat { // by pacing.retry
+		c.inbox.beater.add(b.batcher(context.Background(), c.call.Key), c.call.Attempt, reply.FreeIn)
 	}
 }
 

@@ -1,0 +1,39 @@
+-- Keeps attempts in their queues that wait for many keys: as acquire does for each, and no more.
+--
+-- KEYS: two for each item: lock, alive
+-- ARGV: alive, push, and two for each item: token, ask
+--   alive, ask  as acquire's: what an item's attempt says from now on. Its session hears pushes
+--   push        '1': the script publishes what sessions are told; '0': the caller does, see Reply
+-- Reply: one string: the first item's ask, and a word for each item, with a blank before each word:
+--   0           nothing was done, and the attempt has to be repeated by acquire: it does not wait here (any more), the
+--               lock is free, is its own, or is no session's, or something else is not as it should be
+--   MS:HOLDER   it waits, as acquire would have answered: ms until the lock ends, -1 if never; the member that has it.
+--               Its session is told that the lock is wanted: with push '0' by the caller, by the message 'w' and the lock
+--
+-- Safe to run twice, and late: it never adds an attempt to a queue. One that has ended is in none; one that waits is kept
+-- for a little longer, and the push that gives it the lock echoes an older number, which only makes its session ask.
+
+local lives, push = tonumber(ARGV[1]), ARGV[2] ~= '0'
+local time = redis.call('TIME')
+local said = string.format('%013.0f1%08.0f', time[1] * 1000 + math.floor(time[2] / 1000) + lives, lives)
+
+local words = {ARGV[4]}
+for i = 1, #KEYS / 2 do
+  local lock, alive, token, word = KEYS[2 * i - 1], KEYS[2 * i], ARGV[2 * i + 1], '0'
+  -- What is of another type is acquire's to complain about, and the other items' business it is not.
+  local holder, asked = redis.pcall('GET', lock), redis.pcall('HGET', alive, string.sub(token, 13))
+  if type(holder) == 'string' and type(asked) == 'string' and #asked >= 38 and holder ~= token and #holder == 44
+    and string.sub(holder, 1, 12) == string.sub(token, 1, 12) then
+    local left = redis.call('PTTL', lock)
+    if left ~= 0 then
+      local set = redis.pcall('HSET', alive, string.sub(token, 13),
+        said .. string.format('%016.0f', tonumber(ARGV[2 * i + 2])) .. string.sub(asked, 39))
+      if type(set) == 'number' then
+        word = string.format('%.0f', left) .. ':' .. string.sub(holder, 13)
+        if push then redis.pcall('PUBLISH', 'turnstile:inbox:' .. string.sub(holder, 13, 32), 'w' .. lock) end
+      end
+    end
+  end
+  words[i + 1] = word
+end
+return table.concat(words, ' ')
