@@ -121,6 +121,9 @@ func wantNothingLeft(t *testing.T, inside *goredis.Client) {
 	for _, key := range keys {
 		ttl := inside.PTTL(ctx, key).Val()
 		kind := inside.Type(ctx, key).Val()
+		if kind == "none" {
+			continue // its time was over just now
+		}
 		if kind != "hash" && kind != "string" || !strings.Contains(key, "}:turnstile") || ttl <= 0 || ttl > backends.LongLease+time.Minute {
 			t.Errorf("left behind: %s %q, ttl %v", kind, key, ttl)
 		}

@@ -28,8 +28,11 @@ func (l *lock) silence(a backends.Token) {
 }
 
 // past is an ask of long ago, with acquire's argument wait.
-func past(wait string) string {
-	return "0000000000001" + wait + "00001000" + "0000000000000001" + "label"
+func past(wait string) string { return ask("0000000000001", wait, "label") }
+
+// ask is what alive keeps of one that counts until then, ms, with acquire's argument wait.
+func ask(until, wait, label string) string {
+	return until + wait + "00001000" + "0000000000000001" + label
 }
 
 // heldBy is how a held lock is described to one who waits at a place.
@@ -43,7 +46,9 @@ var queueCases = []testCase{
 		a, base := attempt(1, 1), ""
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
 		for i := range 105 {
-			l.heldBy(attempt(uint64(2+i), 1), "host:1", i+1)
+			waiter := attempt(uint64(2+i), 1)
+			l.heldBy(waiter, "host:1", i+1)
+			l.do("HSET", l.keys[alive], member(waiter), ask("9999999999999", "1", label(waiter))) // however long the others take
 		}
 		l.inspect(1, "host:1", moments, ms(0, 5000), base, 105)
 		l.silence(attempt(3, 1))
