@@ -30,10 +30,10 @@ func (m *Machine) repeated(r Repeated) {
 //	the first in line shows its deadline    it wants a lease that is confirmed
 //	too little of the lease is left         the push, or this process, was slow
 //	the call's proof is too old, or doubted another server may have taken over meanwhile: see When a lease has to be proved
-//	a gap for pollers                       nothing is granted in it
+//	a gap for pollers, or one that is due   nothing is granted in it
 func (m *Machine) gave(g Gave) {
 	s := m.asking // a copy: the phase may end
-	if m.phase == &m.asking && m.call == nil && g.Ask != 0 && g.Ask == s.number && g.Attempt == s.attempt && m.gap.open(m.now) {
+	if m.phase == &m.asking && m.call == nil && g.Ask != 0 && g.Ask == s.number && g.Attempt == s.attempt && m.gap.open(m.now) && !m.gap.due(m.now) {
 		l := leased{doubted: s.doubted}
 		l.give(g, &s, m.now)
 		if l.opens(m.now, m.queue.first) && !l.doubts(m) && !l.stale(m) {

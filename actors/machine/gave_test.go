@@ -38,8 +38,10 @@ var (
 	asked1 = []string{acquire1 + ", probe 1"}
 	// inGapNow: a waits for a process that has the key, in a gap of 100 ms whose end nobody can look for. It has
 	// asked 500 ms before.
-	inGapNow = start{gaps}.then(arrive("a"), seldom, wait(cycle-500*ms), woken(backends.Given), seldom, wait(500*ms), tick)
-	seldom   = held(func(_ *play, c *Call) { c.Reply.Retry = 2 * second })
+	inGapNow = gapDueNow.then(tick)
+	// gapDueNow: the same, just before.
+	gapDueNow = start{gaps}.then(arrive("a"), seldom, wait(cycle-500*ms), woken(backends.Given), seldom, wait(500*ms))
+	seldom    = held(func(_ *play, c *Call) { c.Reply.Retry = 2 * second })
 )
 
 // gaveRows are those of a push that says that the key's lease was given to us.
@@ -148,6 +150,7 @@ var gaveRows = []row{
 		name: "servers are replaced, and that call's proof is old", start: start{failsOver}.then(queuedAt("a")...), after: 500*ms + 1, event: gave(),
 		want: asked1, to: "asking", look: 60*second - 500*ms - 1,
 	},
+	{name: "when a gap is due", start: gapDueNow, event: gave(), to: "asking", look: 100 * ms},
 	{name: "in a gap", start: inGapNow, after: ms, event: gave(), to: "asking", look: 100*ms - ms},
 	{
 		name: "after a gap", start: inGapNow.then(wait(100 * ms)), event: gave(), words: "Gave, to the newest call",
