@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"iter"
 	"strconv"
 	"time"
 )
@@ -42,4 +43,23 @@ func ReadLease(text string) (l Lease, ok bool) {
 		return Lease{}, false
 	}
 	return Lease{attempt, base, ask, time.Duration(ms) * time.Millisecond, others == '1', text[othersEnds:]}, true
+}
+
+// ManyMessage is the first byte of a message that others wait for many locks.
+const ManyMessage = 'm'
+
+// lengthDigits is how long the length is that stands before each of its keys.
+const lengthDigits = 8
+
+// ReadMany returns the locks in what follows ManyMessage in a message, up to what is not as the script beat writes it.
+func ReadMany(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for len(text) > lengthDigits {
+			n, err := strconv.ParseUint(text[:lengthDigits], 10, 32)
+			if text = text[lengthDigits:]; err != nil || n == 0 || n > uint64(len(text)) || !yield(text[:n]) {
+				return
+			}
+			text = text[n:]
+		}
+	}
 }

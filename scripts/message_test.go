@@ -2,6 +2,7 @@ package scripts_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,28 @@ func TestOnlyAWholeLeaseIsRead(t *testing.T) {
 	for name, text := range bad {
 		if l, ok := scripts.ReadLease(text); ok {
 			t.Errorf("%s: read as %+v", name, l)
+		}
+	}
+}
+
+// TestManyLocksInAMessage are read up to the first that is not whole.
+func TestManyLocksInAMessage(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                              nil,
+		"00000001":                      nil,
+		"00000001a":                     {"a"},
+		"00000003a b0000000200":         {"a b", "00"},
+		"00000001a00000002b":            {"a"},
+		"00000001a0000000200000001b":    {"a", "00"},
+		"00000001a+0000001b":            {"a"},
+		"00000000a":                     nil,
+		"00000001ab":                    {"a"},
+		"000000a1a":                     nil,
+		"99999999a":                     nil,
+		"00000001\xff00000001{00000002": {"\xff", "{"},
+	} {
+		if got := slices.Collect(scripts.ReadMany(text)); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }

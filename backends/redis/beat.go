@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -125,7 +126,7 @@ func (l *lane) numbered(batch []*beat, alive time.Duration) []*beat {
 			ended = append(ended, e)
 			continue
 		}
-		e.ask = strconv.FormatUint(ask, 10)
+		e.ask = fmt.Sprintf("%016d", ask)
 		rest = append(rest, e)
 	}
 	l.end(ended)

@@ -91,12 +91,14 @@ func TestWaitingCallsAreRepeatedTogether(t *testing.T) {
 	t.Parallel()
 	server := servertest.Redis(t)
 	inside := server.RedisClient(t, nil)
-	holder, s := openPatient(t, server.URL()), repeats(t, openPatient(t, server.URL()))
+	holder, s := newSession(t, server.URL()), repeats(t, openPatient(t, server.URL()))
 	const keys = 300
 	var waiting []backends.Request
 	for i := range keys {
 		key := newKey(t) + ":" + strconv.Itoa(i)
-		mustGrant(t, holder, newRequest(key))
+		held := holder.request(key)
+		held.TTL = lease
+		mustGrant(t, holder, held)
 		r, reply := s.waits(t, key)
 		if reply.Retry < 30*time.Second {
 			t.Fatalf("asks again after %v", reply.Retry)
@@ -116,6 +118,22 @@ func TestWaitingCallsAreRepeatedTogether(t *testing.T) {
 	if calls == 0 || times < keys || calls > times/4 {
 		t.Errorf("%d calls for %d repetitions", calls, times)
 	}
+	if n := servertest.Calls(t, inside, "publish"); n > times/2 {
+		t.Errorf("%d messages for %d repetitions", n, times)
+	}
+	unheard := map[string]bool{}
+	for _, r := range waiting {
+		unheard[r.Key] = true
+	}
+	holder.drain()
+	eventually(t, "the holder hears that each key is wanted", func() bool {
+		for len(holder.wakes) > 0 {
+			if w := <-holder.wakes; w.Kind == backends.Wanted {
+				delete(unheard, w.Key)
+			}
+		}
+		return len(unheard) == 0
+	})
 	if n := servertest.Calls(t, inside, "zadd"); n != 0 {
 		t.Errorf("%d were queued anew", n)
 	}

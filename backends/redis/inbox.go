@@ -230,6 +230,10 @@ func (in *inbox) take(payload string) {
 		}
 	case "w":
 		in.wake(backends.Wake{Key: rest, Kind: backends.Wanted})
+	case string(scripts.ManyMessage):
+		for key := range scripts.ReadMany(rest) {
+			in.wake(backends.Wake{Key: key, Kind: backends.Wanted})
+		}
 	case "r":
 		in.wake(backends.Wake{Key: rest, Kind: backends.Revoking})
 	case "h":

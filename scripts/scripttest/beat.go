@@ -35,7 +35,7 @@ func (l *lock) beat(lives int, pulses ...pulse) {
 	argv := []string{fmt.Sprint(lives), l.push}
 	for _, p := range pulses {
 		keys = append(keys, p.lock.keys[itself], p.lock.keys[alive])
-		argv = append(argv, p.a.Wire(), l.ask(p.a))
+		argv = append(argv, p.a.Wire(), fmt.Sprintf("%016s", l.ask(p.a)))
 		was = append(was, p.lock.says(p.a))
 	}
 	reply, err := l.exec(scripts.Beat, keys, argv...)
