@@ -21,9 +21,9 @@ const (
 	beatQuanta = 12
 	// beatBatch bounds what is sent at once.
 	beatBatch = 1024
-	// newsAfter is how long an attempt that beats is not asked for in full: so its queue lasts (60 s), and what is told of
+	// newsAfter is how long an attempt that beats is not asked for in full, less up to two fifths by chance: so its queue lasts (60 s), and what is told of
 	// its place is not too old. A beat finds it out sooner where the lock's holder is another.
-	newsAfter = 45 * time.Second
+	newsAfter = 50 * time.Second
 	// beatUntil is when an attempt is given up that was not asked for in full for longer.
 	beatUntil = 60 * time.Second
 	// beatFlights is how many requests of a lane are on their way at most; another leaves when the last has not
@@ -55,6 +55,7 @@ type beater struct {
 
 	mu     sync.Mutex // protects what follows, and all beats
 	closed bool
+	crowd  int              // how many keys were waited for when the last was added
 	beats  map[string]*beat // by key
 	lanes  map[*batcher]*lane
 }
@@ -86,9 +87,13 @@ type beat struct {
 	ask               string
 }
 
-func newBeater(b *Backend, in *inbox) *beater {
+// newBeater returns a beater for the next inbox; nil where nothing is to be repeated.
+func newBeater(b *Backend) *beater {
+	if b.number == nil {
+		return nil
+	}
 	return &beater{
-		backend: b, in: in, number: b.number, began: time.Now(), least: heartbeat,
+		backend: b, number: b.number, began: time.Now(), least: heartbeat,
 		beats: make(map[string]*beat), lanes: make(map[*batcher]*lane),
 	}
 }
@@ -96,6 +101,30 @@ func newBeater(b *Backend, in *inbox) *beater {
 // spacingLocked returns how far apart an attempt's beats are, which depends on how many keys are waited for.
 func (b *beater) spacingLocked() time.Duration {
 	return max(b.least, min(heartbeat*time.Duration(len(b.beats))/beatKeys, beatMost))
+}
+
+// patience returns how many heartbeats of the inbox are to be missed before it is deaf. Very many keys ask for much at
+// once when it is, which may be all that keeps the echo away. So it has as long as an attempt's beats are apart.
+func (b *beater) patience() uint64 {
+	if b == nil {
+		return 1
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return uint64((b.spacingLocked() + heartbeat - 1) / heartbeat)
+}
+
+// crowded returns how many keys were waited for by a session that hears, if it is more than may poll as they please.
+func (b *beater) crowded() int {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.crowd <= beatKeys {
+		return 0
+	}
+	return b.crowd
 }
 
 // add has an attempt beat, whose lock is free in so long unless it is renewed; 0: never.
@@ -117,6 +146,7 @@ func (b *beater) add(to *batcher, a backends.Attempt, free time.Duration) {
 		b.lanes[to] = e.lane
 	}
 	b.beats[a.Key] = e
+	b.crowd = len(b.beats)
 	e.planLocked(now, b.spacingLocked(), free)
 }
 
@@ -146,10 +176,10 @@ func (b *beater) endLocked(e *beat) {
 }
 
 // planLocked plans the next beat: the first as soon as a heartbeat, since acquire keeps the attempt for a second only,
-// the second by chance, so that keys that were asked for together don't beat together, and then one each spacing. Where
-// the lock may end before, its holder may be dead: it is looked for then.
+// the second by chance, so that keys that were asked for together don't beat together, and then one each spacing, always
+// at one of the moments at which some are sent. Where the lock may end before, its holder may be dead: it is looked for then.
 func (e *beat) planLocked(now time.Time, spacing, free time.Duration) {
-	wait := spacing - rand.N(spacing/10)
+	wait := spacing
 	switch e.sent {
 	case 0:
 		wait = heartbeat - rand.N(heartbeat/2)
@@ -158,7 +188,7 @@ func (e *beat) planLocked(now time.Time, spacing, free time.Duration) {
 	}
 	quantum := spacing / beatQuanta
 	began := e.lane.began
-	e.at = began.Add(max(now.Add(wait).Sub(began)/quantum*quantum, now.Sub(began)/quantum*quantum+quantum))
+	e.at = began.Add(max(now.Add(wait).Sub(began).Round(quantum), now.Sub(began).Truncate(quantum)+quantum))
 	if free > 0 && free < e.at.Sub(now) {
 		e.at = now.Add(free + rand.N(pollLate))
 	}

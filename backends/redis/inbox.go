@@ -61,6 +61,7 @@ type inbox struct {
 	pushes  *pushes
 	channel string
 	wake    func(backends.Wake)
+	beater  *beater // nil: nothing is repeated
 	log     *slog.Logger
 	ctx     context.Context // ends with close
 	cancel  context.CancelFunc
@@ -84,19 +85,20 @@ type inbox struct {
 	ready   sync.Once
 	started chan struct{} // closed by ready: Subscribe need not wait any longer
 
-	beater *beater // set before any call; nil: nothing is repeated
-
 	mu     sync.Mutex // protects the rest
 	sub    *goredis.PubSub
 	closed bool
 	use    use
 }
 
-// newInbox starts an inbox. Two goroutines run until close.
-func newInbox(p *pushes, session backends.Session, wake func(backends.Wake), log *slog.Logger) *inbox {
+// newInbox starts an inbox, of which r repeats what waits. Two goroutines run until close.
+func newInbox(p *pushes, session backends.Session, wake func(backends.Wake), log *slog.Logger, r *beater) *inbox {
 	in := &inbox{
 		pushes: p, channel: inboxPrefix + string(session), wake: wake, log: log,
 		poke: make(chan struct{}, 1), again: make(chan struct{}, 1), started: make(chan struct{}),
+	}
+	if in.beater = r; r != nil {
+		r.in = in
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	in.running.Add(2)
@@ -305,7 +307,7 @@ func (in *inbox) refused(err error) {
 // a pause, says nothing of now.
 func (in *inbox) echo(number string) {
 	n, err := strconv.ParseUint(number, 10, 64)
-	if err != nil || n != in.beats.Load() {
+	if beats := in.beats.Load(); err != nil || n > beats || n+in.beater.patience() <= beats {
 		return
 	}
 	in.echoed.Store(n)

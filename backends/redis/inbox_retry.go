@@ -15,6 +15,9 @@ const (
 	// pollSeldom is the most for a session that the server refuses an inbox; the
 	// scripts keep a lock for it for three times that. See seldom.
 	pollSeldom = 250 * time.Millisecond
+	// pollCrowd is the least time between two polls of a session that waits for very many keys. Otherwise one that
+	// was slow for a moment, and counts as deaf, would ask for more than it can, for ever.
+	pollCrowd = 125 * time.Microsecond
 	// pollShare is how late such a session may take its turn after a lease's end, as
 	// a share of the lease's age: one part in 40.
 	pollShare = 40
@@ -31,6 +34,7 @@ type pacing struct {
 	seldom bool // it never will, as far as is known: the server refuses an inbox
 
 	repeats bool // the session's beater does, for those that hear
+	crowd   int  // the session is deaf for now, and this many of its keys are waited for; 0: not too many
 }
 
 // retry is when to repeat an attempt, unless a wake comes first. free is when
@@ -53,9 +57,12 @@ func (p pacing) retry(free, held time.Duration, place int, foreign bool) time.Du
 	case foreign && place == 1:
 		d = pollMost
 	case p.repeats && !foreign:
-		return newsAfter - rand.N(newsAfter/10)
+		return newsAfter - rand.N(newsAfter*2/5)
 	default:
 		d = heartbeat
+	}
+	if least := time.Duration(p.crowd) * pollCrowd; d < least {
+		return least - rand.N(least/2)
 	}
 	if p.hears && p.queued {
 		d -= rand.N(d / 10) // or sessions that met once would keep asking in step

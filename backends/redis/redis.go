@@ -139,10 +139,7 @@ func (b *Backend) Subscribe(session backends.Session, wake func(backends.Wake)) 
 		b.subscribing.Unlock()
 		return b.topology.refusal
 	}
-	in := newInbox(b.pushes, session, b.noting(wake), b.log)
-	if b.number != nil {
-		in.beater = newBeater(b, in)
-	}
+	in := newInbox(b.pushes, session, b.noting(wake), b.log, newBeater(b))
 	if old := b.inbox.Swap(in); old != nil {
 		old.close()
 		old.beater.wait()

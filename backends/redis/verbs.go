@@ -57,6 +57,9 @@ func (b *Backend) ask(of backends.Call) *command {
 	case backends.Acquiring:
 		c.pace = pacing{probe: of.Probe, queued: of.Queue, hears: in.hearing()}
 		c.pace.seldom = !c.pace.hears && in.denied()
+		if !c.pace.hears && in != nil {
+			c.pace.crowd = in.beater.crowded()
+		}
 		if c.pace.repeats = in.repeats(); c.pace.repeats && of.Probe > 0 {
 			in.beater.drop(of.Key)
 		}
@@ -81,7 +84,7 @@ func (c *command) makeFull() {
 	switch of.Verb {
 	case backends.Acquiring:
 		c.build(scripts.Acquire, of.Key, wire, millis(of.TTL), of.Label, c.pace.wait(),
-			strconv.FormatUint(of.Ask, 10), millis(lives(of.Request)), c.push)
+			strconv.FormatUint(of.Ask, 10), millis(c.pace.keeps(lives(of.Request))), c.push)
 	case backends.Renewing:
 		c.build(scripts.Renew, of.Key, wire, millis(of.TTL), strconv.FormatUint(of.Known, 10))
 	case backends.Releasing:
@@ -91,6 +94,11 @@ func (c *command) makeFull() {
 	default:
 		panic("redis: a call of an " + of.Verb.String())
 	}
+}
+
+// keeps is for how long a request keeps its attempt alive, at least for alive: longer than until it polls again.
+func (p pacing) keeps(alive time.Duration) time.Duration {
+	return max(alive, time.Duration(p.crowd)*pollCrowd+beatGrace)
 }
 
 // wait is acquire's argument for an attempt of this pace.
