@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ const beatItems = 64
 
 func newBeat(a backends.Attempt, now time.Time) *beat {
 	keys := scripts.Keys(a.Key)
-	return &beat{key: a.Key, token: a.Token, until: now.Add(beatUntil), lock: keys[0], alive: keys[4], wire: a.Token.Wire()}
+	return &beat{key: a.Key, token: a.Token, until: now.Add(beatUntil), lasting: now.Add(beatLasting), lock: keys[0], alive: keys[4], wire: a.Token.Wire()}
 }
 
 // A beatCall is one request of the script beat.
@@ -29,12 +30,17 @@ type beatCall struct {
 	args  []any
 }
 
-func newBeatCall(beats []*beat, alive time.Duration, push string) *beatCall {
-	c := &beatCall{beats: beats, args: make([]any, 2, 5+4*len(beats))}
-	c.args = append(c.args, 2*len(beats))
+// newBeatCall makes a request of some beats, which has all names beside their locks last if lasting is set.
+func newBeatCall(beats []*beat, lasting bool, alive time.Duration, push string) *beatCall {
+	c := &beatCall{beats: beats, args: make([]any, 3, 5+7*len(beats))}
 	for _, e := range beats {
 		c.args = append(c.args, e.lock, e.alive)
+		if lasting {
+			keys := scripts.Keys(e.key)
+			c.args = append(c.args, keys[1], keys[2], keys[3])
+		}
 	}
+	c.args[2] = len(c.args) - 3
 	c.args = append(c.args, millis(alive), push)
 	for _, e := range beats {
 		c.args = append(c.args, e.wire, e.ask)
@@ -140,9 +146,20 @@ func (l *lane) call(ctx context.Context, batch []*beat, alive time.Duration, pus
 		most = 1
 	}
 	f := flusher{batcher: l.to}
+	now := time.Now()
+	fades := func(e *beat) bool { return now.After(e.lasting) }
+	slices.SortStableFunc(batch, func(a, b *beat) int { return order(fades(a)) - order(fades(b)) })
 	for len(batch) > 0 {
-		n := min(most, len(batch))
-		c := newBeatCall(batch[:n], alive, push)
+		n, lasting := 1, fades(batch[0])
+		for n < min(most, len(batch)) && fades(batch[n]) == lasting {
+			n++
+		}
+		c := newBeatCall(batch[:n], lasting, alive, push)
+		if lasting {
+			for _, e := range c.beats {
+				e.lasting = now.Add(beatLasting) // unless the answer has it asked for in full
+			}
+		}
 		calls, f.requests, batch = append(calls, c), append(f.requests, c), batch[n:]
 	}
 	f.pipeline(ctx)
@@ -157,6 +174,14 @@ func (l *lane) call(ctx context.Context, batch []*beat, alive time.Duration, pus
 		f.pipeline(ctx)
 	}
 	return calls
+}
+
+// order has what is not so come before what is.
+func order(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // answered does what the answer to a request says of each attempt.

@@ -21,11 +21,13 @@ const (
 	beatQuanta = 12
 	// beatBatch bounds what is sent at once.
 	beatBatch = 1024
-	// newsAfter is how long an attempt that beats is not asked for in full, less up to two fifths by chance: so its queue lasts (60 s), and what is told of
-	// its place is not too old. A beat finds it out sooner where the lock's holder is another.
-	newsAfter = 50 * time.Second
+	// beatLasting is how often a beat has the attempt's queue last for a minute more.
+	beatLasting = 20 * time.Second
+	// newsAfter is how long an attempt that beats is not asked for in full, less up to half of it by chance: what is told
+	// of its place is that old. A beat finds it out sooner where the lock's holder is another.
+	newsAfter = 3 * time.Minute
 	// beatUntil is when an attempt is given up that was not asked for in full for longer.
-	beatUntil = 60 * time.Second
+	beatUntil = newsAfter + 20*time.Second
 	// beatFlights is how many requests of a lane are on their way at most; another leaves when the last has not
 	// been answered for beatStandstill, so that a dead connection costs nobody its place.
 	beatFlights    = 8
@@ -79,7 +81,9 @@ type beat struct {
 	at    time.Time // when it is due
 	until time.Time // when acquire's answer is too old
 	sent  int       // how often it was
-	over  bool
+	// lasting is until when its queue is left to last by itself. Its flight's alone.
+	lasting time.Time
+	over    bool
 	// holder is the member that has the lock, as the last beat found it; "" before the first.
 	holder string
 	// For the request: the names of the lock and of its hash alive, the token, the number.

@@ -57,7 +57,7 @@ func (p pacing) retry(free, held time.Duration, place int, foreign bool) time.Du
 	case foreign && place == 1:
 		d = pollMost
 	case p.repeats && !foreign:
-		return newsAfter - rand.N(newsAfter*2/5)
+		return newsAfter - rand.N(newsAfter/2)
 	default:
 		d = heartbeat
 	}

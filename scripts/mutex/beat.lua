@@ -1,6 +1,6 @@
 -- Keeps attempts in their queues that wait for many keys: as acquire does for each, and no more.
 --
--- KEYS: two for each item: lock, alive
+-- KEYS: two for each item: lock, alive; or five: lock, alive, companion, more, queue, to have these last, too
 -- ARGV: alive, push, and two for each item: token, ask
 --   alive, ask  as acquire's, ask with 16 digits: what an item's attempt says from now on. Its session hears pushes
 --   push        '1': the script publishes what sessions are told; '0': the caller does, see Reply
@@ -18,16 +18,38 @@ local lives, push = tonumber(ARGV[1]), ARGV[2] ~= '0'
 local time = redis.call('TIME')
 local said = string.format('%013.0f1%08.0f', time[1] * 1000 + math.floor(time[2] / 1000) + lives, lives)
 
+local KEEP = 60000 -- ms, as in shared.lua
+local items = (#ARGV - 2) / 2
+local names = #KEYS / items
+
+-- Has one of the names beside a lock last. Returns whether it is there.
+local function keep(name)
+  local left = redis.call('PTTL', name)
+  if left >= 0 and left < KEEP then redis.call('PEXPIRE', name, KEEP) end
+  return left ~= -2
+end
+
 local words, wanted = {ARGV[4]}, {}
-for i = 1, #KEYS / 2 do
-  local lock, alive, token, word = KEYS[2 * i - 1], KEYS[2 * i], ARGV[2 * i + 1], '0'
+for i = 1, items do
+  local at, token, word = names * (i - 1), ARGV[2 * i + 1], '0'
+  local lock, alive = KEYS[at + 1], KEYS[at + 2]
   local member = string.sub(token, 13)
   -- What is of another type is acquire's to complain about, and the other items' business it is not.
   local holder, asked = redis.pcall('GET', lock), redis.pcall('HGET', alive, member)
   if type(holder) == 'string' and type(asked) == 'string' and #asked >= 38 and holder ~= token and #holder == 44
     and string.sub(holder, 1, 12) == string.sub(token, 1, 12) then
     local left = redis.call('PTTL', lock)
-    if left ~= 0 then
+    local lasts = left ~= 0
+    if lasts and names == 5 then
+      -- The companion outlives the others, or the key would look quiet. One that was evicted is acquire's to make anew.
+      lasts = keep(KEYS[at + 3])
+      if lasts then
+        lasts = keep(KEYS[at + 5])
+        keep(alive)
+        keep(KEYS[at + 4])
+      end
+    end
+    if lasts then
       local set = redis.pcall('HSET', alive, member,
         said .. ARGV[2 * i + 2] .. string.sub(asked, 39))
       if type(set) == 'number' then

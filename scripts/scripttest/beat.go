@@ -35,6 +35,9 @@ func (l *lock) beat(lives int, pulses ...pulse) {
 	argv := []string{fmt.Sprint(lives), l.push}
 	for _, p := range pulses {
 		keys = append(keys, p.lock.keys[itself], p.lock.keys[alive])
+		if l.lasting {
+			keys = append(keys, p.lock.keys[companion], p.lock.keys[more], p.lock.keys[queue])
+		}
 		argv = append(argv, p.a.Wire(), fmt.Sprintf("%016s", l.ask(p.a)))
 		was = append(was, p.lock.says(p.a))
 	}
@@ -106,6 +109,36 @@ var beatCases = []testCase{
 		l.sees(ms(2000, 3000), "PTTL", l.keys[itself])
 		l.beat(1000, l.stops(b)) // it has the lock
 		l.beat(1000, l.beats(c, b, ms(1000, 3000)))
+	}, oddKeys},
+	{"a beat that is to has the queue last, and all that goes with it", func(l *lock) {
+		a, b := attempt(1, 1), attempt(2, 1)
+		l.try(a, 600_000, 1, fresh(), 600_000, 0)
+		l.wait(b, 600_000, 0, "host:1", moments, ms(500_000, 600_000), 1, 0)
+		fade := func(keys ...int) {
+			for _, i := range keys {
+				l.do("PEXPIRE", l.keys[i], "10000")
+			}
+		}
+		fade(companion, queue, alive)
+		l.beat(1000, l.beats(b, a, ms(500_000, 600_000)))
+		for _, i := range []int{companion, queue, alive} {
+			l.sees(ms(5000, 10_000), "PTTL", l.keys[i])
+		}
+		l.lasting = true
+		l.beat(1000, l.beats(b, a, ms(500_000, 600_000)))
+		for _, i := range []int{companion, queue, alive} {
+			l.sees(ms(55_000, 60_000), "PTTL", l.keys[i])
+		}
+		l.cancel(attempt(3, 1), 0) // remembered in more
+		l.do("PEXPIRE", l.keys[companion], "600000")
+		fade(more)
+		l.beat(1000, l.beats(b, a, ms(500_000, 600_000)))
+		l.sees(ms(55_000, 60_000), "PTTL", l.keys[more])
+		l.sees(ms(550_000, 600_000), "PTTL", l.keys[companion]) // nothing lasts for less
+		l.evicted()
+		l.beat(1000, l.stops(b))
+		l.wait(b, 600_000, 0, "", -1, ms(500_000, 600_000), 1, 0)
+		l.beat(1000, l.beats(b, a, ms(500_000, 600_000)))
 	}, oddKeys},
 	{"a beat never queues an attempt", func(l *lock) {
 		a, b := attempt(1, 1), attempt(2, 1)

@@ -90,6 +90,8 @@ type lock struct {
 	forever bool
 	// began is the engine's clock at the start, in µs.
 	began int64
+	// lasting: beats have the names beside the lock last.
+	lasting bool
 	// again: if the case fails late, it is repeated.
 	again bool
 	// newest are the numbers of the attempts' newest asks, by member; numbered counts them. lives is what each ask
