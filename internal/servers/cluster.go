@@ -63,6 +63,9 @@ func StartRedisCluster(config ClusterConfig) (*Cluster, error) {
 		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
 		"--cluster-node-timeout", strconv.FormatInt(config.NodeTimeout.Milliseconds(), 10),
 		disklessSync, "no",
+		// Or a replica whose first elections fail on a busy machine would take its data for
+		// too old, and never ask again.
+		"--cluster-replica-validity-factor", "0",
 	}
 	k := redisKind
 	k.bus = busOffset
