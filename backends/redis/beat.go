@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -63,12 +62,6 @@ func (*beatCall) NoRetry() bool { return true }
 
 // silent reports whether nothing at all became of the request.
 func (c *beatCall) silent() bool { return c.Err() == nil && c.Val() == "" }
-
-// refusedAs reports whether the server refused the request by an error that begins so.
-func (c *beatCall) refusedAs(prefix string) bool {
-	var reply goredis.Error
-	return errors.As(c.Err(), &reply) && strings.HasPrefix(reply.Error(), prefix)
-}
 
 // words returns the reply's word of each beat; nil if it is no reply to this request.
 func (c *beatCall) words() []string {
@@ -165,7 +158,7 @@ func (l *lane) call(ctx context.Context, batch []*beat, alive time.Duration, pus
 	f.pipeline(ctx)
 	f.requests = f.requests[:0]
 	for _, c := range calls {
-		if c.refusedAs("NOSCRIPT") {
+		if refusedAs(c.Err(), "NOSCRIPT") {
 			c.bySource()
 			f.requests = append(f.requests, c)
 		}
@@ -188,7 +181,7 @@ func order(is bool) int {
 func (l *lane) answered(c *beatCall, spacing time.Duration, push string) {
 	words := c.words()
 	if words == nil {
-		if c.refusedAs("CROSSSLOT") {
+		if refusedAs(c.Err(), "CROSSSLOT") {
 			l.to.part() // see fastCall.refusedTogether. A key that is forbidden is refused to acquire, and beats no more
 		}
 		l.end(c.beats)

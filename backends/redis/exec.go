@@ -244,9 +244,11 @@ func (c *command) answered() bool {
 // unknown tells whether the server didn't know the script: nothing ran.
 func (c *command) unknown() bool {
 	err := c.Err()
-	if err == nil {
-		return false
-	}
+	return err != nil && refusedAs(err, "NOSCRIPT")
+}
+
+// refusedAs reports whether the server refused a request by an error that begins so.
+func refusedAs(err error, prefix string) bool {
 	var reply goredis.Error
-	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "NOSCRIPT")
+	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), prefix)
 }
