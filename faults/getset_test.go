@@ -119,7 +119,7 @@ func (r *race) contested(found string) error {
 	if err := r.loses(found); err != nil {
 		return err
 	}
-	var over atomic.Bool // the first has its hold no longer
+	var over atomic.Bool // the first gives its hold back
 	results := make(chan error, 3)
 	try := func(c *lockclient.Client, wait time.Duration) error {
 		time.Sleep(rand.N(time.Millisecond))
@@ -127,7 +127,7 @@ func (r *race) contested(found string) error {
 		if err != nil {
 			return unlessHeld(err)
 		}
-		if !over.Load() {
+		if !over.Load() && lock.Context().Err() == nil {
 			return errors.New("two of ours have the key")
 		}
 		return unlessLost(theirs.Release())
@@ -137,7 +137,8 @@ func (r *race) contested(found string) error {
 	go func() {
 		time.Sleep(rand.N(3 * time.Millisecond))
 		if rand.N(2) == 0 {
-			_ = lock.Check(r.ctx) // it may be lost
+			_ = lock.Check(r.ctx) // it may be lost, and then others get the key once its holder is told
+			time.Sleep(rand.N(3 * time.Millisecond))
 		}
 		over.Store(true)
 		results <- unlessLost(lock.Release())
