@@ -48,6 +48,7 @@ type Cluster struct {
 	credentials Credentials
 	ids         map[*Server]string    // the names by which nodes know each other
 	replaced    map[*Server]time.Time // when a master gave its place up by hand
+	elected     map[*Server]time.Time // when a master was first seen as one; zero for those of the start
 }
 
 // StartRedisCluster starts such a cluster and returns when every node sees it
@@ -63,9 +64,6 @@ func StartRedisCluster(config ClusterConfig) (*Cluster, error) {
 		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
 		"--cluster-node-timeout", strconv.FormatInt(config.NodeTimeout.Milliseconds(), 10),
 		disklessSync, "no",
-		// Or a replica whose first elections fail on a busy machine would take its data for
-		// too old, and never ask again.
-		"--cluster-replica-validity-factor", "0",
 	}
 	k := redisKind
 	k.bus = busOffset
@@ -78,6 +76,7 @@ func StartRedisCluster(config ClusterConfig) (*Cluster, error) {
 	c := &Cluster{
 		Nodes: g.all, group: g, nodeTimeout: config.NodeTimeout, credentials: config.Credentials,
 		ids: make(map[*Server]string), replaced: make(map[*Server]time.Time),
+		elected: make(map[*Server]time.Time),
 	}
 	if err := c.join(config.Masters); err != nil {
 		c.Close()
@@ -112,6 +111,7 @@ func (c *Cluster) join(masters int) error {
 			return err
 		}
 		if i < masters {
+			c.elected[node] = time.Time{}
 			if _, err := c.do(node, "CLUSTER", "ADDSLOTSRANGE", i*slots/masters, (i+1)*slots/masters-1); err != nil {
 				return err
 			}

@@ -217,7 +217,30 @@ func (c *Cluster) agreed(ctx context.Context) ([]peer, error) {
 	if agreed == nil {
 		return nil, errors.New("all nodes are down")
 	}
-	return agreed, nil
+	return agreed, c.electable(agreed)
+}
+
+// electable fails while a replica counts the votes of an election that it won before.
+// Redis 7.0 forgets those after two node timeouts, and two seconds at least: a replica
+// whose master dies within them takes its place without asking, in the old epoch. The
+// others don't take its word for it, and the slots are nobody's for ever.
+func (c *Cluster) electable(peers []peer) error {
+	for _, p := range peers {
+		node := c.at(p.addr)
+		won, found := c.elected[node]
+		switch {
+		case !node.live():
+		case p.is("master"):
+			if !found {
+				c.elected[node] = time.Now()
+			}
+		case time.Since(won) < max(2*c.nodeTimeout, 2*time.Second):
+			return fmt.Errorf("%s has just won an election", p.addr)
+		default:
+			delete(c.elected, node)
+		}
+	}
+	return nil
 }
 
 // shape writes down who copies whom and who has which slots, the same for all

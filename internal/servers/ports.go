@@ -18,7 +18,7 @@ import (
 // the part's first port, the guard, which no other process can do meanwhile. Of
 // its parts a process gives each port once.
 const (
-	firstPort, lastPort = 12000, 22767
+	firstPort, lastPort = 12000, 21999
 	portParts           = 48
 	partPorts           = (lastPort - firstPort + 1) / portParts
 )
