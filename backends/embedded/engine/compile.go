@@ -47,6 +47,8 @@ type Program struct {
 // together by a function of ours (join), and functions without loops become closures of
 // Go (straight.go).
 //
+// gopher-lua compiles "x = a and b" wrongly (choose.go).
+//
 // It is the same program: a statement is moved only from the script's head,
 // only if it is a local function or a local that holds a constant, and only if
 // the script never assigns to its name; a library name is bound only if nothing
@@ -75,6 +77,7 @@ func (p *Program) rearrange(chunk []ast.Stmt, names *names) []ast.Stmt {
 		head++
 	}
 	p.straighten(names, chunk[:head], chunk[head:])
+	names.choose()
 	names.meter()
 	// Binding is last to look at the tree: it renames what it finds.
 	bound := names.bind(chunk)

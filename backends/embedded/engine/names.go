@@ -23,6 +23,8 @@ type names struct {
 	functions []*function // the innermost that is being read is current
 	current   *function
 
+	choices []*ast.Stmt // see choose
+
 	jump int // the line of a goto, if there is one
 }
 
@@ -91,8 +93,11 @@ func bindable(e ast.Expr) bool {
 }
 
 func (n *names) block(stmts []ast.Stmt) {
-	for _, s := range stmts {
+	for i, s := range stmts {
 		n.statement(s)
+		if assign, ok := s.(*ast.AssignStmt); ok && slices.ContainsFunc(assign.Rhs, isChoice) {
+			n.choices = append(n.choices, &stmts[i])
+		}
 	}
 }
 
