@@ -68,7 +68,6 @@ type rounds struct {
 	kinds    map[string]int
 }
 
-// expected are the kinds of late copies that any run has.
 // missing returns the kinds of copies of which none was late.
 func (r *rounds) missing() (kinds []string) {
 	for _, kind := range r.expected() {
@@ -79,6 +78,7 @@ func (r *rounds) missing() (kinds []string) {
 	return kinds
 }
 
+// expected are the kinds of late copies that any run has.
 func (r *rounds) expected() (all []string) {
 	for _, e := range []ending{released, cancelled, timedOut, triedOnce, givenUp} {
 		for _, v := range []verb{fastTake, fullTake} {
@@ -143,6 +143,7 @@ func (r *rounds) round(t *testing.T) {
 	r.awaitSettled(t, stories)
 	all("what comes after it", func(s *story) error { return s.goOn(t.Context(), t) })
 	r.awaitQueues(t, stories)
+	r.awaitSettled(t, stories) // the server has answered what ends an attempt that was given up
 	seen := map[string]bool{}
 	some := 0
 	r.deliver(t, func(k *copied) bool { some++; return some%2 == 0 && r.over(k) }, func(a ask, reply value) { r.judge(t, a, reply, seen, true) })
@@ -161,7 +162,7 @@ func (r *rounds) awaitSettled(t *testing.T, stories []*story) {
 	for _, c := range r.clients {
 		var held int64
 		for _, s := range stories {
-			if s.client == c && s.next != nil {
+			if s.nextOf == c {
 				held++
 			}
 		}
