@@ -41,6 +41,10 @@ var (
 // matches ErrNotHeld.
 var ErrRevoked error = &wrapped{"turnstile: revoked", []error{ErrNotHeld}}
 
+// ErrDeadlock: the acquire would wait for a hold that its own ctx comes from, and so for
+// itself. That hold has the key, so it matches ErrHeld.
+var ErrDeadlock error = &wrapped{"turnstile: deadlock", []error{ErrHeld}}
+
 // IsNotHeld reports whether a release or renewal found no lease of its token. It is
 // false for a lease that was revoked: that one is there.
 func IsNotHeld(err error) bool { return errors.Is(err, ErrNotHeld) && !IsRevoked(err) }

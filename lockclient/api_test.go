@@ -47,7 +47,7 @@ func TestDoReleasesWhateverHappens(t *testing.T) {
 		release(t, lock)
 	}
 	if err := c.Do(t.Context(), "k", func(ctx context.Context) error {
-		if _, err := c.TryAcquire(ctx, "k"); !errors.Is(err, ErrTimeout) {
+		if _, err := c.TryAcquire(ctx, "k"); !errors.Is(err, ErrHeld) {
 			t.Errorf("inside Do the key is not held: %v", err)
 		}
 		return nil

@@ -72,6 +72,8 @@ func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, 
 //   - If ctx was cancelled, an error that matches ctx.Err() and its cause alone.
 //   - ErrRefused, an ErrUnavailable, at once if the backend refuses in a way that
 //     waiting can't mend.
+//   - ErrDeadlock at once if ctx comes from a hold of key in this client that goes on
+//     (from Lock.Context, or from Do): the acquire would wait for itself.
 //   - ErrInvalid, ErrOverloaded, ErrClosed.
 //
 // With an error there is no hold, and nothing is left in any queue: on embedded://
@@ -126,6 +128,9 @@ func (c *Client) ask(ctx context.Context, key string, o options) (*Lock, error) 
 	if ctx.Err() != nil {
 		// A ctx that has ended wins over a key that is free: the caller is gone.
 		return nil, tooLate(ctx, key)
+	}
+	if err := c.deadlock(ctx, key); err != nil {
+		return nil, err
 	}
 	l := &Lock{parent: ctx}
 	spec := actors.Spec{

@@ -40,7 +40,7 @@ func (c *Client) Do(ctx context.Context, key string, f func(context.Context) err
 		}
 	}()
 
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause((*within)(lock))
 	defer cancel(context.Canceled)
 	stop := context.AfterFunc(held, func() { cancel(context.Cause(held)) })
 	defer stop()

@@ -15,6 +15,7 @@
 // fences below the highest it saw is safe from it.
 //
 // Inside a process, the waiters of a key queue in the order of their arrival and
-// hand the hold on without a call to the backend. A lock is not reentrant: a
-// goroutine that acquires its own key again waits like any other.
+// hand the hold on without a call to the backend. A lock is not reentrant: an acquire
+// of a key under a ctx that comes from a hold of that key fails with [ErrDeadlock]. One
+// under another ctx waits like any other.
 package lockclient

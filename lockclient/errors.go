@@ -13,6 +13,9 @@ var (
 	ErrHeld = backends.ErrHeld
 	// ErrRevoked: somebody ended the hold by Revoke. It is an ErrNotHeld, too.
 	ErrRevoked = backends.ErrRevoked
+	// ErrDeadlock: the acquire's ctx comes from a hold of the same key, so it would wait
+	// for itself. It is an ErrHeld, too.
+	ErrDeadlock = backends.ErrDeadlock
 	// ErrNotHeld: the hold had ended before.
 	ErrNotHeld = backends.ErrNotHeld
 	// ErrExpired: the hold reached its deadline.

@@ -118,3 +118,15 @@ func ExampleLock_Release() {
 	// <nil>
 	// true
 }
+
+func ExampleLock_Context_nested() {
+	client := open()
+	defer client.Close()
+	lock := acquire(client, "nested")
+	defer lock.Release()
+
+	// What is called under the lock, with its context, asks for the lock again.
+	_, err := client.Acquire(lock.Context(), "nested")
+	fmt.Println(errors.Is(err, lockclient.ErrDeadlock))
+	// Output: true
+}

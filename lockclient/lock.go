@@ -52,13 +52,16 @@ func (l *Lock) Deadline() time.Time {
 // closed), or plain context.Canceled after a release. A hold that was revoked ends
 // by ErrLost and ErrRevoked, but nobody else gets its key before its deadline or
 // Release: stop, and release.
+//
+// An acquire of the same key with this ctx, or one that comes from it, fails with
+// ErrDeadlock while the hold goes on.
 func (l *Lock) Context() context.Context {
 	if l == nil {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(ErrNotHeld)
 		return ctx
 	}
-	return l.hold.Context(l.parent)
+	return l.hold.Context((*within)(l))
 }
 
 // Wanted returns a channel that is closed when anybody else waits for the key, so that
