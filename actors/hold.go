@@ -162,12 +162,8 @@ func (h *Hold) AbandonWhy() (WaitError, bool) {
 // handled all earlier messages. Elsewhere it takes a round trip, and nobody waits
 // for it.
 func (h *Hold) Leave() {
-	if h.state.Spec.Try || !h.entry.dir.immediate {
-		return // one try leaves nothing
-	}
-	done := make(chan struct{})
-	if h.entry.post(barrier{done}) {
-		<-done
+	if !h.state.Spec.Try { // one try leaves nothing
+		h.settleHere()
 	}
 }
 
@@ -264,14 +260,27 @@ func (h *Hold) publish() {
 // answer within 2 s or the rest of the lease: the release is then retried in the
 // background until the lease ends.
 func (h *Hold) Release() error {
+	if err := h.letGo(h.entry.run); err != nil {
+		return err
+	}
+	return h.gone()
+}
+
+// letGo posts the release. With an error there was none to post.
+func (h *Hold) letGo(post func(any) bool) error {
 	if !h.released.CompareAndSwap(false, true) {
 		return backends.ErrNotHeld
 	}
 	h.stage.Store(waiting)
-	if !h.entry.run(release{h}) {
+	if !post(release{h}) {
 		h.entry.dir.late(h)
 		return h.state.Outcome(backends.ErrNotHeld) // the actor has retired, so the hold is over
 	}
+	return nil
+}
+
+// gone waits for what became of the release.
+func (h *Hold) gone() error {
 	_, err := h.Wait(nil)
 	if err != nil {
 		h.entry.dir.late(h)

@@ -133,13 +133,7 @@ func (c *Client) ask(ctx context.Context, key string, o options) (*Lock, error) 
 		return nil, err
 	}
 	l := &Lock{parent: ctx}
-	spec := actors.Spec{
-		Expires: o.Expires, Renew: o.Renew, MaxHold: o.MaxHold, Timeout: o.Timeout, Owner: o.Owner, Confirmed: o.Confirmed,
-	}
-	if o.Timeout == 0 {
-		spec.Try, spec.Timeout = true, tryTimeout
-	}
-	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {
+	if err := c.coordinator.Begin(&l.hold, key, specOf(o)); err != nil {
 		return nil, err
 	}
 	return l, nil

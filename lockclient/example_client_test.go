@@ -157,3 +157,18 @@ func ExampleClient_Stats() {
 	fmt.Println("holds:", stats.Holds, "timeouts:", stats.Timeouts, "waiters:", stats.Waiters)
 	// Output: holds: 3 timeouts: 0 waiters: 0
 }
+
+func ExampleClient_AcquireAll() {
+	client := open()
+	defer client.Close()
+
+	locks, err := client.AcquireAll(context.Background(), []string{"from", "to"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer locks.Release()
+
+	_, err = client.TryAcquire(context.Background(), "to")
+	fmt.Println("both are held:", errors.Is(err, lockclient.ErrHeld))
+	// Output: both are held: true
+}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/turnstile-go/turnstile/actors"
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/internal/option"
 )
@@ -56,6 +57,17 @@ func (c *Client) defaults(ctx context.Context) options {
 		}
 	}
 	return o
+}
+
+// specOf returns what the options say, as the key's actor takes it.
+func specOf(o options) actors.Spec {
+	s := actors.Spec{
+		Expires: o.Expires, Renew: o.Renew, MaxHold: o.MaxHold, Timeout: o.Timeout, Owner: o.Owner, Confirmed: o.Confirmed,
+	}
+	if o.Timeout == 0 {
+		s.Try, s.Timeout = true, tryTimeout
+	}
+	return s
 }
 
 // options adds to o, which defaults has made, the options that the caller sets.

@@ -42,6 +42,18 @@ func extend(name string, by time.Duration) deed {
 	}
 }
 
+// restart: name's hold, of a set that is there, begins to count, for by; the options are
+// the caller's.
+func restart(name string, by time.Duration, options ...func(*Spec)) deed {
+	return func(p *play) Event {
+		as := Spec{}
+		for _, o := range options {
+			o(&as)
+		}
+		return Extend{&Extension{Hold: p.hold(name), By: by, As: &as}}
+	}
+}
+
 func check(name string) deed {
 	return func(p *play) Event { return Extend{&Extension{Hold: p.hold(name), Check: true}} }
 }

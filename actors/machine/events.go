@@ -97,8 +97,9 @@ func (Panicked) event()  {}
 type Extension struct {
 	Hold  *Hold
 	By    time.Duration
-	Check bool // it moves nothing, and is answered by a renewal that was sent after it came
-	Tag   any  // the caller's own
+	Check bool  // it moves nothing, and is answered by a renewal that was sent after it came
+	As    *Spec // the hold goes on as if it had been granted to this now: By is its Expires; nil: as it was
+	Tag   any   // the caller's own
 
 	asked  Instant // when it came
 	until  Instant // when to give up

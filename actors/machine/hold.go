@@ -98,12 +98,16 @@ func (h *Hold) extendTo(t Instant) bool {
 // grantedAt sets what an offer under l says.
 func (h *Hold) grantedAt(now Instant, l *lease) {
 	h.Granted, h.Fence, h.Handoff = now, l.fence(), l.granted
-	h.Deadline = now.Add(h.Spec.Expires)
-	if h.Spec.Renew && h.Spec.MaxHold > 0 {
-		h.bound = now.Add(h.Spec.MaxHold)
-		h.Deadline = min(h.Deadline, h.bound)
-	}
+	h.boundFrom(now)
+	h.extendTo(now.Add(h.Spec.Expires))
 	if h.Deadline > l.deadline { // it is not confirmed: see opens
 		h.Deadline, h.short = l.deadline, true
+	}
+}
+
+// boundFrom sets what the deadline may not pass, of a hold whose time begins then.
+func (h *Hold) boundFrom(t Instant) {
+	if h.Spec.Renew && h.Spec.MaxHold > 0 {
+		h.bound = t.Add(h.Spec.MaxHold)
 	}
 }

@@ -236,12 +236,11 @@ func (m *Machine) prolong(sent Instant) {
 		}
 	}
 	m.answerExtensions(func(x *Extension) (done bool, err error) {
-		want := x.asked.Add(x.By)
-		if want > l.deadline || x.Check && sent < x.asked {
+		if x.wants(m.now) > l.deadline || x.Check && sent < x.asked {
 			return false, nil
 		}
 		if !x.Check {
-			m.move(x.Hold, want)
+			m.lengthen(x)
 		}
 		return true, nil
 	})

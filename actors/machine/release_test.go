@@ -170,6 +170,18 @@ var releaseRows = []row{
 		want: []string{"extended a: " + "not held, revoked"}, to: "leased", look: second,
 	},
 	{
+		name: "a set is there", start: leasedBy("a", renewed), after: 500 * ms, event: restart("a", 10*second),
+		want: []string{"move a to 10s", "extended a"}, to: "leased", look: renewAt - 500*ms,
+	},
+	{
+		name: "a set is there, up to its MaxHold", start: leasedBy("a", renewed), after: 500 * ms, event: restart("a", second, renewed, upTo(second)),
+		want: []string{"move a to 1s", "extended a"}, to: "leased", look: second,
+	},
+	{
+		name: "a set is there, whose lease is too short", start: leasedBy("a", renewed), after: 510 * ms, event: restart("a", 10*second),
+		want: []string{renew1(10500 * ms)}, to: "leased", look: 2 * second,
+	},
+	{
 		name: "a check asks at once, and shortens nothing", start: leasedBy("a").then(wait(ms)), event: check("a"),
 		want: []string{"ask renew 1 for " + ttlOf(soundOf(ttl10)-ms).String() + " over 101"},
 		to:   "leased", look: 2 * second,

@@ -46,6 +46,10 @@ var renewedRows = []row{
 		want: []string{"move a to 20s", "extended a"}, to: "leased", look: laterRenewal(ttlOf(20500 * ms)),
 	},
 	{
+		name: "renewed, and begun anew", start: leasedBy("a", renewed).then(wait(ms), restart("a", 20*second), wait(ms)), event: granted(),
+		want: []string{"move a to 20s", "move a to 20s", "extended a"}, to: "leased", look: laterRenewal(ttlOf(20500*ms)) - ms,
+	},
+	{
 		name: "renewed, too short for an extension", start: leasedBy("a").then(extend("a", 20*second)),
 		event: granted(func(_ *play, c *Call) { c.Reply.TTL = ttl10 }),
 		want:  []string{"ask renew 1 for " + ttlOf(20500*ms).String() + " over 102"}, to: "leased", look: 2 * second,

@@ -83,7 +83,7 @@ func (m *Machine) extend(x *Extension) {
 		return
 	}
 	x.asked = m.now
-	want := m.now.Add(x.By)
+	want := x.wants(m.now)
 	switch {
 	case x.Check:
 		m.phase.retries().end()
@@ -91,7 +91,7 @@ func (m *Machine) extend(x *Extension) {
 		m.extended(x, fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.By))
 		return
 	case want <= m.leased.deadline && m.leased.given == 0 && !m.leased.doubts(m):
-		m.move(h, want)
+		m.lengthen(x)
 		m.extended(x, nil)
 		return
 	}
@@ -104,6 +104,26 @@ func (m *Machine) extend(x *Extension) {
 		last = &(*last).next
 	}
 	*last, x.listed = x, true
+}
+
+// wants returns until when x asks for time. A hold that begins anew does so when its lease
+// is long enough, as at a grant.
+func (x *Extension) wants(now Instant) Instant {
+	if x.As != nil {
+		return now.Add(x.By)
+	}
+	return x.asked.Add(x.By)
+}
+
+// lengthen gives a hold the time that x asks for, which its lease has.
+func (m *Machine) lengthen(x *Extension) {
+	h, to := x.Hold, x.wants(m.now)
+	if x.As != nil {
+		h.Spec.Renew, h.Spec.MaxHold = x.As.Renew, x.As.MaxHold
+		h.boundFrom(m.now)
+		h.Deadline = m.now // nobody was shown the one it had, which may lie beyond its MaxHold
+	}
+	m.move(h, to)
 }
 
 func (m *Machine) extended(x *Extension, err error) {
