@@ -321,7 +321,11 @@ func TestASetThatIsReleased(t *testing.T) {
 	if err := locks.Release(); err != nil {
 		t.Fatal(err)
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-time.After(patience):
+		t.Fatal("its context does not end")
+	}
 	if cause := context.Cause(ctx); cause != context.Canceled {
 		t.Errorf("it ended by %v", cause)
 	}
