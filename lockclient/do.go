@@ -22,14 +22,22 @@ func (c *Client) Do(ctx context.Context, key string, f func(context.Context) err
 	if o, err = c.options(o, opts); err != nil {
 		return err
 	}
+	_, err = c.under(ctx, key, o, func(ctx context.Context, _ *Lock) error { return f(ctx) })
+	return err
+}
+
+// under acquires key and runs f under it: see Do. It reports whether f ran, and the hold
+// had ended before its release; err then says how, too.
+func (c *Client) under(ctx context.Context, key string, o options, f func(context.Context, *Lock) error) (lost bool, err error) {
 	lock, err := c.acquire(ctx, key, o)
 	if err != nil {
-		return err
+		return false, err
 	}
 	held := lock.Context()
 	defer func() {
 		released := lock.Release()
-		if how := context.Cause(held); errors.Is(released, ErrNotHeld) && how != nil {
+		lost = errors.Is(released, ErrNotHeld)
+		if how := context.Cause(held); lost && how != nil {
 			released = backends.Wrap(released, "", how) // it says more
 		}
 		switch {
@@ -44,7 +52,7 @@ func (c *Client) Do(ctx context.Context, key string, f func(context.Context) err
 	defer cancel(context.Canceled)
 	stop := context.AfterFunc(held, func() { cancel(context.Cause(held)) })
 	defer stop()
-	return f(ctx)
+	return false, f(ctx, lock)
 }
 
 // Locker returns a sync.Locker of key, for code that takes one. An interface

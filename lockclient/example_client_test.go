@@ -172,3 +172,20 @@ func ExampleClient_AcquireAll() {
 	fmt.Println("both are held:", errors.Is(err, lockclient.ErrHeld))
 	// Output: both are held: true
 }
+
+func ExampleClient_Lead() {
+	client := open()
+	defer client.Close()
+
+	ctx, stop := context.WithCancel(context.Background())
+	err := client.Lead(ctx, "leader", func(ctx context.Context, fence uint64) error {
+		fmt.Println("leading:", fence > 0)
+		stop()       // in a program: when it ends
+		<-ctx.Done() // work until then, or until another leads
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// leading: true
+	// <nil>
+}
