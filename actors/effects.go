@@ -137,7 +137,7 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 	attempt := backends.Attempt{Key: r.entry.full}
 	if c.Verb != machine.Looking {
 		attempt = r.c.attempt(r.entry.full, c.Attempt)
-		attempt.Ambiguous, attempt.Long = c.Ambiguous, c.Long
+		attempt.Ambiguous, attempt.Long, attempt.AtLeast = c.Ambiguous, c.Long, c.AtLeast
 	}
 	if r.c.can.Immediate && r.inPlace < mostInPlace {
 		r.inPlace++

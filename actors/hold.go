@@ -299,6 +299,7 @@ const yieldEvery = 64
 // Discard gives back a hold that its caller doesn't want, and waits for nothing.
 func (h *Hold) Discard() {
 	if h.released.CompareAndSwap(false, true) {
+		h.state.Unused = true
 		h.stage.Store(waiting) // nobody parks for the answer
 		h.entry.answer(release{h})
 	}

@@ -33,11 +33,11 @@ func (c *Coordinator) Revoke(ctx context.Context, b backends.Revoker, key string
 	switch {
 	case err != nil:
 		return found, err
-	case found == backends.Marked:
+	case found == backends.Marked, found == backends.Deleted: // a lease, or a rest
 		if e := c.directory.find(key); e != nil {
 			e.post(wake{&backends.Wake{Kind: backends.Revoking}}) // it may be ours, and not every backend says so
 		}
-		if r.Now {
+		if r.Now && found == backends.Marked {
 			return c.deleteMarked(ctx, b, full, r.Base)
 		}
 	case found == backends.Foreign && r.Now:

@@ -67,6 +67,12 @@ type Attempt struct {
 	// keeps something for as long as that, in case nobody releases it, has to drop it then. One
 	// that keeps nothing may ignore the field.
 	Long bool
+	// AtLeast, of an acquire, says that the key will rest: its TTL is at least as long, and so
+	// is that of each renewal, so that a crash of the holder leaves the key held. Of a release,
+	// if it is not 0, the key is nobody's from now on for at least as long: neither a later
+	// request of the attempt, nor any other but a Revoke, ends or prolongs that. See
+	// Capabilities.Rests. It is 0 for the other verbs.
+	AtLeast time.Duration
 }
 
 // LongLease is how much of a lease may be left at its release without Attempt.Long.
@@ -278,6 +284,7 @@ type Inspector interface {
 type Info struct {
 	Held      bool
 	Foreign   bool           // the holder is another library's client
+	Resting   bool           // nobody's: it rests until ExpiresIn; Held is set, Holder may name who had it last
 	Revoked   bool           // its lease was revoked, and it has not released it yet
 	Holder    *string        // its label
 	Base      *uint64        // the base of its newest fence
@@ -308,6 +315,7 @@ type Capabilities struct {
 	Fences    bool // bases grow across processes and restarts
 	Inspects  bool // Inspector is implemented
 	Reasons   bool // a Revocation's Reason reaches the holder
+	Rests     bool // a released key can be kept from everybody for a while: see Attempt.AtLeast
 	// FailsOver: when the server that granted a lease is lost, another takes its
 	// place, whose state may be older. A lease that the last renewal could not
 	// prove is then not handed on: the next holder may have it there by now.

@@ -18,6 +18,9 @@ type Revoker interface {
 	//
 	// From then on Renew answers the lease's holder with ErrRevoked, and Release
 	// works as ever. The mark is of that one lease: a later one knows nothing of it.
+	//
+	// A key that rests (see Attempt.AtLeast) has no holder to be told: it is Deleted, with
+	// or without Now, if Base is 0 or was minted by the lease before the rest.
 	Revoke(ctx context.Context, key string, r Revocation) (Revoked, error)
 }
 

@@ -99,7 +99,7 @@ func newPusher(s *store, seed uint64, f faults, p pushFaults) *pusher {
 
 func (p *pusher) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Name: "fake", Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true, FailsOver: p.faults.failsOver,
+		Name: "fake", Exclusive: true, Rests: true, Fair: true, Wakes: true, Fences: true, Inspects: true, FailsOver: p.faults.failsOver,
 	}
 }
 

@@ -28,6 +28,7 @@ type storedLease struct {
 	ends        time.Time
 	first, base uint64 // the bases it began with, and has by now
 	revoked     bool
+	resting     bool // it is nobody's
 }
 
 func newStore() *store {
@@ -117,7 +118,7 @@ func (s *store) revoke(key string, r backends.Revocation) backends.Revoked {
 		return backends.NobodyHolds
 	case r.Base != 0 && (r.Base < l.first || r.Base > l.base):
 		return backends.Superseded
-	case r.Now:
+	case r.Now, l.resting:
 		delete(s.leases, key)
 		s.deleted[key] = append(s.deleted[key], time.Now())
 		s.gone[key] = append(s.gone[key], *l)
@@ -156,6 +157,10 @@ func (s *store) release(a backends.Attempt) error {
 	l := s.leaseLocked(a.Key)
 	if l == nil || l.token != a.Token {
 		return backends.ErrNotHeld
+	}
+	if a.AtLeast > 0 {
+		s.leases[a.Key] = &storedLease{ends: time.Now().Add(a.AtLeast), first: l.first, base: l.base, resting: true}
+		return nil
 	}
 	delete(s.leases, a.Key)
 	s.serveLocked(a.Key)
@@ -313,7 +318,12 @@ func (f *fakeBackend) Inspect(_ context.Context, key string) (backends.Info, err
 	if !held {
 		return backends.Info{}, nil
 	}
-	return backends.Info{Held: true, Revoked: l.revoked, Base: &l.base}, nil
+	return backends.Info{Held: true, Revoked: l.revoked, Resting: l.resting, Base: &l.base}, nil
+}
+
+// Capabilities are what a backend that declares none has, and that keys can rest.
+func (f *fakeBackend) Capabilities() backends.Capabilities {
+	return backends.Capabilities{Name: "custom", Exclusive: true, Inspects: true, Rests: true}
 }
 
 func (f *fakeBackend) Close() error { return nil }

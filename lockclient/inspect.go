@@ -24,6 +24,7 @@ type Info struct {
 	ExpiresIn *time.Duration // unless renewed
 	Revoked   bool           // somebody revoked it, and its holder has not released it yet
 	Foreign   bool           // the holder is another library's client
+	Resting   bool           // nobody holds it, and nobody may before ExpiresIn: see AtLeast; Held is true
 	Local     int            // callers waiting in this process
 	Place     *int           // this process's place among those that wait, from 1, where it waits
 	Processes *int           // processes waiting, where the backend keeps a queue
@@ -53,7 +54,7 @@ func (w Waiter) MarshalJSON() ([]byte, error) {
 // known: the fence is of the lease that has the key. It is false where the backend
 // can't tell.
 func (i Info) Current(fence uint64) bool {
-	return i.Held && !i.Foreign && i.first != 0 && i.Fence != nil &&
+	return i.Held && !i.Foreign && !i.Resting && i.first != 0 && i.Fence != nil &&
 		fence >= i.first && fence>>fenceBits <= *i.Fence>>fenceBits
 }
 
@@ -71,11 +72,12 @@ func (i Info) MarshalJSON() ([]byte, error) {
 		ExpiresIn *float64 `json:"expires_in_seconds,omitempty"`
 		Revoked   bool     `json:"revoked,omitempty"`
 		Foreign   bool     `json:"foreign,omitempty"`
+		Resting   bool     `json:"resting,omitempty"`
 		Local     int      `json:"local_waiters,omitempty"`
 		Place     *int     `json:"place,omitempty"`
 		Processes *int     `json:"waiting_processes,omitempty"`
 		Waiters   []Waiter `json:"waiters,omitzero"`
-	}{Key: i.Key, Held: i.Held, Holder: i.Holder, Revoked: i.Revoked, Foreign: i.Foreign,
+	}{Key: i.Key, Held: i.Held, Holder: i.Holder, Revoked: i.Revoked, Foreign: i.Foreign, Resting: i.Resting,
 		Local: i.Local, Place: i.Place, Processes: i.Processes, Waiters: i.Waiters}
 	if i.Fence != nil {
 		out.Fence = strconv.FormatUint(*i.Fence, 10)
@@ -135,7 +137,7 @@ func (c *Client) inspect(ctx context.Context, key string) (Info, error) {
 	if local.Lingers != 0 && remote.Base != nil && *remote.Base == local.Lingers {
 		remote = backends.Info{Base: remote.Base} // the lease is ours, and nobody's hold
 	}
-	info.Held, info.Holder, info.Foreign = remote.Held, remote.Holder, remote.Foreign
+	info.Held, info.Holder, info.Foreign, info.Resting = remote.Held, remote.Holder, remote.Foreign, remote.Resting
 	info.HeldFor, info.ExpiresIn = remote.HeldFor, remote.ExpiresIn
 	if remote.Base != nil {
 		fence := *remote.Base << fenceBits

@@ -40,6 +40,22 @@ func NoRenew() Option { return func(o *options) { o.Renew = false } }
 // bound.
 func MaxHold(d time.Duration) Option { return func(o *options) { o.MaxHold = d } }
 
+// AtLeast keeps the key from everybody else until d has passed since the grant, by the
+// backend's clock, though the hold was released, expired, or its process crashed. Release
+// returns at once, and the key rests. It is for a job that many machines start at about the
+// same time and that must run once: TryAcquire with it, and a d that is longer than their
+// starts are apart.
+//
+// d is up to 24 h; less than 0, or a backend that can't (open://, or one of the caller's own
+// that does not declare Capabilities.Rests), is ErrInvalid; 0 is the default. The next hold
+// in this process waits for d/100 more, since two clocks may differ. The lease lasts at least
+// d, so a crash leaves the key held for as long. Client.Inspect and List show it as
+// Resting; Client.Revoke ends a rest. A hold that its acquire could not hand over, since ctx
+// had ended, leaves none.
+func AtLeast(d time.Duration) Option {
+	return func(o *options) { o.AtLeast, o.Confirmed = d, o.Confirmed || d > 0 }
+}
+
 // Owner sets the label that others see as this hold's holder: at most 256 bytes,
 // none of them NUL, else ErrInvalid; default Config.Owner. This process's
 // WaitError, Inspect and Keys show it for this hold. Other processes see the label
@@ -62,7 +78,7 @@ func (c *Client) defaults(ctx context.Context) options {
 // specOf returns what the options say, as the key's actor takes it.
 func specOf(o options) actors.Spec {
 	s := actors.Spec{
-		Expires: o.Expires, Renew: o.Renew, MaxHold: o.MaxHold, Timeout: o.Timeout, Owner: o.Owner, Confirmed: o.Confirmed,
+		Expires: o.Expires, Renew: o.Renew, MaxHold: o.MaxHold, Timeout: o.Timeout, Owner: o.Owner, Confirmed: o.Confirmed, AtLeast: o.AtLeast,
 	}
 	if o.Timeout == 0 {
 		s.Try, s.Timeout = true, tryTimeout
@@ -96,6 +112,10 @@ func (c *Client) with(o options, opts []Option) (options, error) {
 		return o, invalid("max hold of %v: must not be negative", o.MaxHold)
 	case o.MaxHold > 0 && !o.Renew:
 		return o, invalid("MaxHold needs Renew: without it a hold ends when it expires")
+	case o.AtLeast < 0 || o.AtLeast > MaxExpires:
+		return o, invalid("AtLeast of %v: 0 to %v", o.AtLeast, MaxExpires)
+	case o.AtLeast > 0 && !c.coordinator.Capabilities().Rests:
+		return o, invalid("AtLeast: %s can't keep a key from others once it is released", c.coordinator.Capabilities().Name)
 	case !isLabel(o.Owner):
 		return o, invalid("Owner: %s", labelLimits)
 	}

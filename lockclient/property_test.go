@@ -30,6 +30,8 @@ type op struct {
 	extend  time.Duration // by how much, half way through; 0: not
 	renew   bool
 	release bool
+	least   time.Duration // the key is nobody else's before that; 0: no rest
+	revoked bool          // its key is revoked at some time, and may not rest then
 	watch   bool          // it asks to be told when others wait
 	shown   bool          // it shows its deadline to others, so it wants no hold that is not confirmed
 	wind    time.Duration // what it takes to stop, once told that its hold is revoked
@@ -120,6 +122,9 @@ func drawOps(rt *rapid.T) []op {
 		if rapid.IntRange(0, 4).Draw(rt, "extends") == 0 {
 			o.extend = ms("extend", 10, 900)
 		}
+		if rapid.IntRange(0, 9).Draw(rt, "rests") == 0 {
+			o.least = ms("least", 1, 1500)
+		}
 		ops[i] = o
 	}
 	return ops
@@ -153,6 +158,7 @@ func runScript(t *testing.T, s *store, ops []op, revocations []revocation, over 
 			time.Sleep(ops[i].at) // virtual: the script's own clock
 			o := ops[i]
 			o.deleted = slices.ContainsFunc(revocations, func(r revocation) bool { return r.now && r.key == o.key })
+			o.revoked = slices.ContainsFunc(revocations, func(r revocation) bool { return r.key == o.key })
 			runs[i] = runOp(clients[o.client], s, o)
 		})
 	}
@@ -203,6 +209,9 @@ func runOp(c *Client, s *store, o op) run {
 	opts := []Option{Expires(o.expires), Timeout(o.timeout)}
 	if o.renew {
 		opts = append(opts, Renew())
+	}
+	if o.least > 0 {
+		opts = append(opts, AtLeast(o.least))
 	}
 	if o.shown {
 		opts = append(opts, option.Confirmed)
@@ -292,12 +301,31 @@ func checkKeyHistory(key string, runs []run) []error {
 				failures = append(failures, fmt.Errorf("S1: %s: fence %d from %v, %d until %v", key, r.fence, r.start, before.fence, before.end))
 			}
 		}
+		for _, before := range granted[:i] {
+			if early := before.rests(r); early > 0 {
+				failures = append(failures, fmt.Errorf("AtLeast: %s: fence %d follows %d, of %+v, by %v too early", key, r.fence, before.fence, before.op, early))
+			}
+		}
 		if r.op.at < newest[r.op.client] {
 			failures = append(failures, fmt.Errorf("L3: %s: arrival at %v granted after that at %v", key, r.op.at, newest[r.op.client]))
 		}
 		newest[r.op.client] = r.op.at
 	}
 	return failures
+}
+
+// rests returns how much too early r's grant came, after one whose key was to rest: by the
+// store's clock, which bases are the time of, and for callers of one client by their own.
+func (before run) rests(r run) time.Duration {
+	if before.op.least == 0 || before.op.revoked {
+		return 0
+	}
+	there := before.op.least - time.Duration(r.fence>>10-before.fence>>10)*time.Microsecond
+	here := before.op.least + before.op.least/100 - r.start.Sub(before.start)
+	if before.op.client != r.op.client {
+		return there
+	}
+	return max(there, here)
 }
 
 // checkRun checks what concerns one caller.

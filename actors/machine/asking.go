@@ -68,11 +68,11 @@ func (s *asking) ask(m *Machine) *Call {
 		m.news.holder = nil
 	}
 	head := m.queue.first.Spec
-	ttl := ttlFor(head.Expires + m.spare(head.Expires))
+	ttl := ttlFor(head.lasts() + m.spare(head.lasts()))
 	s.ttl = max(s.ttl, ttl)
 	c := &Call{
 		Verb: Acquiring, Attempt: s.attempt, TTL: ttl,
-		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: int(s.probe),
+		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: int(s.probe), AtLeast: head.AtLeast,
 	}
 	if c.Queue {
 		c.Ask, c.Alive = m.cfg.NextAsk(), aliveFor

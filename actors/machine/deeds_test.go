@@ -22,11 +22,21 @@ func arrive(name string, options ...func(*Spec)) deed {
 func lasting(d time.Duration) func(*Spec) { return func(s *Spec) { s.Expires = d } }
 func waiting(d time.Duration) func(*Spec) { return func(s *Spec) { s.Timeout = d } }
 func upTo(d time.Duration) func(*Spec)    { return func(s *Spec) { s.MaxHold = d } }
+func resting(d time.Duration) func(*Spec) { return func(s *Spec) { s.AtLeast = d } }
 func as(owner string) func(*Spec)         { return func(s *Spec) { s.Owner = owner } }
 func once(s *Spec)                        { s.Try, s.Timeout = true, Patience }
 func renewed(s *Spec)                     { s.Renew = true }
 
-func leave(name string) deed   { return func(p *play) Event { return Leave{p.hold(name)} } }
+func leave(name string) deed { return func(p *play) Event { return Leave{p.hold(name)} } }
+
+// discard: name was granted the key, and nobody is there to use it.
+func discard(name string) deed {
+	return func(p *play) Event {
+		p.hold(name).Unused = true
+		return Release{p.hold(name)}
+	}
+}
+
 func release(name string) deed { return func(p *play) Event { return Release{p.hold(name)} } }
 func watch(name string) deed   { return func(p *play) Event { return Watch{p.hold(name)} } }
 func taken(*play) Event        { return Taken{} }

@@ -27,7 +27,8 @@
 // leased.goesBack, asking.giveUp).
 //
 //	free      -- Arrive -->                         asking    the first to want the key
-//	free      -- Tick -->                           asking    a pause or a gap is over
+//	free      -- Tick -->                           asking    a pause, a gap or a rest is over
+//	free      -- Woken, the rest was ended -->      asking    by force
 //	free      -- Answered, the gap was used -->     asking    a look saw a poller, or nobody who makes gaps
 //
 //	asking    -- Answered, granted -->              leased
@@ -48,7 +49,7 @@
 //
 //	leased    -- Arrive, another has it -->         settling  it lingered, and was given away
 //	leased    -- Release, nobody waits -->          settling  unless the lease lingers
-//	leased    -- Release, another's turn -->        settling  the budget is used up, a gap is due, no handoff, or revoked
+//	leased    -- Release, another's turn -->        settling  the budget is used up, a gap is due, no handoff, to rest, or revoked
 //	leased    -- Withdrawn, nobody waits -->        settling
 //	leased    -- Leave, by the last -->             settling  nobody holds the key
 //	leased    -- Disown -->                         settling
@@ -99,6 +100,7 @@
 //	waiting.go   arrivals, and the ends of waits and holds
 //	requests.go  releases, extensions, the end of our own lease by Revoke
 //	gap.go       gaps for pollers
+//	rest.go      what Spec.AtLeast asks for: a key that is nobody's after a hold
 //	close.go     Close, and what is left after a panic
 //	why.go       what is told to those who ask
 //

@@ -9,7 +9,7 @@ type free struct {
 func (f *free) retries() *retry { return &f.retry }
 
 func (f *free) plan(m *Machine, p *plan) *Call {
-	if m.queue.len == 0 || m.closing {
+	if m.resting(p) || m.queue.len == 0 || m.closing {
 		return nil
 	}
 	if in, c := m.inGap(p); in {

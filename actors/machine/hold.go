@@ -11,6 +11,7 @@ type Spec struct {
 	Expires time.Duration // how long the hold is valid unless renewed
 	MaxHold time.Duration // with Renew: no longer than this (0: no bound)
 	Timeout time.Duration // how long to wait at most (0: no bound)
+	AtLeast time.Duration // the key is nobody else's before that has passed since the grant, whenever the hold ends
 	Owner   string        // the label shown to others; empty: Config.Owner
 	Renew   bool          // renew the hold until it is released
 	Try     bool          // one try, never queued; Timeout bounds the try
@@ -18,6 +19,9 @@ type Spec struct {
 	// Confirmed grants the hold under no lease that is not confirmed: the caller shows its Deadline to others.
 	Confirmed bool
 }
+
+// lasts returns for how long a lease has to keep the key from others, from the grant on.
+func (s *Spec) lasts() time.Duration { return max(s.Expires, s.AtLeast) }
 
 // A Hold is one caller's acquire and, once granted, its possession of a key. The
 // caller sets Spec and Tag before the first event; the rest is the machine's.
@@ -31,6 +35,8 @@ type Hold struct {
 
 	Deadline Instant // when the hold ends unless it is renewed; an Offer or a Move says that it has changed
 	Over     Instant // when it ended without a release; 0 before that
+
+	Unused bool // set before its Release: its caller never had it, so its key need not rest
 
 	arrived    Instant
 	until      Instant // when its caller has waited long enough: for the key, or for the end of its release

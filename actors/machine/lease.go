@@ -62,6 +62,7 @@ type lease struct {
 	unproved bool          // the last renewal failed: the deadline may be final
 	granted  bool          // a hold was, under this lease
 	given    time.Duration // it came by a push, for that long, and is not confirmed; 0: it is
+	rests    bool          // a hold was granted whose key rests: the lease goes back when that ends, and is not handed on
 	kept     bool          // it lingers: the keeper was told
 	gone     bool          // it lingered, and the keeper gave it to somebody else
 

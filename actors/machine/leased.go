@@ -60,17 +60,17 @@ func (l *leased) goesBack(m *Machine, p *plan) bool {
 // is past its deadline, that would end before the hold does, or that may be gone. For the
 // first hold under one that is not confirmed see opens.
 func (l *leased) grants(m *Machine, h *Hold) bool {
-	fits := l.confirmedFor(h) && l.fits(m.now, h.Spec.Expires) || l.opens(m.now, h)
+	fits := l.confirmedFor(h) && l.fits(m.now, h.Spec.lasts()) || l.opens(m.now, h)
 	return fits && !l.doubts(m) && !l.stale(m) && !l.yields(m)
 }
 
 // yields reports whether the lease has to go back before the next local grant:
 // because another process waits and the budget of handoffs or time is used up,
 // or because handoff is turned off, or because pollers get their gap; or because
-// it was revoked, or somebody else has it.
+// the key is to rest; or because it was revoked, or somebody else has it.
 func (l *leased) yields(m *Machine) bool {
 	switch {
-	case l.revoked, l.gone:
+	case l.revoked, l.gone, l.rests:
 		return true
 	case !l.granted || !m.cfg.Can.Exclusive:
 		return false // what was just acquired is used at least once
@@ -125,12 +125,15 @@ func (l *leased) need(m *Machine) time.Duration {
 		}
 	}
 	if head := m.queue.first; head != nil && !l.yields(m) {
-		expires = max(expires, head.Spec.Expires)
-		need = max(need, head.Spec.Expires)
+		expires = max(expires, head.Spec.lasts())
+		need = max(need, head.Spec.lasts())
+	}
+	if l.rests { // a crash must leave the lease
+		need = max(need, m.rest.over().Sub(m.now))
 	}
 	checked := false
 	for x := m.extensions; x != nil; x = x.next {
-		need = max(need, x.By)
+		need = max(need, x.needs())
 		checked = checked || x.Check
 	}
 	if need == 0 {
@@ -165,7 +168,7 @@ func (l *leased) renewalDue(m *Machine, p *plan, need time.Duration) bool {
 // backend, by a renewal, for others who wait: twice a Tenure while holds are handed
 // on, where the backend has no push that would tell (L4).
 func (l *leased) soonTooShort(m *Machine, head *Hold) bool {
-	expires := head.Spec.Expires
+	expires := head.Spec.lasts()
 	return l.deadline.Sub(m.now) < expires+slackOf(expires)/2 || l.n > spareN ||
 		!m.cfg.Can.Wakes && m.cfg.Can.Exclusive && !l.contended && l.granted &&
 			m.now.Sub(l.renewed) >= m.cfg.Tenure/2
@@ -236,7 +239,7 @@ func (m *Machine) prolong(sent Instant) {
 		}
 	}
 	m.answerExtensions(func(x *Extension) (done bool, err error) {
-		if x.wants(m.now) > l.deadline || x.Check && sent < x.asked {
+		if x.leaseUntil(m.now) > l.deadline || x.Check && sent < x.asked {
 			return false, nil
 		}
 		if !x.Check {
@@ -258,6 +261,7 @@ func (m *Machine) move(h *Hold, to Instant) {
 // more. Waiters here then ask for a lease of their own.
 func (m *Machine) revoke(why error) {
 	m.leased.revoked, m.news.err = true, nil
+	m.dropRest()
 	for h := m.holders.first; h != nil; h = h.next {
 		if h.revoked {
 			continue

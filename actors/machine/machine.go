@@ -62,6 +62,7 @@ type Machine struct {
 
 	news    news
 	gap     *gap    // for pollers; nil if none are asked for
+	rest    rest    // nobody here may ask for the key before it is over
 	closeBy Instant // closing: when to give up what the backend doesn't answer
 
 	stepping bool // a step is under way, or was until it panicked
@@ -168,6 +169,7 @@ func (m *Machine) takeReply(e Event) {
 	switch e.(type) {
 	case Taken:
 		m.leased.handedTo(h)
+		m.beginRest(h)
 		m.holders.push(h)
 		m.answerRelease(nil)
 	case Withdrawn:
@@ -274,9 +276,13 @@ func (m *Machine) woken(kind backends.WakeKind) {
 		m.doubt()
 	case backends.Revoking:
 		// The word may be of an earlier lease, or anybody's who may publish: it takes a
-		// renewal to know. Nothing is granted before that; what lingers just goes.
+		// renewal to know. Nothing is granted before that; what lingers just goes. A rest
+		// that has ended here only may end at the backend all the same: it is asked.
 		m.doubt()
 		l.linger = 0
+		if m.phase == &m.free {
+			m.rest = rest{}
+		}
 	case backends.Answering:
 		// A call in flight may still fail for the earlier reason; then the next follows
 		// at once.
@@ -302,7 +308,7 @@ func (m *Machine) doubt() {
 // forgotten.
 func (m *Machine) Idle() bool {
 	return m.phase == &m.free && m.queue.len == 0 && m.holders.len == 0 && m.call == nil && m.releasing == nil &&
-		m.disownings == nil && m.offered == nil
+		m.disownings == nil && m.offered == nil && (m.rest.least == 0 || m.closing)
 }
 
 // Closing reports whether Close has come.

@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
@@ -19,6 +20,9 @@ func (m *Machine) release(h *Hold) {
 	// key is free: see Outcome. Its lease never lingers: see yields.
 	m.holders.remove(h)
 	m.cancelExtensions(h)
+	if h.Unused {
+		m.dropRest()
+	}
 	m.emit(Effect{Kind: Finish, Hold: h})
 	m.leased.linger, m.used = m.now.Add(m.mayLinger()), true
 	if m.holders.len > 0 {
@@ -90,7 +94,7 @@ func (m *Machine) extend(x *Extension) {
 	case h.bound != 0 && want > h.bound:
 		m.extended(x, fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.By))
 		return
-	case want <= m.leased.deadline && m.leased.given == 0 && !m.leased.doubts(m):
+	case x.leaseUntil(m.now) <= m.leased.deadline && m.leased.given == 0 && !m.leased.doubts(m):
 		m.lengthen(x)
 		m.extended(x, nil)
 		return
@@ -106,6 +110,14 @@ func (m *Machine) extend(x *Extension) {
 	*last, x.listed = x, true
 }
 
+// needs returns how long the lease has to last from now on for x.
+func (x *Extension) needs() time.Duration {
+	if x.As != nil {
+		return max(x.By, x.As.AtLeast)
+	}
+	return x.By
+}
+
 // wants returns until when x asks for time. A hold that begins anew does so when its lease
 // is long enough, as at a grant.
 func (x *Extension) wants(now Instant) Instant {
@@ -115,11 +127,17 @@ func (x *Extension) wants(now Instant) Instant {
 	return x.asked.Add(x.By)
 }
 
+// leaseUntil returns until when the lease has to last for that.
+func (x *Extension) leaseUntil(now Instant) Instant {
+	return x.wants(now).Add(x.needs() - x.By)
+}
+
 // lengthen gives a hold the time that x asks for, which its lease has.
 func (m *Machine) lengthen(x *Extension) {
 	h, to := x.Hold, x.wants(m.now)
 	if x.As != nil {
 		h.Spec.Renew, h.Spec.MaxHold = x.As.Renew, x.As.MaxHold
+		m.beginRest(h)
 		h.boundFrom(m.now)
 		h.Deadline = m.now // nobody was shown the one it had, which may lie beyond its MaxHold
 	}

@@ -13,22 +13,28 @@ type settling struct {
 	attempt uint64
 	verb    Verb // Releasing or Cancelling
 	until   Instant
+	rests   bool // the key is to rest
 	retry   retry
 }
 
 // settle enters the phase.
 func (m *Machine) settle(attempt uint64, v Verb, until Instant) {
+	rests := m.leased.rests // which enter resets
 	m.enter(&m.settling)
-	m.settling = settling{attempt: attempt, verb: v, until: until}
+	m.settling = settling{attempt: attempt, verb: v, until: until, rests: rests}
 }
 
 func (s *settling) retries() *retry { return &s.retry }
 
-func (s *settling) plan(_ *Machine, p *plan) *Call {
+func (s *settling) plan(m *Machine, p *plan) *Call {
 	if !p.from(s.retry.at) {
 		return nil
 	}
-	return &Call{Verb: s.verb, Attempt: s.attempt, Long: s.verb == Releasing && s.until.Sub(p.now) > backends.LongLease}
+	c := &Call{Verb: s.verb, Attempt: s.attempt, Long: s.verb == Releasing && s.until.Sub(p.now) > backends.LongLease}
+	if s.rests {
+		c.AtLeast = m.rest.left(m.now)
+	}
+	return c
 }
 
 func (s *settling) answered(m *Machine, c *Call) {

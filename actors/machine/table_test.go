@@ -16,7 +16,7 @@ var phases = []string{"free", "asking", "leased", "settling"}
 // table is every row.
 func table() (all []row) {
 	for _, rows := range [][]row{
-		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows, watchRows, lingerRows, ambiguousRows,
+		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows, watchRows, lingerRows, ambiguousRows, restRows,
 		gaveRows, repeatedRows, givenRows,
 	} {
 		all = append(all, rows...)
@@ -152,6 +152,7 @@ func TestTableHasEveryState(t *testing.T) {
 		"failing":            "asking leased settling",
 		"contended":          "leased",
 		"revoked":            "leased",
+		"to rest":            "free leased settling",
 		"lingering":          "leased",
 		"not confirmed":      "leased",
 		"in doubt":           "asking leased",
@@ -185,6 +186,7 @@ func (p *play) states() map[string]bool {
 		"failing":            m.phase.retries().failures > 0,
 		"contended":          m.leased.contended,
 		"revoked":            m.leased.revoked,
+		"to rest":            m.rest.least > 0,
 		"lingering":          leased && m.holders.len == 0 && m.now < m.leased.linger,
 		"not confirmed":      m.leased.given != 0,
 		"in doubt":           m.asking.doubted != 0 || leased && m.leased.doubts(m),

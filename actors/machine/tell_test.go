@@ -23,7 +23,7 @@ import (
 //	extended a · disowned ours · disowned nothing
 //	ask acquire 1 for 10.658s               · as its owner, · one try, · probe 2, · within 1s
 //	ask renew 1 for 10.658s over 101        over the newest base it knows
-//	ask release 1 · ask cancel 1 · ask look · …, ambiguous
+//	ask release 1 · ask cancel 1 · ask look · …, ambiguous · …, to rest 1m0s
 //	drop renew 1 · undo acquire 1
 //	warn a after 300ms: unavailable · leak: unavailable
 func (p *play) tell() []string {
@@ -89,6 +89,9 @@ func tellCall(c *Call) string {
 		}
 	case Renewing:
 		words += fmt.Sprintf(" for %v over %d", c.TTL, c.Known)
+	}
+	if c.AtLeast > 0 {
+		words += fmt.Sprintf(", to rest %v", c.AtLeast)
 	}
 	if c.Ambiguous {
 		words += ", ambiguous"

@@ -9,6 +9,7 @@ type Options struct {
 	Expires time.Duration
 	Timeout time.Duration
 	MaxHold time.Duration
+	AtLeast time.Duration
 	Renew   bool
 	Owner   string // empty: the client's
 
