@@ -57,6 +57,8 @@ var (
 	renew string
 	//go:embed mutex/release.lua
 	release string
+	//go:embed mutex/rest.lua
+	rest string
 	//go:embed mutex/cancel.lua
 	cancel string
 	//go:embed mutex/inspect.lua
@@ -74,6 +76,7 @@ var (
 	Acquire = script("acquire", acquire)
 	Renew   = script("renew", renew)
 	Release = script("release", release)
+	Rest    = script("rest", rest)
 	Cancel  = script("cancel", cancel)
 	Inspect = script("inspect", inspect)
 	Revoke  = script("revoke", revoke)
@@ -89,7 +92,7 @@ var Beat = script("beat", beat)
 
 // Mutex lists the full verbs of the mutex.
 func Mutex() []*Script {
-	return []*Script{Acquire, Renew, Release, Cancel, Inspect, Revoke}
+	return []*Script{Acquire, Renew, Release, Rest, Cancel, Inspect, Revoke}
 }
 
 func script(name, body string) *Script {

@@ -33,7 +33,7 @@ var (
 
 // verbs are the lock's scripts, compiled.
 type verbs struct {
-	acquire, renew, release, cancel, inspect, revoke, fast *engine.Program
+	acquire, renew, release, rest, cancel, inspect, revoke, fast *engine.Program
 }
 
 // compiled compiles the scripts once a process, when the first backend opens.
@@ -49,6 +49,7 @@ var compiled = sync.OnceValue(func() *verbs {
 		acquire: compile(scripts.Acquire),
 		renew:   compile(scripts.Renew),
 		release: compile(scripts.Release),
+		rest:    compile(scripts.Rest),
 		cancel:  compile(scripts.Cancel),
 		inspect: compile(scripts.Inspect),
 		revoke:  compile(scripts.Revoke),
@@ -105,6 +106,7 @@ func (b *Backend) Capabilities() backends.Capabilities {
 		Wakes:     true,
 		Fences:    true,
 		Inspects:  true,
+		Rests:     true,
 		Immediate: true,
 	}
 }
@@ -135,7 +137,7 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 }
 
 func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
-	if r.Probe == 0 {
+	if r.Probe == 0 && r.AtLeast == 0 {
 		if got, done, err := b.take(ctx, r); done {
 			return got, err
 		}
@@ -169,7 +171,11 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 	if done, err := b.free(ctx, a); done {
 		return err
 	}
-	reply, err := b.run(ctx, b.verbs.release, a.Key, a.Token.Wire(), mark(a), push)
+	verb, argv := b.verbs.release, []string{a.Token.Wire(), mark(a), push}
+	if a.AtLeast > 0 {
+		verb, argv[2] = b.verbs.rest, milliseconds(a.AtLeast)
+	}
+	reply, err := b.run(ctx, verb, a.Key, argv...)
 	if err != nil {
 		return err.cause
 	}

@@ -44,7 +44,7 @@ func (b *Backend) take(ctx context.Context, r backends.Request) (got backends.Re
 
 // free frees a quiet key. done is false if the release has to be asked in full.
 func (b *Backend) free(ctx context.Context, a backends.Attempt) (done bool, err error) {
-	if a.Ambiguous || a.Long {
+	if a.Ambiguous || a.Long || a.AtLeast > 0 {
 		return false, nil
 	}
 	keys, token := scripts.Pair(a.Key), a.Token.Wire()

@@ -175,7 +175,7 @@ func inspected(r keyspace.Reply) (backends.Info, error) {
 	}
 	a := r.Array
 	waiting := int(a[5].Int)
-	info := backends.Info{Held: a[0].Int != 0, Foreign: a[0].Int == 2, Revoked: a[6].Int == 1, Waiting: &waiting}
+	info := backends.Info{Held: a[0].Int != 0, Foreign: a[0].Int == 2, Resting: a[0].Int == 3, Revoked: a[6].Int == 1, Waiting: &waiting}
 	if base, err := strconv.ParseUint(a[4].Str, 10, 64); err == nil {
 		info.Base = &base
 	}

@@ -28,9 +28,9 @@ func (m *memory) way(of backends.Call) (quiet, mark bool) {
 	mark = of.Ambiguous || m.unanswered.has(of.Key, now)
 	switch of.Verb {
 	case backends.Acquiring:
-		quiet = of.Probe == 0
+		quiet = of.Probe == 0 && of.AtLeast == 0
 	case backends.Releasing:
-		quiet = !of.Long // the script fast leaves the companion as it is
+		quiet = !of.Long && of.AtLeast == 0 // the script fast leaves the companion as it is
 	}
 	return quiet && !mark && !m.busy.has(of.Key, now), mark
 }

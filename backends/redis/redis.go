@@ -121,7 +121,7 @@ func New(client goredis.UniversalClient, o Options) *Backend {
 // Capabilities says what a Redis server can do for locks.
 func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Name: name, Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true,
+		Name: name, Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true, Rests: true,
 		FailsOver: b.topology.form != single,
 	}
 }

@@ -103,10 +103,10 @@ func readInspect(v any) (backends.Info, error) {
 	revoked, ok6 := l.number(6)
 	first, ok7 := l.text(7)
 	waiters, ok8 := l.waiters(8)
-	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7 && ok8) || len(l) != 9 || state < 0 || state > 2 || waiting < 0 {
+	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7 && ok8) || len(l) != 9 || state < 0 || state > 3 || waiting < 0 {
 		return backends.Info{}, malformed("inspect")
 	}
-	info := backends.Info{Held: state != 0, Foreign: state == 2, Revoked: revoked == 1, Waiting: ptr(int(waiting)), Waiters: waiters}
+	info := backends.Info{Held: state != 0, Foreign: state == 2, Resting: state == 3, Revoked: revoked == 1, Waiting: ptr(int(waiting)), Waiters: waiters}
 	if label != "" {
 		info.Holder = &label
 	}

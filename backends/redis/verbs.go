@@ -88,6 +88,10 @@ func (c *command) makeFull() {
 	case backends.Renewing:
 		c.build(scripts.Renew, of.Key, wire, millis(of.TTL), strconv.FormatUint(of.Known, 10))
 	case backends.Releasing:
+		if of.AtLeast > 0 {
+			c.build(scripts.Rest, of.Key, wire, c.marks(), millis(of.AtLeast))
+			return
+		}
 		c.build(scripts.Release, of.Key, wire, c.marks(), c.push)
 	case backends.Cancelling:
 		c.build(scripts.Cancel, of.Key, wire, c.marks(), c.push)
@@ -138,7 +142,11 @@ func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
 		case backends.Acquiring:
 			reply, quiet, messages, err = b.readAcquired(c, v)
 		case backends.Releasing:
-			quiet, messages, err = readRelease(v, c.call.Token, c.push)
+			push := c.push
+			if c.call.AtLeast > 0 {
+				push = pushByScript // nobody is told
+			}
+			quiet, messages, err = readRelease(v, c.call.Token, push)
 		case backends.Cancelling:
 			quiet, messages, err = readCancel(v, c.call.Token, c.push)
 		}

@@ -135,5 +135,6 @@ if wait then
   end
 end
 if wait or ms or kept > 0 or c and string.sub(c, 2, 2) == '1' then seal(k, owner, ms) end
+if holder == REST then return {attempt, 0, k.label, -1, free, place, 0, unsent} end
 if not owner then return {attempt, 0, '', -1, free, place, (holder and 1 or 0), unsent} end
 return {attempt, 0, k.lease == owner and k.label or '', since(k, owner), free, place, 0, unsent}

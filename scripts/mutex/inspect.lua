@@ -4,8 +4,9 @@
 -- ARGV:
 -- Reply:
 --   {state, label, held, ends, base, waiting, revoked, first, waiters}
---     state    0 free, 1 held by a turnstile session, 2 held by another library's client
---     label    the holder's label, '' if unknown
+--     state    0 free, 1 held by a turnstile session, 2 held by another library's client, 3 nobody's, and it rests: see
+--              rest.lua
+--     label    the holder's label, or of who had it before the rest; '' if unknown
 --     held     ms since its lease was granted, -1 if unknown
 --     ends     ms until its lease ends, -1 if never, -2 if free
 --     base     the newest fence base in µs as a string, '' if none is known
@@ -38,6 +39,8 @@ if member then
     label = k.label
     if k.first ~= 0 then first = column(math.abs(k.first)) end
   end
+elseif holder == REST then
+  state, label = 3, k.label
 elseif holder then
   state = 2
 end

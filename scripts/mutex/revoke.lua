@@ -12,7 +12,7 @@
 --            1 another's: base is not of the lease that is there
 --            2 held by another library's client
 --            3 revoked, now or before
---            4 ended
+--            4 ended, or the lock rested (see rest.lua) and does so no longer, whatever now says
 --   With 0 to 2 nothing was done.
 --
 -- Safe to run twice: a mark is of one lease, and making it again changes nothing; nor does a base revoke a later
@@ -36,6 +36,7 @@ local lease, left, stamp = stray(k, holder)
 local member = lease or ours(holder)
 -- What is known may be of another lease. One that is given and not confirmed is its receiver's, who may hold it already.
 local first = member and k.lease == member and math.abs(k.first) or 0
+if holder == REST then first, now = math.abs(k.first), true end
 if base ~= 0 and not (first > 0 and first <= base and base <= k.last) then return {1, unsent} end
 if not now and not member then return {2, unsent} end
 

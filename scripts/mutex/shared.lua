@@ -12,7 +12,7 @@
 --                 though it may hold it by the push; zeros if it is unknown
 --   36–67  lease  the attempt that has the lease, or blanks. A free on the fast path leaves it there. Its end is told
 --                 by the companion's own ttl, less KEEP: see stray
---   68–    label  that holder's label
+--   68–    label  that holder's label; while the lock rests, the one's before
 --
 -- more is a hash of what is rarely there:
 --   until           until when marks have to be remembered, µs: the latest of their ends
@@ -25,6 +25,7 @@
 -- The queue and alive are told of in queue.lua, which follows.
 
 local STAMP = '4102444800.1'
+local REST = '4102444800.2' -- under a lock that rests: see rest.lua
 local NOBODY = '                                '
 local RESERVE = 75      -- ms the lock is kept for a poll-only session to come and confirm
 local PATIENCE = 100    -- ms a poll-only session lets others go first

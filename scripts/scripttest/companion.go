@@ -49,7 +49,7 @@ func (l *lock) quiet(s *scripts.Script, reply any) (rest any, line string) {
 	l.Helper()
 	fields, _ := reply.([]any)
 	switch {
-	case s == scripts.Release || s == scripts.Cancel:
+	case s == scripts.Release || s == scripts.Rest || s == scripts.Cancel:
 	case s == scripts.Acquire && len(fields) > 0 && fields[0] == int64(1):
 	default:
 		return reply, ""

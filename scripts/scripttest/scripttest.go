@@ -37,7 +37,7 @@ func Run(t *testing.T, exec Exec, raw Raw) []string {
 	t.Helper()
 	groups := [][]testCase{
 		holdCases, renewCases, queueCases, pollCases, settleCases, givenUpCases, foreignCases, overwrittenCases, givenCases,
-		revokeCases, keepCases, fastCases, beatCases, quietCases, raceCases,
+		revokeCases, restCases, keepCases, fastCases, beatCases, quietCases, raceCases,
 	}
 	var transcript []string
 	for _, push := range []string{pushed, handed} {
