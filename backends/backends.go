@@ -67,11 +67,14 @@ type Attempt struct {
 	// keeps something for as long as that, in case nobody releases it, has to drop it then. One
 	// that keeps nothing may ignore the field.
 	Long bool
-	// AtLeast, of an acquire, says that the key will rest: its TTL is at least as long, and so
-	// is that of each renewal, so that a crash of the holder leaves the key held. Of a release,
-	// if it is not 0, the key is nobody's from now on for at least as long: neither a later
-	// request of the attempt, nor any other but a Revoke, ends or prolongs that. See
-	// Capabilities.Rests. It is 0 for the other verbs.
+	// AtLeast, if not 0, keeps the key from everybody else for that long from now; only a
+	// backend that declares Rests is asked to. It is 0 for a cancel.
+	//
+	//	of an acquire, a renewal  though its holder's process crashes; the TTL is no shorter
+	//	of a release              nobody has the key until then: it rests
+	//
+	// Neither a late request of the attempt, nor any other but a Revoke, ends or prolongs a
+	// rest. A release without AtLeast leaves nothing of what an acquire or a renewal asked for.
 	AtLeast time.Duration
 }
 

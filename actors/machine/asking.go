@@ -72,7 +72,7 @@ func (s *asking) ask(m *Machine) *Call {
 	s.ttl = max(s.ttl, ttl)
 	c := &Call{
 		Verb: Acquiring, Attempt: s.attempt, TTL: ttl,
-		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: int(s.probe), AtLeast: head.AtLeast,
+		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: int(s.probe), AtLeast: head.sure(),
 	}
 	if c.Queue {
 		c.Ask, c.Alive = m.cfg.NextAsk(), aliveFor

@@ -148,7 +148,7 @@ type Call struct {
 	Ask       uint64        // of an acquire that is queued: its number
 	Alive     time.Duration // of an acquire that is queued: how long it keeps its place
 	Probe     int           // of an acquire: how often the attempt was answered Held
-	AtLeast   time.Duration // of an acquire: what the Spec says; of a release: for how long the key rests from now
+	AtLeast   time.Duration // for how long the key is nobody else's from now: of a release, or else though this process crashes
 	Budget    time.Duration // how long the call may take
 	Began     Instant
 	Tag       any // the shell's own

@@ -50,6 +50,7 @@ type lease struct {
 	attempt  uint64  // its number
 	deadline Instant // no hold goes beyond it
 	ends     Instant // when the backend's ttl is over at the latest, whichever request it takes last
+	sure     Instant // the backend keeps the key until then though this process crashes: see sureFor
 	renewAt  Instant // when the next renewal is due: after pace times a third of the ttl
 	pace     float64 // which share of its third a renewal waits for; drawn anew by set
 	renewed  Instant // when the newest request that proved it was sent
@@ -81,6 +82,9 @@ func (l *lease) set(c *Call, now Instant) {
 	l.base, l.n = r.Base, 0
 	if l.first == 0 {
 		l.first = r.Base
+	}
+	if c.AtLeast > 0 {
+		l.sure = max(l.sure, c.Sent.Add(c.AtLeast))
 	}
 	l.unproved, l.given = false, 0
 	l.note(r.Contended, now)

@@ -61,7 +61,7 @@ func (l *leased) goesBack(m *Machine, p *plan) bool {
 // first hold under one that is not confirmed see opens.
 func (l *leased) grants(m *Machine, h *Hold) bool {
 	fits := l.confirmedFor(h) && l.fits(m.now, h.Spec.lasts()) || l.opens(m.now, h)
-	return fits && !l.doubts(m) && !l.stale(m) && !l.yields(m)
+	return fits && l.sureFor(&h.Spec, m.now) && !l.doubts(m) && !l.stale(m) && !l.yields(m)
 }
 
 // yields reports whether the lease has to go back before the next local grant:
@@ -110,7 +110,7 @@ func (l *leased) planRenewal(m *Machine, p *plan) *Call {
 	ttl := ttlFor(need)
 	// If the reply is lost, the backend may already have shortened the lease.
 	l.deadline = min(l.deadline, m.now.Add(ttl-marginOf(ttl)))
-	return &Call{Verb: Renewing, Attempt: l.attempt, TTL: ttl, Known: l.base}
+	return &Call{Verb: Renewing, Attempt: l.attempt, TTL: ttl, Known: l.base, AtLeast: l.sureNeed(m)}
 }
 
 // need returns how long the lease should last from now, spare included; 0: it
@@ -155,7 +155,7 @@ func (l *leased) renewalDue(m *Machine, p *plan, need time.Duration) bool {
 	}
 	if head := m.queue.first; head != nil {
 		due = due || m.ages() && p.from(l.staleAt()) ||
-			p.seen(!l.yields(m) && (l.soonTooShort(m, head) || !l.confirmedFor(head)))
+			p.seen(!l.yields(m) && (l.soonTooShort(m, head) || !l.confirmedFor(head) || !l.sureFor(&head.Spec, m.now)))
 	}
 	// The long hold that the lease was made for is over: a crash would leave the lease
 	// to its end. A backend may decline, so it is not asked all the time.
@@ -239,7 +239,7 @@ func (m *Machine) prolong(sent Instant) {
 		}
 	}
 	m.answerExtensions(func(x *Extension) (done bool, err error) {
-		if x.leaseUntil(m.now) > l.deadline || x.Check && sent < x.asked {
+		if !x.covered(l, m.now) || x.Check && sent < x.asked {
 			return false, nil
 		}
 		if !x.Check {

@@ -94,7 +94,7 @@ func (m *Machine) extend(x *Extension) {
 	case h.bound != 0 && want > h.bound:
 		m.extended(x, fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.By))
 		return
-	case x.leaseUntil(m.now) <= m.leased.deadline && m.leased.given == 0 && !m.leased.doubts(m):
+	case x.covered(&m.leased, m.now) && m.leased.given == 0 && !m.leased.doubts(m):
 		m.lengthen(x)
 		m.extended(x, nil)
 		return
@@ -127,9 +127,9 @@ func (x *Extension) wants(now Instant) Instant {
 	return x.asked.Add(x.By)
 }
 
-// leaseUntil returns until when the lease has to last for that.
-func (x *Extension) leaseUntil(now Instant) Instant {
-	return x.wants(now).Add(x.needs() - x.By)
+// covered reports whether the lease lasts as long, and the rest that begins anew is sure.
+func (x *Extension) covered(l *leased, now Instant) bool {
+	return x.wants(now).Add(x.needs()-x.By) <= l.deadline && (x.As == nil || l.sureFor(x.As, now))
 }
 
 // lengthen gives a hold the time that x asks for, which its lease has.

@@ -23,6 +23,29 @@ func (r rest) left(now Instant) time.Duration {
 	return max(r.least-since+since/drift, 0)
 }
 
+// sure returns for how long the backend is asked to keep the key though this process
+// crashes, for a hold that is to rest: a little more, so that it may be granted a moment later.
+func (s *Spec) sure() time.Duration { return s.AtLeast + slackOf(s.AtLeast) }
+
+// sureFor reports whether the backend keeps the key for as long as h wants it to rest.
+func (l *lease) sureFor(s *Spec, now Instant) bool {
+	return s.AtLeast == 0 || now.Add(s.AtLeast) <= l.sure
+}
+
+// sureNeed returns for how long the backend is asked, by a renewal, to keep the key: for
+// the next hold, and for one that begins anew.
+func (l *leased) sureNeed(m *Machine) (need time.Duration) {
+	if head := m.queue.first; head != nil && !l.yields(m) {
+		need = head.Spec.sure()
+	}
+	for x := m.extensions; x != nil; x = x.next {
+		if x.As != nil {
+			need = max(need, x.As.sure())
+		}
+	}
+	return need
+}
+
 // beginRest begins the rest that a hold asks for, if it does.
 func (m *Machine) beginRest(h *Hold) {
 	if h.Spec.AtLeast > 0 {

@@ -20,15 +20,15 @@ var (
 var restRows = []row{
 	{
 		name: "its lease lasts as long", start: nothing, event: arrive("a", resting(60*second)), words: "Arrive",
-		want: []string{"ask acquire 1 for " + ttl60.String() + ", to rest 1m0s"}, to: "asking", look: 60 * second,
+		want: []string{"ask acquire 1 for " + ttl60.String() + ", to rest 1m0.5s"}, to: "asking", look: 60 * second,
 	},
 	{
 		name: "the hold is the longer of the two", start: nothing, event: arrive("a", resting(second)), words: "Arrive",
-		want: []string{"ask acquire 1 for " + ttl10.String() + ", to rest 1s"}, to: "asking", look: 60 * second,
+		want: []string{"ask acquire 1 for " + ttl10.String() + ", to rest 1.5s"}, to: "asking", look: 60 * second,
 	},
 	{
 		name: "the lease came too short for the rest", start: start{arrive("b"), arrive("a", resting(60*second)), leave("b")}, event: granted(), words: "Answered, granted",
-		want: []string{renew1(60500 * ms)}, to: "leased", look: 60 * second,
+		want: []string{renew1(60500*ms) + ", to rest 1m0.5s"}, to: "leased", look: 60 * second,
 	},
 	{
 		name: "released: the rest begins", start: minute, after: second, event: release("a"), words: "Release, nobody waits",
@@ -78,16 +78,24 @@ var restRows = []row{
 		words: "Release, nobody waits", want: []string{"finish a", "ask release 1"}, to: "settling", look: 2 * second,
 	},
 	{
-		name: "handed on to one that rests, if the lease is long enough", start: leasedBy("a", lasting(120*second)).then(arrive("b", resting(60*second))),
-		event: release("a"), want: []string{"finish a", "offer b 101.1 for 10s, handed on"}, to: "leased",
+		name: "handed on to one that rests, if the lease is long enough", start: leasedBy("a", lasting(120*second)).then(arrive("b", resting(60*second)), granted()),
+		event: release("a"), want: []string{"finish a", "offer b 102.0 for 10s, handed on"}, to: "leased",
+	},
+	{
+		name: "not handed on before the backend keeps the key for it", start: leasedBy("a", lasting(120*second)).then(arrive("b", resting(60*second))),
+		event: release("a"), want: []string{"finish a"}, to: "leased", look: 2 * second,
+	},
+	{
+		name: "the backend keeps the key for one that waits, though the lease is long enough", start: leasedBy("a", lasting(120*second)), event: arrive("b", resting(60*second)),
+		want: []string{renew1(120500*ms) + ", to rest 1m0.5s"}, to: "leased", look: 60 * second,
 	},
 	{
 		name: "a longer lease for one that rests is asked for ahead of time", start: leasedBy("a"), event: arrive("b", resting(60*second)),
-		want: []string{renew1(60500 * ms)}, to: "leased", look: 10 * second,
+		want: []string{renew1(60500*ms) + ", to rest 1m0.5s"}, to: "leased", look: 10 * second,
 	},
 	{
 		name: "a set is there: its rest begins", start: leasedBy("a", renewed, resting(10*second)).then(wait(second)),
-		event: restart("a", 10*second, resting(60*second)), want: []string{renew1(60500 * ms)}, to: "leased", look: 2 * second,
+		event: restart("a", 10*second, resting(60*second)), want: []string{renew1(60500*ms) + ", to rest 1m0.5s"}, to: "leased", look: 2 * second,
 	},
 	{
 		name: "the set's rest has begun", start: leasedBy("a", renewed, resting(60*second)).then(wait(second), restart("a", 10*second, resting(60*second)), granted()),

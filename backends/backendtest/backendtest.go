@@ -129,7 +129,7 @@ func checks() []check {
 	for _, group := range [][]check{
 		exclusionChecks(), repeatChecks(), settleChecks(), fenceChecks(), expiryChecks(), renewChecks(), keyChecks(),
 		concurrencyChecks(), cancelChecks(), queueChecks(), wakeChecks(), inspectChecks(), closeChecks(),
-		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(), reclaimChecks(), startChecks(),
+		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(), restChecks(), reclaimChecks(), startChecks(),
 	} {
 		all = append(all, group...)
 	}

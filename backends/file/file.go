@@ -103,7 +103,7 @@ func Open(dir string, opts ...Option) (*Backend, error) {
 // Capabilities says what a directory can do: all but push. It declares no wakes:
 // Subscribe gets hints, and nobody can rely on one.
 func (b *Backend) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true, Reasons: true}
+	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true, Reasons: true, Rests: true}
 }
 
 // SessionFile is the open file through which this session shows that it lives: the

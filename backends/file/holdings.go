@@ -16,6 +16,7 @@ import (
 type holding struct {
 	lease lease
 	last  uint64
+	rest  rest
 }
 
 // errTaken: a record is missing in which another session's lease may have stood. It
@@ -64,7 +65,7 @@ func (b *Backend) hold(key string, rec *record) {
 	if _, held := w.held[key]; !held {
 		_ = b.marks.set(recordName(key)) // again: the end of its time may have cleared it
 	}
-	w.held[key] = holding{rec.lease, rec.last}
+	w.held[key] = holding{rec.lease, rec.last, rec.rest}
 	w.startLocked(b)
 }
 
@@ -117,7 +118,7 @@ func (b *Backend) putBack(rec *record, now int64) error {
 	if b.marks.others(recordName(rec.key)) {
 		return errTaken
 	}
-	rec.lease, rec.last = h.lease, h.last
+	rec.lease, rec.last, rec.rest = h.lease, h.last, h.rest
 	return nil
 }
 

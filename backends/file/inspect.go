@@ -54,6 +54,10 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	// Known also of a free key, for as long as its record stays.
 	last := r.last
 	info.Base = &last
+	if left := span(r.rest.until - now); b.rests(r, now) {
+		info.Held, info.Resting, info.Holder, info.ExpiresIn = true, true, &r.rest.label, &left
+		return info, nil
+	}
 	if !b.held(r, now) {
 		return info, nil
 	}
@@ -66,6 +70,12 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 		info.Holder, info.First = &label, &first
 	}
 	return info, nil
+}
+
+// taken reports whether the key has a holder, or rests.
+func (b *Backend) taken(r *record) bool {
+	now := b.clock.now()
+	return now < r.rest.until || b.held(r, now)
 }
 
 // told returns the public view of a waiter.
@@ -98,7 +108,7 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]string, error) {
 			return nil, err // a list without it would say that nobody holds its key
 		}
 		// An unreadable record has no key to be listed by; a verb will tell.
-		if err == nil && r != nil && strings.HasPrefix(r.key, prefix) && b.held(r, b.clock.now()) {
+		if err == nil && r != nil && strings.HasPrefix(r.key, prefix) && b.taken(r) {
 			keys = append(keys, r.key)
 		}
 	}

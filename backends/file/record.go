@@ -20,6 +20,7 @@ type record struct {
 	size  int    // of the slot it was read from; 0: it is new
 	last  uint64 // the newest base
 	lease lease
+	rest  rest
 	queue []waiter // in the order of their arrival
 }
 
@@ -61,8 +62,11 @@ const (
 
 	// A slot is magic (4), version (1), 3 bytes 0, checksum of all that follows
 	// (4), length of the body (4), seq (8), body. The rest of its place is old.
-	magic      = "TSTL"
-	version    = 3
+	magic   = "TSTL"
+	version = 3
+	// resting is the version of a record that ends in a rest: earlier programs must not
+	// take its key.
+	resting    = 4
 	headerSize = 24
 	// maxSlot bounds the length that is believed of a slot: see TestTheLongestRecordFits.
 	maxSlot = 512 << 10
@@ -85,6 +89,9 @@ func (r *record) encode(c clock) []byte {
 	buf := make(builder, headerSize, 512)
 	copy(buf, magic)
 	buf[4] = version
+	if r.rest != (rest{}) {
+		buf[4] = resting
+	}
 	buf.text(r.key)
 	buf.number(c.epoch)
 	buf.number(uint64(c.now()))
@@ -106,6 +113,11 @@ func (r *record) encode(c clock) []byte {
 		buf.text(w.label)
 		buf.number(uint64(w.since))
 		buf.number(uint64(w.alive))
+	}
+	if r.rest != (rest{}) {
+		buf.number(uint64(r.rest.until))
+		buf.number(r.rest.first)
+		buf.text(r.rest.label)
 	}
 	seal(buf, r.seq)
 	return buf
@@ -172,7 +184,7 @@ func decode(slot []byte, c clock) (*record, error) {
 		return nil, errTorn
 	}
 	// Only after the checksum: a torn slot of ours is no slot of a later version.
-	if slot[4] != version {
+	if slot[4] != version && slot[4] != resting {
 		return nil, errVersion
 	}
 	p := parser{rest: slot[headerSize:]}
@@ -187,6 +199,9 @@ func decode(slot []byte, c clock) (*record, error) {
 			return nil, errTorn
 		}
 		r.queue = append(r.queue, w)
+	}
+	if slot[4] == resting {
+		r.rest = rest{until: int64(p.number()), first: p.number(), label: p.text()}
 	}
 	if p.bad || len(p.rest) != 0 || (!r.lease.none() && !isSession(r.lease.session)) {
 		return nil, errTorn
@@ -204,6 +219,9 @@ func decode(slot []byte, c clock) (*record, error) {
 func (r *record) shift(by int64) {
 	r.lease.at += by
 	r.lease.ends += by
+	if r.rest != (rest{}) {
+		r.rest.until += by
+	}
 	for i := range r.queue {
 		r.queue[i].since += by
 		r.queue[i].alive += by

@@ -38,11 +38,17 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 				label: rapid.String().Draw(t, "label"), at: rapid.Int64().Draw(t, "at"), ends: rapid.Int64().Draw(t, "ends"), promised: rapid.Bool().Draw(t, "promised"),
 				first: rapid.Uint64().Draw(t, "first"), revoked: rapid.Bool().Draw(t, "revoked"), reason: rapid.String().Draw(t, "reason")}
 		}
+		if rapid.Bool().Draw(t, "rests") {
+			want.rest = rest{until: rapid.Int64().Draw(t, "until"), first: rapid.Uint64().Draw(t, "first of rest"), label: rapid.String().Draw(t, "rester")}
+		}
 		for n := range rapid.Uint64Range(0, 20).Draw(t, "waiting") {
 			want.queue = append(want.queue, waiter{session.Token(n + 1), someSession, rapid.String().Draw(t, "name"), rapid.Int64().Draw(t, "since"), rapid.Int64().Draw(t, "alive")})
 		}
 		c := fixed(7, 1000)
 		slot := want.encode(c)
+		if rests := want.rest != (rest{}); slot[4] == resting != rests || !rests && slot[4] != version {
+			t.Fatalf("version %d, of a record that rests: %v", slot[4], rests)
+		}
 		got, err := decode(slot, c)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("%v comes back as %v, %v", want, got, err)
@@ -67,7 +73,7 @@ func TestTheLongestRecordFits(t *testing.T) {
 	t.Parallel()
 	session := backends.NewSession()
 	r := &record{key: strings.Repeat("k", 512+256), lease: lease{token: session.Token(1), session: someSession, label: cut(strings.Repeat("é", 999), maxLabel),
-		reason: cut(strings.Repeat("é", 999), backends.MaxReason)}}
+		reason: cut(strings.Repeat("é", 999), backends.MaxReason)}, rest: rest{until: 1, label: cut(strings.Repeat("é", 999), maxWaiterLabel)}}
 	for n := range uint64(maxQueue + 10) {
 		r.wait(waiter{session.Token(n + 1), someSession, cut(strings.Repeat("é", 999), maxWaiterLabel), 1, 1}, 1)
 	}
@@ -83,7 +89,7 @@ func TestTheLongestRecordFits(t *testing.T) {
 func TestTimesOfAnotherEpochAreCarriedOver(t *testing.T) {
 	t.Parallel()
 	writer, reader := fixed(1, 5_000_000), fixed(2, 900_000_000)
-	r := &record{key: "k", lease: lease{token: backends.NewSession().Token(1), session: someSession, at: 4_000_000, ends: 65_000_000}}
+	r := &record{key: "k", lease: lease{token: backends.NewSession().Token(1), session: someSession, at: 4_000_000, ends: 65_000_000}, rest: rest{until: 65_000_000}}
 	got, err := decode(r.encode(writer), reader)
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +97,9 @@ func TestTimesOfAnotherEpochAreCarriedOver(t *testing.T) {
 	left := span(got.lease.ends - reader.now())
 	if left > time.Minute+time.Second || left < time.Minute-5*time.Second {
 		t.Errorf("%v are left of a minute", left)
+	}
+	if got.rest.until != got.lease.ends {
+		t.Errorf("the rest ends at %d, the lease at %d", got.rest.until, got.lease.ends)
 	}
 	if same, err := decode(r.encode(writer), writer); err != nil || same.lease != r.lease {
 		t.Errorf("within one epoch: %v, %v", same, err)
@@ -206,7 +215,7 @@ func TestAForeignFileGrantsNothing(t *testing.T) {
 	} {
 		if key == "newer" {
 			slot := (&record{key: key, seq: 1}).encode(b.clock)
-			slot[4] = version + 1
+			slot[4] = resting + 1
 			content = string(slot)
 		}
 		if err := os.WriteFile(filepath.Join(b.dir.path, recordName(key)), []byte(content), 0o600); err != nil {

@@ -67,17 +67,24 @@ func (b *Backend) revokeOnce(ctx context.Context, key string, r backends.Revocat
 // revoke decides what becomes of the lease.
 func (b *Backend) revoke(rec *record, r backends.Revocation, now int64) (found backends.Revoked, write bool) {
 	switch {
+	case b.rests(rec, now):
+		if r.Base != 0 && (r.Base < rec.rest.first || r.Base > rec.last) {
+			return backends.Superseded, false
+		}
+		b.giveBack(rec, 0, now)
+		return backends.Deleted, true
 	// A dead holder's lease is free to the next who asks, and is not revoked for it.
 	case !b.held(rec, now) || rec.lease.promised:
 		return backends.NobodyHolds, false
 	case r.Base != 0 && (r.Base < rec.lease.first || r.Base > rec.last):
 		return backends.Superseded, false
 	case r.Now:
-		b.pass(rec, now)
+		b.giveBack(rec, 0, now)
 		return backends.Deleted, true
 	case rec.lease.revoked:
 		return backends.Marked, false
 	}
+	rec.rest = rest{}
 	rec.lease.revoked, rec.lease.reason = true, cut(r.Reason, backends.MaxReason)
 	return backends.Marked, true
 }

@@ -112,5 +112,6 @@ func (b *Backend) idle(fd int) bool {
 	now := b.clock.now()
 	b.prune(r, now)
 	ended := now >= r.lease.ends+keep.Microseconds() || (!r.lease.none() && !b.alive(r.lease.session))
+	ended = ended && now >= r.rest.until
 	return ended && len(r.queue) == 0 && time.UnixMicro(int64(r.last)).Add(keep).Before(time.Now())
 }

@@ -57,10 +57,11 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 
 // attempt decides whose the key is.
 func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool, err error) {
+	resting := b.rests(rec, now)
 	// Nobody has it, and something is left of earlier times: an expired lease, a
 	// dead holder's, or waiters whom no release has served. The first of those is
 	// served now, also if the caller is another.
-	if !b.held(rec, now) && !(rec.lease.none() && len(rec.queue) == 0) {
+	if !resting && !b.held(rec, now) && !(rec.lease.none() && len(rec.queue) == 0) {
 		write = true
 		b.prune(rec, now)
 		if rec.position(r.Token) == 0 || len(rec.queue) == 0 {
@@ -69,12 +70,15 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 			b.pass(rec, now)
 		}
 	}
-	if rec.lease.none() || rec.lease.token == r.Token {
+	if !resting && (rec.lease.none() || rec.lease.token == r.Token) {
 		return b.grant(rec, r, now)
 	}
 	reply = backends.Reply{Outcome: backends.Held}
 	// A promise has no holder yet, and its second is no lease to wait for.
-	if !rec.lease.promised {
+	switch {
+	case resting:
+		reply.Holder, reply.FreeIn = rec.rest.label, span(rec.rest.until-now)
+	case !rec.lease.promised:
 		reply.Holder = rec.lease.label
 		reply.HeldFor = span(max(0, now-rec.lease.at))
 		reply.FreeIn = span(max(0, rec.lease.ends-now))
@@ -84,6 +88,9 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 		reply.Place, write = place, write || changed
 	}
 	reply.Retry = pace(r.Probe, reply.Place)
+	if resting {
+		reply.Retry = max(min(max(reply.Retry, restPace), reply.FreeIn), time.Millisecond)
+	}
 	return reply, write, nil
 }
 
@@ -105,6 +112,10 @@ func (b *Backend) grant(rec *record, r backends.Request, now int64) (reply backe
 		}
 	}
 	rec.lease = l
+	if now >= rec.rest.until {
+		rec.rest = rest{}
+	}
+	rec.keep(r.AtLeast, now)
 	rec.leave(r.Token)
 	b.prune(rec, now)
 	b.hold(r.Key, rec)
@@ -146,6 +157,7 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 			ends = max(ends, rec.lease.ends) // it may be a late copy of an older renewal
 		}
 		rec.lease.ends, rec.lease.promised = ends, false
+		rec.keep(a.AtLeast, now)
 		b.prune(rec, now)
 		base := rec.mint()
 		b.hold(a.Key, rec)
@@ -201,7 +213,7 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		// Whoever comes too late did not have it any more; the next is served, though.
 		was = was || now < rec.lease.ends
 		b.drop(a)
-		b.pass(rec, now)
+		b.giveBack(rec, a.AtLeast, now)
 		return true
 	})
 	if errors.Is(err, errTaken) { // no place was written down for it

@@ -125,7 +125,7 @@ func (t *talk) confirm(seen sight, r backends.Request) (backends.Reply, error) {
 
 // takeBack undoes a grant to an attempt that was settled under way.
 func (t *talk) takeBack() error {
-	if _, err := t.finish(); err != nil {
+	if _, err := t.finish(0); err != nil {
 		return err
 	}
 	return &fault{backends.ErrSettled, true}
@@ -134,7 +134,7 @@ func (t *talk) takeBack() error {
 // leftover reports whether the key has a token of this session that is settled:
 // then nobody has it.
 func (t *talk) leftover(s sight) bool {
-	if s.foreign || s.lease.token.Session() != t.attempt.Token.Session() {
+	if s.foreign || s.lease.resting || s.lease.token.Session() != t.attempt.Token.Session() {
 		return false
 	}
 	return t.b.memory.settled(backends.Attempt{Key: t.attempt.Key, Token: s.lease.token})
@@ -145,6 +145,10 @@ func (t *talk) held(seen sight, r backends.Request) backends.Reply {
 	reply := backends.Reply{Outcome: backends.Held, Retry: pace(r.Probe)}
 	if seen.foreign {
 		return reply // it would not look at a wait item
+	}
+	if seen.lease.resting {
+		reply.Holder = seen.lease.label
+		return reply // nobody would look at a wait item
 	}
 	if seen.lease.granted {
 		reply.Holder = seen.lease.label

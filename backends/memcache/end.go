@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"context"
+	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
@@ -9,7 +10,7 @@ import (
 // Release gives the lease back: whoever probes next has the key. If another
 // session waits for it, this one stands back for the time of the longest probe.
 func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
-	was, err := b.end(ctx, a)
+	was, err := b.end(ctx, a, a.AtLeast)
 	if err == nil && !was {
 		err = backends.ErrNotHeld
 	}
@@ -19,12 +20,12 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 // Cancel leaves nothing of an attempt. A copy of its add that is still on its
 // way may keep the key for some seconds, but grants it to nobody.
 func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
-	_, err := b.end(ctx, a)
+	_, err := b.end(ctx, a, 0)
 	return err
 }
 
-// end settles an attempt, and reports whether it had the lease.
-func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err error) {
+// end settles an attempt, and reports whether it had the lease. The key rests for as long.
+func (b *Backend) end(ctx context.Context, a backends.Attempt, atLeast time.Duration) (was bool, err error) {
 	// Before anything is sent: see confirm. It stays settled if the rest fails, as
 	// the caller will repeat this and never the acquire.
 	b.memory.settle(a)
@@ -33,13 +34,13 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		return false, err
 	}
 	defer t.end()
-	return t.finish()
+	return t.finish(atLeast)
 }
 
 // finish deletes the attempt's item, whatever it is: gets, compare, cas. Who
 // reads the token and then deletes by name deletes what another has added in
-// between.
-func (t *talk) finish() (was bool, err error) {
+// between. Where the key is to rest, it swaps a lease for that.
+func (t *talk) finish(atLeast time.Duration) (was bool, err error) {
 	for range rounds {
 		seen, err := t.look()
 		switch {
@@ -54,10 +55,14 @@ func (t *talk) finish() (was bool, err error) {
 			return was, nil
 		}
 		was = was || seen.lease.granted
-		if t.wanted(seen) {
-			t.b.memory.standAside(t.attempt, slow)
+		if atLeast > 0 && seen.lease.granted {
+			err = t.rest(seen, atLeast)
+		} else {
+			if t.wanted(seen) {
+				t.b.memory.standAside(t.attempt, slow)
+			}
+			err = t.erase(seen.lock)
 		}
-		err = t.erase(seen.lock)
 		switch {
 		case err == nil:
 			t.tidy(seen)
@@ -69,4 +74,11 @@ func (t *talk) finish() (was bool, err error) {
 		}
 	}
 	return false, backends.Unavailable(name, errChanging)
+}
+
+// rest swaps a lease for a rest of the key.
+func (t *talk) rest(seen sight, d time.Duration) error {
+	l := seen.lease
+	l.granted, l.resting, l.ends = false, true, t.b.clock.now()+ms(d)
+	return t.swap(seen, l, d)
 }

@@ -44,6 +44,9 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	info.Held = true
 	l, ours := decode(lock.Value)
 	info.Foreign, info.Revoked = !ours, l.revokedBy(found[t.items.revoke])
+	if l.resting {
+		info.Resting, info.Holder, info.Base = true, &l.label, &l.base
+	}
 	if l.granted {
 		heldFor := b.clock.heldFor(l)
 		info.Holder, info.Base, info.First, info.HeldFor = &l.label, &l.base, &l.first, &heldFor

@@ -98,7 +98,7 @@ func (b *Backend) pingOne(ctx context.Context, s *server) error {
 // that is lost comes back with nothing, as another in its place.
 func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Name: name, Exclusive: true, Fences: true, Inspects: true,
+		Name: name, Exclusive: true, Fences: true, Inspects: true, Rests: true,
 		FailsOver: true, MinExpires: time.Second,
 		LateHold: unconfirmed * time.Second,
 	}

@@ -31,7 +31,7 @@ func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation)
 			case meant != nil && !seen.sameLease(meant):
 				// By its holder, by its end, or by a try of ours whose answer was lost.
 				return backends.Deleted, nil
-			case r.Now && (found == backends.Marked || found == backends.Foreign):
+			case found == backends.Deleted, r.Now && (found == backends.Marked || found == backends.Foreign):
 				meant = &seen
 				if err = t.erase(seen.lock); err == nil {
 					t.unmark(seen)
@@ -53,15 +53,17 @@ func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation)
 }
 
 // holds says what a revocation finds: Marked is a lease that it can mark, and that
-// has minted base, if that is not 0.
+// has minted base, if that is not 0; Deleted is a rest after such a one, to be deleted.
 func (s *sight) holds(base uint64) backends.Revoked {
 	switch {
-	case s.lock == nil, !s.foreign && !s.lease.granted: // a token alone is nobody's lease
+	case s.lock == nil, !s.foreign && !s.lease.granted && !s.lease.resting: // a token alone is nobody's lease
 		return backends.NobodyHolds
 	case base != 0 && (s.foreign || base < s.lease.first || base > s.lease.base):
 		return backends.Superseded
 	case s.foreign:
 		return backends.Foreign
+	case s.lease.resting:
+		return backends.Deleted
 	}
 	return backends.Marked
 }
@@ -71,7 +73,7 @@ func (s *sight) sameLease(o *sight) bool {
 	if s.lock == nil || s.foreign || o.foreign {
 		return s.lock != nil && s.foreign && o.foreign && bytes.Equal(s.lock.Value, o.lock.Value)
 	}
-	return s.lease.granted && s.lease.token == o.lease.token && s.lease.first == o.lease.first
+	return s.lease.granted == o.lease.granted && s.lease.resting == o.lease.resting && s.lease.token == o.lease.token && s.lease.first == o.lease.first
 }
 
 // markRevoked names the lease in the key's revoke item. It replaces what was seen

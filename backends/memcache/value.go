@@ -19,12 +19,14 @@ const maxLabel = 256
 //
 //	TOKEN                                added, and not yet anybody's lease
 //	TOKEN FIRST BASE SINCE ENDS LABEL    granted
+//	MARK FIRST BASE SINCE ENDS LABEL     released, and nobody's: the rest is of the lease before
 //
 // The token comes first and at its full length. Whatever else is there belongs
 // to another library, and is not touched unless that is asked for.
 type lease struct {
 	token   backends.Token
 	granted bool
+	resting bool
 	// first was minted for the grant, base is the newest; the lease has minted no
 	// others than from first to base.
 	first, base uint64
@@ -35,7 +37,10 @@ type lease struct {
 
 func (l lease) encode() []byte {
 	value := []byte(l.token.Wire())
-	if !l.granted {
+	switch {
+	case l.resting:
+		value = []byte(restMark)
+	case !l.granted:
 		return value
 	}
 	for _, n := range []int64{int64(l.first), int64(l.base), l.since, l.ends} {
@@ -47,8 +52,13 @@ func (l lease) encode() []byte {
 // decode reads a lock item; ok is false for what somebody else wrote.
 func decode(value []byte) (l lease, ok bool) {
 	wire, rest, more := bytes.Cut(value, []byte{' '})
-	if l.token, ok = backends.ParseToken(string(wire)); !ok || !more {
-		return l, ok
+	if l.resting = string(wire) == restMark; l.resting {
+		ok = true
+	} else {
+		l.token, ok = backends.ParseToken(string(wire))
+	}
+	if !ok || !more {
+		return l, ok && !l.resting
 	}
 	// The label is last, so it may have spaces of its own.
 	var numbers [4]int64
@@ -66,7 +76,7 @@ func decode(value []byte) (l lease, ok bool) {
 	if numbers[0] > numbers[1] { // also the form without FIRST, of earlier binaries
 		return lease{}, false
 	}
-	l.granted, l.first, l.base, l.since, l.ends = true, uint64(numbers[0]), uint64(numbers[1]), numbers[2], numbers[3]
+	l.granted, l.first, l.base, l.since, l.ends = !l.resting, uint64(numbers[0]), uint64(numbers[1]), numbers[2], numbers[3]
 	l.label = string(fields[len(numbers)])
 	return l, true
 }
@@ -80,6 +90,10 @@ func (l lease) name() []byte { return strconv.AppendUint(nil, l.first, 10) }
 func (l lease) revokedBy(item *gomemcache.Item) bool {
 	return l.granted && item != nil && bytes.Equal(item.Value, l.name())
 }
+
+// restMark is in the place of a token of a key that rests: nobody compares it, and pylock, whose
+// time it would be, reads a time in 2100.
+const restMark = "4102444800.2"
 
 // cut shortens a label that is too long, between two characters.
 func cut(label string) string {
