@@ -73,7 +73,7 @@ type Attempt struct {
 	//	of an acquire, a renewal  though its holder's process crashes; the TTL is no shorter
 	//	of a release              nobody has the key until then: it rests
 	//
-	// Neither a late request of the attempt, nor any other but a Revoke, ends or prolongs a
+	// A lease that was revoked leaves no rest. Neither a late request of the attempt, nor any other but a Revoke, ends or prolongs a
 	// rest. A release without AtLeast leaves nothing of what an acquire or a renewal asked for.
 	AtLeast time.Duration
 }

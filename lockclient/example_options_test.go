@@ -136,3 +136,27 @@ func ExampleWaiter_MarshalJSON() {
 	fmt.Println(string(text), err)
 	// Output: {"label":"vm-4:77","waiting_for_seconds":1.5} <nil>
 }
+
+func ExampleAtLeast() {
+	client := open()
+	defer client.Close()
+
+	// Each machine's cron starts this at about the same time. It runs once.
+	for range 2 {
+		lock, err := client.TryAcquire(context.Background(), "nightly", lockclient.AtLeast(time.Minute))
+		if errors.Is(err, lockclient.ErrHeld) {
+			fmt.Println("ran already")
+			continue
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("runs")
+		if err := lock.Release(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// runs
+	// ran already
+}

@@ -158,7 +158,7 @@ func (s *store) release(a backends.Attempt) error {
 	if l == nil || l.token != a.Token {
 		return backends.ErrNotHeld
 	}
-	if a.AtLeast > 0 {
+	if a.AtLeast > 0 && !l.revoked {
 		s.leases[a.Key] = &storedLease{ends: time.Now().Add(a.AtLeast), first: l.first, base: l.base, resting: true}
 		return nil
 	}

@@ -11,11 +11,13 @@ import (
 // crashed.
 func restChecks() []check {
 	return []check{
-		{"a released key that rests is nobody's before that is over", restKeeps, rests, noRests},
-		{"a late request neither ends nor prolongs a rest", restIsDeaf, rests, noRests},
+		{"a released key that rests is nobody's", restKeeps, rests, noRests},
+		{"a late request ends no rest", restIsDeaf, rests, noRests},
+		{"a rest ends when it is over, whatever request comes late", restEnds, rests, noRests},
 		{"a key is kept for its rest though its holder's process has ended", restOutlives, rests, noRests},
 		{"a lease that is prolonged to rest is kept as well", restRenewed, rests, noRests},
 		{"a release without a rest leaves nothing of it", restDropped, rests, noRests},
+		{"a key whose lease was revoked does not rest", restRevoked, restsAndRevokes, noRests},
 		{"a rest ends by force", restForced, restsAndRevokes, noRests},
 	}
 }
@@ -41,7 +43,7 @@ func noRests(st *store) error {
 	return err
 }
 
-// brief is a rest that is waited for: longer than any look at the key takes.
+// brief is a rest that is waited for.
 const brief = 2 * time.Second
 
 // begun takes a key that is to rest for d, and returns when that is over at the earliest.
@@ -85,15 +87,14 @@ func restKeeps(st *store) error {
 	if err != nil {
 		return err
 	}
-	r, _, _, err := a.begun(st.key("k"), long, brief)
+	r, _, _, err := a.begun(st.key("k"), long, long)
 	if err != nil {
 		return err
 	}
-	over := time.Now().Add(brief) // by the release
-	return first(a.free(r), a.kept(r.Key), b.kept(r.Key), b.gets(r.Key, over))
+	return first(a.free(r), a.kept(r.Key), b.kept(r.Key))
 }
 
-func restIsDeaf(st *store) error {
+func restEnds(st *store) error {
 	a, b, _, err := st.three()
 	if err != nil {
 		return err
@@ -102,23 +103,42 @@ func restIsDeaf(st *store) error {
 	if err != nil {
 		return err
 	}
-	over := time.Now().Add(brief)
-	if err := a.free(r); err != nil {
+	over := time.Now().Add(brief) // by the release
+	if err := first(a.free(r), a.lateCopies(r, base)); err != nil {
 		return err
 	}
-	for _, d := range []time.Duration{0, time.Millisecond, long} {
-		late := r.Attempt
-		late.AtLeast = d
-		if err := notHeld("a second release", a.Release(st.ctx, late)); err != nil {
+	return b.gets(r.Key, over)
+}
+
+func restIsDeaf(st *store) error {
+	a, b, _, err := st.three()
+	if err != nil {
+		return err
+	}
+	r, base, _, err := a.begun(st.key("k"), long, long)
+	if err != nil {
+		return err
+	}
+	if err := first(a.free(r), a.lateCopies(r, base)); err != nil {
+		return err
+	}
+	return b.kept(r.Key)
+}
+
+// lateCopies sends what a holder may have sent before its release, and after.
+func (s *session) lateCopies(r backends.Request, base uint64) error {
+	for _, d := range []time.Duration{0, time.Millisecond, 24 * time.Hour} {
+		r.AtLeast = d
+		if err := notHeld("a second release", s.Release(s.ctx, r.Attempt)); err != nil {
 			return err
 		}
-		_, err := a.Renew(st.ctx, late, long, base)
+		_, err := s.Renew(s.ctx, r.Attempt, 24*time.Hour, base)
 		if err := notHeld("a renewal after the release", err); err != nil {
 			return err
 		}
 	}
 	r.AtLeast = 0
-	return first(a.cancel(r), b.kept(r.Key), b.gets(r.Key, over))
+	return s.cancel(r)
 }
 
 func restOutlives(st *store) error {
@@ -130,11 +150,7 @@ func restOutlives(st *store) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Close(); err != nil {
-		return err
-	}
-	_, err = b.want(backends.Held, b.once(r.Key, long))
-	return first(err, b.gets(r.Key, over))
+	return first(a.Close(), b.gets(r.Key, over))
 }
 
 func restRenewed(st *store) error {
@@ -142,7 +158,7 @@ func restRenewed(st *store) error {
 	if err != nil {
 		return err
 	}
-	r, reply, err := a.hold(st.key("k"), brief)
+	r, reply, err := a.hold(st.key("k"), long)
 	if err != nil {
 		return err
 	}
@@ -151,11 +167,7 @@ func restRenewed(st *store) error {
 	if _, err := a.Renew(st.ctx, r.Attempt, brief, reply.Base); err != nil {
 		return err
 	}
-	if err := a.Close(); err != nil {
-		return err
-	}
-	_, err = b.want(backends.Held, b.once(r.Key, long))
-	return first(err, b.gets(r.Key, over))
+	return first(a.Close(), b.gets(r.Key, over))
 }
 
 func restDropped(st *store) error {
@@ -203,4 +215,20 @@ func restForced(st *store) error {
 		}
 	}
 	return nil
+}
+
+func restRevoked(st *store) error {
+	a, b, _, err := st.three()
+	if err != nil {
+		return err
+	}
+	r, base, _, err := a.begun(st.key("k"), long, long)
+	if err != nil {
+		return err
+	}
+	if err := first(b.revoke(r.Key, backends.Revocation{}, backends.Marked), a.refused(r, base), a.free(r)); err != nil {
+		return err
+	}
+	_, err = b.want(backends.Granted, b.once(r.Key, long))
+	return err
 }

@@ -173,7 +173,7 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 	}
 	verb, argv := b.verbs.release, []string{a.Token.Wire(), mark(a), push}
 	if a.AtLeast > 0 {
-		verb, argv[2] = b.verbs.rest, milliseconds(a.AtLeast)
+		verb, argv = b.verbs.rest, append(argv, milliseconds(a.AtLeast))
 	}
 	reply, err := b.run(ctx, verb, a.Key, argv...)
 	if err != nil {

@@ -213,6 +213,9 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		// Whoever comes too late did not have it any more; the next is served, though.
 		was = was || now < rec.lease.ends
 		b.drop(a)
+		if rec.lease.revoked {
+			a.AtLeast = 0
+		}
 		b.giveBack(rec, a.AtLeast, now)
 		return true
 	})

@@ -55,7 +55,7 @@ func (t *talk) finish(atLeast time.Duration) (was bool, err error) {
 			return was, nil
 		}
 		was = was || seen.lease.granted
-		if atLeast > 0 && seen.lease.granted {
+		if atLeast > 0 && seen.lease.granted && !seen.revoked() {
 			err = t.rest(seen, atLeast)
 		} else {
 			if t.wanted(seen) {

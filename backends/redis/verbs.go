@@ -89,7 +89,7 @@ func (c *command) makeFull() {
 		c.build(scripts.Renew, of.Key, wire, millis(of.TTL), strconv.FormatUint(of.Known, 10))
 	case backends.Releasing:
 		if of.AtLeast > 0 {
-			c.build(scripts.Rest, of.Key, wire, c.marks(), millis(of.AtLeast))
+			c.build(scripts.Rest, of.Key, wire, c.marks(), c.push, millis(of.AtLeast))
 			return
 		}
 		c.build(scripts.Release, of.Key, wire, c.marks(), c.push)
@@ -142,11 +142,7 @@ func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
 		case backends.Acquiring:
 			reply, quiet, messages, err = b.readAcquired(c, v)
 		case backends.Releasing:
-			push := c.push
-			if c.call.AtLeast > 0 {
-				push = pushByScript // nobody is told
-			}
-			quiet, messages, err = readRelease(v, c.call.Token, push)
+			quiet, messages, err = readRelease(v, c.call.Token, c.push)
 		case backends.Cancelling:
 			quiet, messages, err = readCancel(v, c.call.Token, c.push)
 		}

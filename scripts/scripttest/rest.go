@@ -13,7 +13,7 @@ const resting = "4102444800.2"
 // rest ends a lease, and keeps the lock from everybody for ms.
 func (l *lock) rest(a backends.Token, ms int, fields ...any) {
 	l.Helper()
-	l.call(scripts.Rest, []string{a.Wire(), mark, fmt.Sprint(ms)}, fields)
+	l.call(scripts.Rest, []string{a.Wire(), mark, l.push, fmt.Sprint(ms)}, fields)
 }
 
 // rests checks that the lock rests for at most that long, ms.
@@ -90,20 +90,23 @@ var restCases = []testCase{
 		l.holder(&b)
 		l.sees(ms(3000, 5000), "PTTL", l.keys[itself])
 	}, nil},
-	{"a revoked lease may rest, and is not revoked then", func(l *lock) {
+	{"a lock whose lease was revoked does not rest", func(l *lock) {
 		a, b, base := attempt(1, 1), attempt(2, 1), ""
 		l.try(a, 5000, 1, mint(&base), 5000, 0)
 		l.revoke("0", 3)
 		l.rest(a, 9000, 1, 0)
-		l.inspect(3, "host:1", -1, ms(7000, 9000), base, 0)
-		l.do("DEL", l.keys[itself])
+		l.holder(nil)
 		l.try(b, 5000, 1, mint(&base), 5000, 0)
-		l.renew(b, 5000, base, 1, mint(&base), 5000, 0)
+		l.revoke("0", 3)
+		a = a.Session().Token(a.Attempt() + 1)
+		l.wait(a, 5000, 0, "host:2", moments, ms(0, 5000), 1, 0)
+		l.rest(b, 9000, 1, 1)
+		l.holder(&a)
 	}, nil},
 	{"the script fast leaves a lock that rests as it is", func(l *lock) {
 		a, b := attempt(1, 1), attempt(2, 1)
 		l.try(a, 5000, 1, fresh(), 5000, 0)
-		l.call(scripts.Rest, []string{a.Wire(), "0", "9000"}, []any{1, 0})
+		l.call(scripts.Rest, []string{a.Wire(), "0", l.push, "9000"}, []any{1, 0})
 		l.sees(0, "EXISTS", l.keys[more])
 		l.free(a, inFull)
 		l.take(b, 5000, inFull)

@@ -223,7 +223,7 @@ func (l *lock) call(s *scripts.Script, args []string, fields []any) {
 		l.Fatalf("%s: %v", s.Name, err)
 	}
 	rest := got
-	if l.push == handed && slices.Contains([]*scripts.Script{scripts.Acquire, scripts.Release, scripts.Cancel, scripts.Revoke}, s) {
+	if l.push == handed && slices.Contains([]*scripts.Script{scripts.Acquire, scripts.Release, scripts.Rest, scripts.Cancel, scripts.Revoke}, s) {
 		rest = l.messages(s, got)
 	}
 	if s == scripts.Inspect {
