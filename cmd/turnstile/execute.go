@@ -155,13 +155,10 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	// The command is told of the hold by its deadline, and can't be stopped as fast as a hold may end that
 	// is not confirmed.
 	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(rest), option.Confirmed}
-	// A nil *Lock in the interface would not be nil: it is set only when there is one.
-	var l *lockclient.Lock
-	if p.try {
-		l, a.err = a.client.TryAcquire(ctx, p.key, opts...)
-	} else {
-		l, a.err = a.client.Acquire(ctx, p.key, opts...)
+	if p.atLeast > 0 {
+		opts = append(opts, lockclient.AtLeast(p.atLeast))
 	}
+	a.hold, a.err = p.take(ctx, a.client, opts)
 	told()
 	var why *lockclient.WaitError
 	if errors.As(a.err, &why) {
@@ -169,21 +166,51 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 		p.lookAgain(ctx, a.client, why)
 	}
 	if a.err == nil {
-		a.hold = l
-		p.log.Info("acquired", "key", p.key, "fence", l.Fence(), "waited", time.Since(begin).Round(time.Microsecond))
+		p.log.Info("acquired", "key", p.key, "fence", a.hold.Fence(), "waited", time.Since(begin).Round(time.Microsecond))
 	}
 	return a
 }
 
-// lookAgain finds out who has a key whose holder has no name: another library's client,
-// perhaps for ever.
+// take acquires the key, or all of them.
+func (p *plan) take(ctx context.Context, client *lockclient.Client, opts []lockclient.Option) (hold, error) {
+	if p.try {
+		opts = append(opts, lockclient.Timeout(0))
+	}
+	if len(p.also) > 0 {
+		locks, err := client.AcquireAll(ctx, p.keys(), opts...)
+		if err != nil {
+			return nil, err // a nil *Locks in the interface would not be nil
+		}
+		return keySet{locks, p.key}, nil
+	}
+	l, err := client.Acquire(ctx, p.key, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// keys are all that the command runs under.
+func (p *plan) keys() []string { return append([]string{p.key}, p.also...) }
+
+// A keySet is the hold of several keys, which its command knows by the first.
+type keySet struct {
+	*lockclient.Locks
+	key string
+}
+
+func (s keySet) Key() string   { return s.key }
+func (s keySet) Fence() uint64 { return s.Locks.Fence(s.key) }
+
+// lookAgain finds out who has a key whose holder has no name or is not known for how long: another
+// library's client, perhaps for ever, or nobody, since it rests.
 func (p *plan) lookAgain(ctx context.Context, client *lockclient.Client, why *lockclient.WaitError) {
-	if why.Holder != "" || errors.Is(why, lockclient.ErrUnavailable) {
+	if why.Holder != "" && why.HeldFor > 0 || errors.Is(why, lockclient.ErrUnavailable) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, leavePatience)
 	defer cancel()
-	if info, err := client.Inspect(ctx, p.key); err == nil {
+	if info, err := client.Inspect(ctx, why.Key); err == nil {
 		p.found = info
 	}
 }

@@ -120,6 +120,8 @@ func stateOf(i lockclient.Info) string {
 		return "revoked"
 	case i.Foreign:
 		return "foreign"
+	case i.Resting:
+		return "resting"
 	}
 	return "held"
 }

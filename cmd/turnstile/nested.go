@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/turnstile-go/turnstile/lockclient"
@@ -16,12 +17,13 @@ import (
 // another prefix or on another backend. The fence decides it.
 func (p *plan) warnOfParent(ctx context.Context, client *lockclient.Client) {
 	fence, err := strconv.ParseUint(os.Getenv("TURNSTILE_FENCE"), 10, 64)
-	if err != nil || os.Getenv("TURNSTILE_KEY") != p.key {
+	key := os.Getenv("TURNSTILE_KEY")
+	if err != nil || !slices.Contains(p.keys(), key) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(askFor, p.timeout))
 	defer cancel()
-	if i, err := client.Inspect(ctx, p.key); err == nil && i.Current(fence) {
-		p.log.Warn("the turnstile run that started this one holds the key, until its own command ends", "key", p.key, "fence", fence)
+	if i, err := client.Inspect(ctx, key); err == nil && i.Current(fence) {
+		p.log.Warn("the turnstile run that started this one holds the key, until its own command ends", "key", key, "fence", fence)
 	}
 }

@@ -204,6 +204,9 @@ func (v *revocation) run(ctx context.Context) error {
 	case lockclient.Superseded:
 		return v.superseded(ctx, fence)
 	case lockclient.Deleted:
+		if before.Resting {
+			return v.say("%s rests no longer", v.name())
+		}
 		return v.say("%s was deleted; it was held by %s, which may go on until it notices", v.name(), sketch(before))
 	}
 	return v.wait(ctx, before)

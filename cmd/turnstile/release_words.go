@@ -89,7 +89,11 @@ func (v *revocation) ask(ctx context.Context, i lockclient.Info) (bool, error) {
 	case i.Foreign:
 		what = "It can't be told to stop. Wait until its key ends?"
 	}
-	fmt.Fprintf(v.stderr, "%s is held by %s. %s [y/N] ", v.name(), sketch(i), what)
+	state := "is held by"
+	if i.Resting {
+		state, what = "rests after", "End its rest?"
+	}
+	fmt.Fprintf(v.stderr, "%s %s %s. %s [y/N] ", v.name(), state, sketch(i), what)
 	answer := make(chan string, 1)
 	go func() { // ends with its line, or with the process: a read of a terminal can't be cut short
 		line, _ := bufio.NewReader(v.in).ReadString('\n')

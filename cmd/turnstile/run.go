@@ -26,6 +26,7 @@ const (
 type plan struct {
 	settings
 	key     string
+	also    []string      // further keys, to be held as well
 	argv    []string      // the command, as it sees itself
 	path    string        // its file
 	label   string        // the holder's label for others
@@ -36,6 +37,7 @@ type plan struct {
 	expiresBy string
 	grace     time.Duration // between TERM and KILL
 	longest   time.Duration // that the command may run; 0: as long as it likes
+	atLeast   time.Duration // that the keys stay nobody else's; 0: no longer than the command runs
 	conflict  int           // the exit code when the key was not acquired in time
 
 	// found is the last known state of the key when it was not acquired in time.
@@ -48,7 +50,8 @@ type plan struct {
 // and know nothing of the environment.
 type runFlags struct {
 	timeout, expires, grace string // of --timeout, --expires, --kill-after
-	maxHold                 string // of --max-hold
+	maxHold, atLeast        string // of --max-hold, --at-least
+	also                    []string
 	conflict, label         string // of --conflict-exit-code, --label
 	try, shell              bool   // of --nonblock, --command
 }
@@ -74,10 +77,19 @@ Exit codes: COMMAND's own, 128+n if it ended by signal n; 75 (or -E) not acquire
 64 bad usage; 126 COMMAND can't be run, 127 it is not found; 130 interrupted while waiting
 (TERM: 143).
 
+With --also, COMMAND runs while it holds all keys, and TURNSTILE_KEY and TURNSTILE_FENCE are those of
+KEY. Keys are taken in one order, whatever the order on the command line, so that two runs never
+wait for each other.
+
+With --at-least, KEY stays taken for that long after it was acquired, though COMMAND ends, fails or
+crashes before: a job that many machines start at about the same time runs once.
+
 With -E 0 a KEY that was not acquired is no news: nothing is printed, unless -v is given.`
 
 const runExamples = `  turnstile run nightly -- ./backup.sh --full
   turnstile run -n -E 0 cron-job -- ./sync        # skip this run while the last one still runs
+  turnstile run -n -E 0 --at-least 30s nightly -- ./report   # once, though each machine's cron starts it
+  turnstile run --also db --also cache deploy -- ./migrate
   turnstile run -w 90 -c deploy 'git pull && make deploy'`
 
 func newRun(o *options) *cobra.Command {
@@ -111,9 +123,12 @@ func newRun(o *options) *cobra.Command {
 	f.StringVarP(&r.conflict, "conflict-exit-code", "E", "75", "exit with `N` when KEY is not acquired in time")
 	f.StringVar(&r.grace, "kill-after", "", "send KILL `DURATION` after TERM; at most a third of --expires (default 5s, or that third)")
 	f.StringVar(&r.maxHold, "max-hold", "", "end COMMAND, with exit code 76, when it has run for `DURATION` (default: no limit)")
+	f.StringArrayVar(&r.also, "also", nil, "hold `KEY` as well, all or none; again for more")
+	f.StringVar(&r.atLeast, "at-least", "", "nobody else gets KEY before `DURATION` has passed since it was acquired, at most 24h")
 	f.StringVar(&r.label, "label", "", "show others `TEXT` as the holder of KEY, at most 256 bytes (default host:pid and COMMAND's name)")
 	f.BoolVarP(&r.shell, "command", "c", false, "COMMAND is one string for /bin/sh -c")
-	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil, "max-hold": nil, "label": nil})
+	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil, "max-hold": nil, "at-least": nil, "label": nil})
+	_ = cmd.RegisterFlagCompletionFunc("also", heldKeys(o))
 	return cmd
 }
 
@@ -157,6 +172,18 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 	if p.longest == 0 && cmd.Flags().Changed("max-hold") {
 		return nil, usage("--max-hold 0: COMMAND would be ended at once")
 	}
+	if p.atLeast, err = duration(cmd, parseDuration, "at-least", r.atLeast, "", 0); err != nil {
+		return nil, err
+	}
+	if p.atLeast > lockclient.MaxExpires {
+		return nil, usage("--at-least %v: at most %v", p.atLeast, lockclient.MaxExpires)
+	}
+	for _, key := range r.also {
+		if err := checkKey(key); err != nil {
+			return nil, err
+		}
+	}
+	p.also = r.also
 	if p.label = r.label; cmd.Flags().Changed("label") {
 		if err := checkText("--label", p.label); err != nil {
 			return nil, err

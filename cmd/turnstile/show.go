@@ -113,6 +113,8 @@ func meaning(i lockclient.Info) string {
 		return " (its holder was told to stop, and has not let go yet)"
 	case i.Foreign:
 		return " (another library's client has it)"
+	case i.Resting:
+		return " (nobody holds it, and nobody gets it before that is over; the holder is the last one)"
 	}
 	return ""
 }

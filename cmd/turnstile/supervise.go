@@ -13,7 +13,7 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// A hold is what a supervised command runs under: *lockclient.Lock.
+// A hold is what a supervised command runs under: *lockclient.Lock, or a keySet.
 type hold interface {
 	Key() string
 	Fence() uint64

@@ -83,6 +83,14 @@ func (p *plan) late(why *lockclient.WaitError) string {
 		s += " in " + readable(why.Waited)
 	}
 	switch {
+	case p.found.Resting:
+		s += ": it rests"
+		if p.found.ExpiresIn != nil {
+			s += fmt.Sprintf(", for %s more", readable(*p.found.ExpiresIn))
+		}
+		if why.Holder != "" {
+			s += ", after " + printable(why.Holder)
+		}
 	case why.Holder != "" && why.HeldFor > 0:
 		s += fmt.Sprintf(": held by %s for %s", printable(why.Holder), readable(why.HeldFor))
 	case why.Holder != "":
