@@ -207,3 +207,17 @@ func TestAtLeastOutOfItsLimits(t *testing.T) {
 	}
 	release(t, lock)
 }
+
+// rests returns how much too early r's grant came, after one whose key was to rest: by the
+// store's clock, which bases are the time of, and for callers of one client by their own.
+func (before run) rests(r run) time.Duration {
+	if before.op.least == 0 || before.op.revoked {
+		return 0
+	}
+	there := before.op.least - time.Duration(r.fence>>10-before.fence>>10)*time.Microsecond
+	here := before.op.least + before.op.least/100 - r.start.Sub(before.start)
+	if before.op.client != r.op.client {
+		return there
+	}
+	return max(there, here)
+}

@@ -40,12 +40,14 @@ func (c *Client) AcquireAll(ctx context.Context, keys []string, opts ...Option) 
 	defer lost(nil)
 	each := o
 	each.Renew, each.MaxHold, each.Confirmed = true, 0, true // until all are there
+	within := waiting                                        // it knows the holds that are there already
 	for _, key := range keys {
-		lock, err := c.acquire(s.within(waiting), key, after(each, time.Since(begin)))
+		lock, err := c.acquire(within, key, after(each, time.Since(begin)))
 		if err != nil {
 			return nil, s.giveUp(ctx, waiting, key, begin, err)
 		}
 		s.locks = append(s.locks, lock)
+		within = s.last()
 		context.AfterFunc(lock.Context(), func() { lost(ofKey(key, context.Cause(lock.Context()))) })
 	}
 	if key, err := s.start(waiting, o, begin); err != nil {
@@ -118,14 +120,8 @@ type Locks struct {
 	end   context.CancelCauseFunc
 }
 
-// within is ctx as the one that the next hold of the set is acquired with: it knows the
-// holds that are there already.
-func (s *Locks) within(ctx context.Context) context.Context {
-	if n := len(s.locks); n > 0 {
-		return (*within)(s.locks[n-1])
-	}
-	return ctx
-}
+// last is the newest hold as a context, which descends from those of the others.
+func (s *Locks) last() context.Context { return (*within)(s.locks[len(s.locks)-1]) }
 
 func (s *Locks) holds() []*actors.Hold {
 	holds := make([]*actors.Hold, len(s.locks))
@@ -165,7 +161,7 @@ func (s *Locks) start(waiting context.Context, o options, begin time.Time) (key 
 			return l.Key(), err
 		}
 	}
-	s.ctx, s.end = context.WithCancelCause(context.WithoutCancel(s.within(nil)))
+	s.ctx, s.end = context.WithCancelCause(context.WithoutCancel(s.last()))
 	for _, l := range s.locks {
 		context.AfterFunc(l.Context(), func() { s.ended(l) })
 	}
