@@ -61,6 +61,38 @@ func TestOneOfManyMachinesRunsTheJob(t *testing.T) {
 	}
 }
 
+// Those who wait get a key that rested soon after that, here and elsewhere.
+func TestWhoWaitsForAKeyThatRests(t *testing.T) {
+	const least = time.Second
+	for _, b := range exclusiveBackends {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			url := b.open(t)
+			one, two := openClient(t, Config{Backend: url}), openClient(t, Config{Backend: url})
+			begin := time.Now()
+			first := acquire(t, one, "k", AtLeast(least))
+			there, here := acquireLater(t, two, "k"), acquireLater(t, one, "k")
+			eventually(t, "both wait", func() bool { return one.Stats().Waiters+two.Stats().Waiters == 2 })
+			release(t, first)
+			for range 2 {
+				var g grant
+				select {
+				case g = <-there:
+				case g = <-here:
+				case <-time.After(patience):
+					t.Fatal("it rests for ever")
+				}
+				after := g.at.Sub(begin)
+				t.Logf("had after %v", after.Round(time.Millisecond))
+				if after < least {
+					t.Errorf("had after %v", after)
+				}
+				release(t, g.lock)
+			}
+		})
+	}
+}
+
 // Whatever becomes of the hold, nobody has its key before the time is over.
 func TestAtLeast(t *testing.T) {
 	t.Parallel()
