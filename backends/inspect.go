@@ -1,0 +1,36 @@
+package backends
+
+import (
+	"context"
+	"time"
+)
+
+// An Inspector is a backend that can tell who holds a key.
+type Inspector interface {
+	Inspect(ctx context.Context, key string) (Info, error)
+}
+
+// Info is what a backend knows of a key. A nil field is unknown, not zero.
+type Info struct {
+	Held      bool
+	Foreign   bool           // the holder is another library's client
+	Resting   bool           // nobody's: it rests until ExpiresIn; Held is set, Holder may name who had it last
+	Revoked   bool           // its lease was revoked, and it has not released it yet
+	Holder    *string        // its label
+	Base      *uint64        // the base of its newest fence
+	HeldFor   *time.Duration // since its lease was granted
+	ExpiresIn *time.Duration // unless renewed
+	Waiting   *int           // sessions waiting in the backend's queue
+	// Waiters are those sessions in the order of the queue, first in line first. It is
+	// nil where the backend can't name them, and empty where nobody waits.
+	Waiters []Waiter
+	// First is the base that was minted when the lease was granted: it has minted
+	// those from First to Base, and no others.
+	First *uint64
+}
+
+// A Waiter is a session that waits in the backend's queue. A nil field is unknown.
+type Waiter struct {
+	Label *string        // of its request
+	For   *time.Duration // since it first asked
+}
