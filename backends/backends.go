@@ -52,6 +52,9 @@ func (o Outcome) String() string {
 type Attempt struct {
 	Key   string // the full key: 1 to 512 bytes and the prefix, any bytes but NUL
 	Token Token
+	// Kind is what the attempt asks for, and what its lease may be by now: see Sharer. Only a
+	// backend that declares Kinds is asked for anything but Exclusive.
+	Kind Kind
 	// Ambiguous says that an earlier request of this attempt was sent and never answered,
 	// so that a copy of it may still arrive.
 	//
@@ -99,6 +102,9 @@ type Request struct {
 	// for each call. A backend that sends Gave keeps the number of the newest call that it has seen of the
 	// attempt, and nobody else can read it. 0: there is none, as Queue is not set.
 	Ask uint64
+	// N and Want are of Slots alone: how many slots the caller says there are, 1 to MaxSlots, and
+	// how many permits it can use at once, 1 to MostWanted and at most N.
+	N, Want int
 	// Alive is how long after this call its session counts as alive, for a place in the queue. A lease that
 	// is given to the attempt lasts as long, so that one that nobody confirms costs others no more. 0: the
 	// backend's own choice.
@@ -122,10 +128,14 @@ type Reply struct {
 	// backend knows; the lease should go to it soon.
 	Contended bool
 
+	Kind    Kind // when Granted, and of a renewal: what the lease is
+	Permits int  // of a share of slots: how many holds it is good for
+
 	// What is known of the holder when Held; zero where it is not.
+	Out     int           // of shares: how many there are, or how many permits; 0 for a lock
 	Holder  string        // its label
 	HeldFor time.Duration // how long it has had the key
-	FreeIn  time.Duration // when its lease ends unless renewed
+	FreeIn  time.Duration // when its lease ends unless renewed; where slots are waited for, the first of the shares
 	Place   int           // sessions ahead in the backend's queue, this one included; 0 when not queued
 	// Retry is when to repeat the attempt, when Held, unless a wake comes first.
 	Retry time.Duration
@@ -288,6 +298,7 @@ type Capabilities struct {
 	Fences    bool // bases grow across processes and restarts
 	Inspects  bool // Inspector is implemented
 	Reasons   bool // a Revocation's Reason reaches the holder
+	Kinds     bool // it is a Sharer: shared holds and slots
 	Rests     bool // a released key can be kept from everybody for a while: see Attempt.AtLeast
 	// FailsOver: when the server that granted a lease is lost, another takes its
 	// place, whose state may be older. A lease that the last renewal could not

@@ -24,6 +24,12 @@ type Info struct {
 	// Waiters are those sessions in the order of the queue, first in line first. It is
 	// nil where the backend can't name them, and empty where nobody waits.
 	Waiters []Waiter
+	// Kind is what is held. Of shares Out tells how many there are, or how many permits of slots, and
+	// Holders has a hundred of them at most. Holder, HeldFor, Base and First are those of one of
+	// them, ExpiresIn is that of the longest, and Revoked says that all are.
+	Kind    Kind
+	Out     int
+	Holders []Holder
 	// First is the base that was minted when the lease was granted: it has minted
 	// those from First to Base, and no others.
 	First *uint64
@@ -33,4 +39,6 @@ type Info struct {
 type Waiter struct {
 	Label *string        // of its request
 	For   *time.Duration // since it first asked
+	Kind  Kind           // that it waits for
+	N     int            // of slots: how many it says there are
 }

@@ -27,7 +27,8 @@ type Revoker interface {
 // A Revocation says which lease is meant, and how it ends.
 type Revocation struct {
 	// Base, if not 0, is a fence base: the lease is revoked only if that was minted
-	// by it, and not by an earlier one.
+	// by it, and not by an earlier one. Of shares it names the one whose first or newest
+	// base it is. 0: whatever is there, all shares.
 	Base uint64
 	// Now deletes the lease at once, whoever has it: a foreign or silent holder's.
 	// It goes to the next that waits as in a release; its holder learns of it as of

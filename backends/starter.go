@@ -31,8 +31,8 @@ func (v Verb) String() string {
 // A Call is one call of a verb, as a Starter takes it.
 type Call struct {
 	Verb Verb
-	// Request is whole for an acquire. A renewal reads its Attempt and TTL, a release and
-	// a cancel its Attempt.
+	// Request is whole for an acquire. A renewal reads its Attempt and TTL, one of a Kind other than
+	// Exclusive (RenewShare) N and Want as well; a release and a cancel read its Attempt.
 	Request
 	// Known is the newest base that the caller of a renewal has.
 	Known uint64

@@ -22,14 +22,16 @@ const (
 // A Session names one coordinator to a backend: 20 random decimal digits.
 type Session string
 
-// NewSession draws a random session.
+// NewSession draws a random session. None is all zeros: its tokens are no caller's, and stand under
+// a key for what is no lease.
 func NewSession() Session {
 	limit := new(big.Int).Exp(big.NewInt(10), big.NewInt(sessionDigits), nil)
-	n, err := rand.Int(rand.Reader, limit)
+	one := big.NewInt(1)
+	n, err := rand.Int(rand.Reader, limit.Sub(limit, one))
 	if err != nil {
 		panic(fmt.Sprintf("backends: no randomness: %v", err)) // crypto/rand never fails on a supported system
 	}
-	return Session(fmt.Sprintf("%0*s", sessionDigits, n.String()))
+	return Session(fmt.Sprintf("%0*s", sessionDigits, n.Add(n, one).String()))
 }
 
 // A Token is the secret that proves a lease; it is unique to one attempt.

@@ -129,7 +129,7 @@ func (c *Client) inspect(ctx context.Context, key string) (Info, error) {
 		info.Waiters = []Waiter{}
 	}
 	for _, w := range remote.Waiters {
-		info.Waiters = append(info.Waiters, Waiter(w))
+		info.Waiters = append(info.Waiters, Waiter{Label: w.Label, For: w.For})
 	}
 	if local.Held {
 		return info, nil // of our own hold we know more than the backend
