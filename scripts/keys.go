@@ -6,6 +6,10 @@ import (
 	"sync"
 )
 
+// KindLetters are the letters by which the scripts name the kinds of hold, in the order of backends.Kind: a lock, a
+// share, permits.
+const KindLetters = "xsp"
+
 // Keys returns the KEYS of every full verb for a full key: the lock itself, its
 // companion, its rarer notes (more), its queue, the sessions alive in it. All five share one hash
 // slot, so that a script may touch them on a Cluster. The names are wire

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/backends/embedded/engine"
 	"github.com/turnstile-go/turnstile/backends/embedded/keyspace"
+	"github.com/turnstile-go/turnstile/scripts"
 )
 
 const (
@@ -186,9 +188,9 @@ func inspected(r keyspace.Reply) (backends.Info, error) {
 		info.Holder = &label
 	}
 	info.Waiters = []backends.Waiter{}
-	for i := 0; i+1 < len(a[8].Array); i += 2 {
-		w := backends.Waiter{For: knownTime(a[8].Array[i+1].Int)}
-		if label := a[8].Array[i].Str; label != "" {
+	for said := range slices.Chunk(a[8].Array, 4) { // label, ms, kind, n
+		w := backends.Waiter{For: knownTime(said[1].Int), Kind: kindOf(said[2]), N: int(said[3].Int)}
+		if label := said[0].Str; label != "" {
 			w.Label = &label
 		}
 		info.Waiters = append(info.Waiters, w)
@@ -196,6 +198,11 @@ func inspected(r keyspace.Reply) (backends.Info, error) {
 	info.HeldFor = knownTime(a[2].Int)
 	info.ExpiresIn = knownTime(a[3].Int)
 	return info, nil
+}
+
+// kindOf reads the letter of a kind.
+func kindOf(r keyspace.Reply) backends.Kind {
+	return backends.Kind(max(0, strings.Index(scripts.KindLetters, r.Str)))
 }
 
 // knownTime is a time the scripts tell, nil where they say unknown.

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
@@ -195,23 +196,32 @@ func (l fields) flag(i int) (set, ok bool) {
 	return n == 1, ok && (n == 0 || n == 1)
 }
 
-// waiters reads {label, ms, label, ms, …}.
+// waiters reads {label, ms, kind, n, …}.
 func (l fields) waiters(i int) ([]backends.Waiter, bool) {
 	if i >= len(l) {
 		return nil, false
 	}
-	pairs, ok := l[i].([]any)
-	all := make([]backends.Waiter, 0, len(pairs)/2)
-	for at := 0; ok && at < len(pairs); at += 2 {
-		label, ok1 := fields(pairs).text(at)
-		ms, ok2 := fields(pairs).number(at + 1)
-		w := backends.Waiter{For: ptr(time.Duration(ms) * time.Millisecond)}
+	said, ok := l[i].([]any)
+	all := make([]backends.Waiter, 0, len(said)/4)
+	for at := 0; ok && at < len(said); at += 4 {
+		label, ok1 := fields(said).text(at)
+		ms, ok2 := fields(said).number(at + 1)
+		kind, ok3 := fields(said).kind(at + 2)
+		n, ok4 := fields(said).number(at + 3)
+		w := backends.Waiter{For: ptr(time.Duration(ms) * time.Millisecond), Kind: kind, N: int(n)}
 		if label != "" {
 			w.Label = &label
 		}
-		all, ok = append(all, w), ok1 && ok2 && ms >= 0
+		all, ok = append(all, w), ok1 && ok2 && ok3 && ok4 && ms >= 0 && n >= 0 && n <= backends.MaxSlots
 	}
 	return all, ok
+}
+
+// kind reads the letter of a kind.
+func (l fields) kind(i int) (backends.Kind, bool) {
+	letter, ok := l.text(i)
+	kind := strings.Index(scripts.KindLetters, letter)
+	return backends.Kind(max(0, kind)), ok && len(letter) == 1 && kind >= 0
 }
 
 func (l fields) text(i int) (string, bool) {

@@ -177,7 +177,7 @@ func (l *lua) enter(s *store) {
 
 // asked is what the script keeps of a waiting attempt's newest ask.
 func asked(w waiter) string {
-	return fmt.Sprintf("%013d1%08d%016dlabel", w.alive+offset, w.lives, w.ask)
+	return fmt.Sprintf("%013d1%08d%016dx0000000label", w.alive+offset, w.lives, w.ask)
 }
 
 // reply says what is wrong with a script's reply.

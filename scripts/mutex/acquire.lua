@@ -117,19 +117,7 @@ end
 local owner, place = ours(holder), 0
 if not free then free = redis.call('PTTL', lock) end
 if wait then
-  if not redis.call('ZSCORE', queue, member) then
-    redis.call('HDEL', alive, member) -- takes no memory, so that ZADD may on a full server: see restore
-    -- A new arrival never ranks before those that wait, though the clock may have stepped back.
-    local last = redis.call('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
-    redis.call('ZADD', queue, digits(math.max(us, last and last + 1 or 0)), member)
-  end
-  redis.call('PEXPIRE', queue, KEEP) -- before anything that can fail: no key stays without a ttl
-  local lives = tonumber(ARGV[6])
-  redis.call('HSET', alive, member, string.format('%013.0f%s%08.0f%016.0f', math.floor(us / 1000) + lives, ARGV[4],
-    lives, tonumber(ARGV[5])) .. label)
-  redis.call('PEXPIRE', alive, KEEP)
-  k.waits = true
-  place = redis.call('ZRANK', queue, member) + 1
+  place = enqueue(k, ARGV[4], tonumber(ARGV[6]), tonumber(ARGV[5]), 'x0000000', label)
   if owner then
     tell(unsent, string.sub(owner, 1, 20), 'w' .. lock)
   end

@@ -36,7 +36,7 @@ for i = 1, items do
   local member = string.sub(token, 13)
   -- What is of another type is acquire's to complain about, and the other items' business it is not.
   local holder, asked = redis.pcall('GET', lock), redis.pcall('HGET', alive, member)
-  if type(holder) == 'string' and type(asked) == 'string' and #asked >= 38 and holder ~= token and #holder == 44
+  if type(holder) == 'string' and type(asked) == 'string' and #asked >= 46 and holder ~= token and #holder == 44
     and string.sub(holder, 1, 12) == string.sub(token, 1, 12) then
     local left = redis.call('PTTL', lock)
     local lasts = left ~= 0

@@ -13,8 +13,9 @@
 --     waiting  sessions waiting: of the queue's first 100 those that are alive, and all behind them
 --     revoked  1 if the lease was revoked and not yet released
 --     first    the base that was minted when the lease was granted, as a string; '' if unknown
---     waiters  {label, ms, label, ms, …}: the waiting sessions of the queue's first 100 that are alive, in their order,
---              and how long each has waited; a label is '' if unknown
+--     waiters  {label, ms, kind, n, …}: the waiting sessions of the queue's first 100 that are alive, in their order: how
+--              long each has waited, what it waits for (see queue.lua), and of permits how many it says there are, else 0;
+--              a label is '' if unknown
 --
 -- Safe to run twice: it only reads.
 
@@ -54,8 +55,10 @@ if line[1] then
   for i = 1, #members do
     if asked[i] and (tonumber(string.sub(asked[i], 1, 13)) or 0) >= us / 1000 then
       waiting = waiting + 1
-      waiters[#waiters + 1] = string.sub(asked[i], 39)
+      waiters[#waiters + 1] = string.sub(asked[i], 47)
       waiters[#waiters + 1] = math.max(0, math.floor((us - line[2 * i]) / 1000))
+      waiters[#waiters + 1] = string.sub(asked[i], 39, 39)
+      waiters[#waiters + 1] = tonumber(string.sub(asked[i], 40, 44)) or 0
     end
   end
   if #members == 100 then waiting = waiting + math.max(0, redis.call('HLEN', alive) - 100) end

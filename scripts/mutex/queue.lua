@@ -6,7 +6,10 @@
 --   14     its session hears pushes: '1'; is poll-only: '2'; is so, and polls seldom: '3' (acquire's argument wait)
 --   15–22  alive: for how long each ask keeps it alive, ms
 --   23–38  the ask's number, which nobody can guess; zeros if it has none
---   39–    its label
+--   39     what it wants: 'x' the lock; 's' a share of it, beside other shares; 'p' permits. Anything else counts as 'x'
+--   40–44  n: of permits, how many the ask says there are; else zeros
+--   45–46  of permits, how many it wants; else zeros
+--   47–    its label
 -- A lease that is given to one that hears lasts as long as alive says, since that is longer than the pause between two
 -- asks. Its session is told by a push that has the ask's number. So the session knows that the lease was given after it
 -- had sent that ask, and how long it lasts at least, and grants on the push alone. A push without the number of its
@@ -35,36 +38,59 @@ local function leave(k, member)
   return true
 end
 
--- The member of the queue whose turn it is. Before it, the dead are removed, and attempts that have ended: a late copy
--- of an acquire may have queued one, before its session settled it or a later one. A session has one attempt on a key
--- at a time, so the one that the script is of ends those before it as well. rest is true if there were more of them
--- than one call may skip: then nobody is known to be first. polls is set if the member is poll-only: 'due', or 'early'
--- if it lets those that hear go first, and none of them is in the queue. asked is its newest ask.
+-- Queues the script's attempt, or keeps it alive there. Returns its place. A new arrival never ranks before those that
+-- wait, though the clock may have stepped back.
+local function enqueue(k, wait, lives, ask, wish, label)
+  if not redis.call('ZSCORE', k.queue, k.member) then
+    redis.call('HDEL', k.alive, k.member) -- takes no memory, so that ZADD may on a full server: see restore
+    local last = redis.call('ZRANGE', k.queue, -1, -1, 'WITHSCORES')[2]
+    redis.call('ZADD', k.queue, digits(math.max(k.us, last and last + 1 or 0)), k.member)
+  end
+  redis.call('PEXPIRE', k.queue, KEEP) -- before anything that can fail: no key stays without a ttl
+  redis.call('HSET', k.alive, k.member, string.format('%013.0f%s%08.0f%016.0f', math.floor(k.us / 1000) + lives, wait,
+    lives, ask) .. wish .. label)
+  redis.call('PEXPIRE', k.alive, KEEP)
+  k.waits = true
+  return redis.call('ZRANK', k.queue, k.member) + 1
+end
+
+-- Reports whether a member of the queue, which asked so, is dead, or an attempt that has ended: a late copy of an acquire
+-- may have queued one, before its session settled it or a later one. A session has one attempt at a time that waits for a
+-- key, its newest, so the one that the script is of ends those before it as well.
+local function gone(k, member, asked)
+  if (tonumber(string.sub(asked, 1, 13)) or 0) < k.us / 1000
+    or member < k.member and string.sub(member, 1, 20) == string.sub(k.member, 1, 20) then return true end
+  if k.til <= k.us then return false end
+  local settled = redis.call('HGET', k.more, 'settled:' .. string.sub(member, 1, 20))
+  return settled and string.sub(settled, 1, 12) >= string.sub(member, 21)
+end
+
+-- Reports whether a member of the queue, which asked so and has waited for so long, µs, is poll-only and lets those that
+-- hear go first. One that is ahead of the clock does not: the clock stepped back, and it would wait for as long.
+local function early(asked, waited)
+  return string.sub(asked, 14, 14) ~= '1' and waited < PATIENCE * 1000 and waited >= -1000
+end
+
+-- The member of the queue whose turn it is. Before it, those that are gone are removed. rest is true if there
+-- were more of them than one call may skip: then nobody is known to be first. polls is set if the member is poll-only:
+-- 'due', or 'early' if it lets those that hear go first, and none of them is in the queue. asked is its newest ask.
 local function head(k)
-  local early, its, place = nil, nil, 0 -- the first member that lets others go first, its ask; how many do
+  local polite, its, place = nil, nil, 0 -- the first member that lets others go first, its ask; how many do
   for _ = 1, HEADS do
     local first = redis.call('ZRANGE', k.queue, place, place, 'WITHSCORES')
     local member = first[1]
-    if not member then return early, false, 'early', its end
-    local asked, waited = redis.call('HGET', k.alive, member) or '', k.us - tonumber(first[2])
-    local gone = (tonumber(string.sub(asked, 1, 13)) or 0) < k.us / 1000
-      or member < k.member and string.sub(member, 1, 20) == string.sub(k.member, 1, 20)
-    if not gone and k.til > k.us then
-      local settled = redis.call('HGET', k.more, 'settled:' .. string.sub(member, 1, 20))
-      gone = settled and string.sub(settled, 1, 12) >= string.sub(member, 21)
-    end
-    if gone then
+    if not member then return polite, false, 'early', its end
+    local asked = redis.call('HGET', k.alive, member) or ''
+    if gone(k, member, asked) then
       leave(k, member)
-    elseif string.sub(asked, 14, 14) == '1' then
-      return member, false, nil, asked
-    elseif waited >= PATIENCE * 1000 or waited < -1000 then
-      return member, false, 'due', asked -- ahead of the clock: it stepped back, and would have this one wait for as long
+    elseif not early(asked, k.us - tonumber(first[2])) then
+      return member, false, string.sub(asked, 14, 14) ~= '1' and 'due' or nil, asked
     else
-      if not early then early, its = member, asked end
+      if not polite then polite, its = member, asked end
       place = place + 1
     end
   end
-  return early, not early, 'early', its
+  return polite, not polite, 'early', its
 end
 
 -- Pushes a message to a session's inbox. It may be lost: where the user may not publish (the default of
@@ -97,15 +123,15 @@ local function give(k, member, polls, asked, unsent)
   leave(k, member) -- before SET: see restore
   redis.call('SET', k.lock, STAMP .. member, 'PX', ms)
   names(k, member)
-  k.first, k.label = -k.last, string.sub(asked, 39)
+  k.first, k.label = -k.last, string.sub(asked, 47)
   local following, rest = head(k)
   k.waits = following or rest
   local session = string.sub(member, 1, 20)
   if polls then
     tell(unsent, session, 'g' .. k.lock) -- it may just have begun to hear: what it is given is too short for a grant
     if following then tell(unsent, string.sub(following, 1, 20), 'g' .. k.lock) end
-  elseif tonumber(ask) == 0 then
-    tell(unsent, session, 'g' .. k.lock)
+  elseif tonumber(ask) == 0 or string.sub(asked, 39, 39) ~= 'x' then
+    tell(unsent, session, 'g' .. k.lock) -- one that wants a share makes it of the lock by its next ask
   else
     tell(unsent, session, 'l' .. string.sub(member, 21) .. column(k.last) .. ask .. string.format('%08.0f', ms)
       .. (k.waits and '1' or '0') .. k.lock)

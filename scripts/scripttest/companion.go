@@ -2,6 +2,7 @@ package scripttest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -100,14 +101,16 @@ func (l *lock) waiters(reply any) (rest any) {
 		l.Fatalf("inspect replied %v", reply)
 	}
 	list, ok := fields[8].([]any)
-	named, waiting := int64(len(list)/2), number(l, fields[5])
-	if !ok || named != waiting && (waiting < 100 || named > 100) {
+	named, waiting := int64(len(list)/4), number(l, fields[5])
+	if !ok || len(list)%4 != 0 || named != waiting && (waiting < 100 || named > 100) {
 		l.Fatalf("inspect replied %v: %v wait", reply, fields[5])
 	}
-	for i := 0; i < len(list); i += 2 {
-		line, err := compare(list[i:i+2], []any{list[i], moments})
-		if _, isText := list[i].(string); err != nil || !isText {
-			l.Fatalf("inspect has %v for a waiter: %v", list[i:i+2], err)
+	for w := range slices.Chunk(list, 4) {
+		line, err := compare(w, []any{w[0], moments, w[2], w[3]})
+		_, isText := w[0].(string)
+		kind, _ := w[2].(string)
+		if n, isNumber := w[3].(int64); err != nil || !isText || !isNumber || !slices.Contains([]string{"x", "s", "p"}, kind) || (n > 0) != (kind == "p") {
+			l.Fatalf("inspect has %v for a waiter: %v", w, err)
 		}
 		l.lines = append(l.lines, "waits "+line)
 	}

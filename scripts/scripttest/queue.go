@@ -32,7 +32,7 @@ func past(wait string) string { return ask("0000000000001", wait, "label") }
 
 // ask is what alive keeps of one that counts until then, ms, with acquire's argument wait.
 func ask(until, wait, label string) string {
-	return until + wait + "00001000" + "0000000000000001" + label
+	return until + wait + "00001000" + "0000000000000001" + "x0000000" + label
 }
 
 // heldBy is how a held lock is described to one who waits at a place.

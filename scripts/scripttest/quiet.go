@@ -212,12 +212,14 @@ var quietCases = []testCase{
 		l.heldBy(b, "host:1", 1)
 		l.heldBy(c, "host:1", 2)
 		l.polls(d, "host:1", 3)
+		said := l.says(d)
+		l.do("HSET", l.keys[alive], member(d), said[:38]+"p0001203"+said[46:])
 		l.do("ZADD", l.keys[queue], strconv.FormatInt(l.now()-60_000_000, 10), member(b))
 		l.silence(c)
 		got, _ := l.exec(scripts.Inspect, l.keys)
 		fields, _ := got.([]any)
 		list, _ := fields[len(fields)-1].([]any)
-		if line, err := compare(list, []any{"host:2", ms(59_999, 70_000), "host:4", moments}); err != nil {
+		if line, err := compare(list, []any{"host:2", ms(59_999, 70_000), "x", 0, "host:4", moments, "p", 12}); err != nil {
 			l.Fatalf("inspect names %v: %v %s", list, err, line)
 		}
 		l.letGo(a, 1, 1)
