@@ -13,16 +13,29 @@ import (
 // crowd is how many goroutines fight over one key of the same client.
 const crowd = 64
 
-// beside is ours on Redis, in a client that has one more key that a crowd fights over for
-// as long as it is open. The workload's keys are quiet: they share the crowd's batches,
-// connections and processors, and must not wait for it.
-type beside struct{ pool int }
+// beside is ours on Redis, beside a crowd that fights over one more key for as long as it
+// is open. The workload's keys are quiet: in one client they share the crowd's batches,
+// connections and processors, and must not wait for it. With apart the crowd's key is one of
+// the keyed channel's, and only the processors are shared: what is left is the machine's.
+type beside struct {
+	pool  int
+	apart bool
+}
 
-func (beside) Name() string { return ours + "-beside" }
+func (b beside) Name() string {
+	if b.apart {
+		return ours + "-beside-" + channel
+	}
+	return ours + "-beside"
+}
 
-func (beside) Describe() bench.Description {
+func (b beside) Describe() bench.Description {
+	where := "in the same client"
+	if b.apart {
+		where = "with a keyed channel"
+	}
 	return bench.Description{
-		Settings: fmt.Sprintf("%s, and %d goroutines more in the same client that fight over one key, with empty sections", ours, crowd),
+		Settings: fmt.Sprintf("%s, and %d goroutines more that fight over one key %s, with empty sections", ours, crowd, where),
 		Place:    bench.PlaceRedis,
 	}
 }
@@ -30,7 +43,7 @@ func (beside) Describe() bench.Description {
 func (beside) Inner() []string { return ourInner() }
 
 func (b beside) Open(ctx context.Context, at bench.Place) (bench.Locker, error) {
-	list, err := strategies.Named([]string{ours})
+	list, err := strategies.Named([]string{ours, channel})
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +55,12 @@ func (b beside) Open(ctx context.Context, at bench.Place) (bench.Locker, error) 
 	if err != nil {
 		return nil, err
 	}
-	l := &crowded{Locker: locker, failed: make([]error, crowd)}
+	l := &crowded{Locker: locker, theirs: locker, failed: make([]error, crowd)}
+	if b.apart {
+		if l.theirs, err = list[1].Open(ctx, at); err != nil {
+			return nil, errors.Join(err, locker.Close())
+		}
+	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	for i := range l.failed {
 		l.running.Go(func() { l.failed[i] = l.fight() }) // ends with Close
@@ -50,9 +68,10 @@ func (b beside) Open(ctx context.Context, at bench.Place) (bench.Locker, error) 
 	return l, nil
 }
 
-// crowded is a client that is busy with another key.
+// crowded is a client with a crowd beside it.
 type crowded struct {
 	bench.Locker
+	theirs  bench.Locker // the crowd's; the same or another
 	ctx     context.Context
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -61,7 +80,7 @@ type crowded struct {
 
 func (l *crowded) fight() error {
 	for {
-		held, err := l.Lock(l.ctx, "crowded")
+		held, err := l.theirs.Lock(l.ctx, "crowded")
 		if err != nil && l.ctx.Err() != nil {
 			return nil
 		}
@@ -77,5 +96,9 @@ func (l *crowded) fight() error {
 func (l *crowded) Close() error {
 	l.stop()
 	l.running.Wait()
-	return errors.Join(append(l.failed, l.Locker.Close())...)
+	errs := append(l.failed, l.Locker.Close())
+	if l.theirs != l.Locker {
+		errs = append(errs, l.theirs.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -35,7 +35,7 @@
 //	keys512    10 000 keys, 512 goroutines, beside the server's own ceiling
 //	turns      two processes in turn: from release to grant
 //	free       one goroutine, a free key, again and again
-//	quiet      one goroutine on quiet keys, beside 64 in its client that fight over one
+//	quiet      one goroutine on quiet keys, beside 64 that fight over one, in its client or by a channel
 //	inkeys     10 000 keys, 64 goroutines, in process
 //	new        one goroutine, a new key each time, in process
 //

@@ -146,8 +146,8 @@ func rows() []row {
 		},
 		{
 			name: "quiet", title: "one goroutine, quiet keys, beside 64 on one", experiment: "quiet", x: 1,
-			workload: bench.Workload{Goroutines: 1, Keys: 1000}, strategies: []string{ours, beside{}.Name()},
-			reaches: []reach{{beside{}.Name(), waitP99, 2, ours}},
+			workload: bench.Workload{Goroutines: 1, Keys: 1000}, strategies: []string{ours, beside{}.Name(), beside{apart: true}.Name()},
+			reaches: []reach{{beside{}.Name(), waitP99, 2, ours}, {beside{}.Name(), waitP99, 2, beside{apart: true}.Name()}},
 		},
 		{
 			name: "inkeys", title: "10 000 keys, 64 goroutines, in process", experiment: "inkeys", x: 10_000,
