@@ -130,6 +130,7 @@ func checks() []check {
 		exclusionChecks(), repeatChecks(), settleChecks(), fenceChecks(), expiryChecks(), renewChecks(), keyChecks(),
 		concurrencyChecks(), cancelChecks(), queueChecks(), wakeChecks(), inspectChecks(), closeChecks(),
 		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(), restChecks(), reclaimChecks(), startChecks(),
+		kindChecks(), kindOrderChecks(), kindEndChecks(),
 	} {
 		all = append(all, group...)
 	}

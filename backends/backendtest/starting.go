@@ -48,6 +48,11 @@ func (s *starting) Renew(ctx context.Context, a backends.Attempt, ttl time.Durat
 	return s.call(ctx, backends.Call{Verb: backends.Renewing, Request: backends.Request{Attempt: a, TTL: ttl}, Known: known})
 }
 
+// RenewShare is for a Sharer: see whole.
+func (s *starting) RenewShare(ctx context.Context, r backends.Request, known uint64) (backends.Reply, error) {
+	return s.call(ctx, backends.Call{Verb: backends.Renewing, Request: r, Known: known})
+}
+
 func (s *starting) Release(ctx context.Context, a backends.Attempt) error {
 	_, err := s.call(ctx, backends.Call{Verb: backends.Releasing, Request: backends.Request{Attempt: a}})
 	return err
