@@ -73,6 +73,7 @@ type Holder struct {
 	HeldFor   *time.Duration // since it was granted
 	ExpiresIn *time.Duration // unless renewed
 	Permits   int            // of slots; 1 for a shared one
+	N         int            // of slots: how many its first request said there are; 0: unknown
 	First     uint64         // the base of its grant: a Revocation's Base names it so
 	Base      uint64         // its newest base, which names it as well
 	Revoked   bool

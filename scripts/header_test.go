@@ -20,7 +20,7 @@ import (
 var known = strings.Fields(`
 	TIME GET MGET SET DEL EXISTS PTTL PEXPIRE
 	HGET HMGET HSET HDEL HLEN HGETALL
-	ZADD ZREM ZSCORE ZRANK ZRANGE
+	ZADD ZREM ZSCORE ZRANK ZRANGE ZCOUNT
 	PUBLISH`)
 
 var (
@@ -54,8 +54,14 @@ func listed(lines []string, title string) ([]string, bool) {
 	return nil, false
 }
 
+// The KEYS of the verbs of the mutex, and of those of shares.
+var (
+	mutexKeys = strings.Fields("lock companion more queue alive")
+	shareKeys = append(slices.Clone(mutexKeys), "holders", "shares")
+)
+
 // checkHeader compares a script's header with its code.
-func checkHeader(source string) (faults []string) {
+func checkHeader(source string, want []string) (faults []string) {
 	lines := header(source)
 	code := comment.ReplaceAllString(source, "")
 	if len(lines) == 0 || !strings.HasSuffix(lines[0], ".") && !strings.HasSuffix(strings.Join(lines[:min(2, len(lines))], " "), ".") {
@@ -70,8 +76,8 @@ func checkHeader(source string) (faults []string) {
 			faults = append(faults, fmt.Sprintf("%s: names %d, the code indexes up to %d", title, len(names), top))
 		}
 	}
-	if keys, _ := listed(lines, "KEYS"); !slices.Equal(keys, []string{"lock", "companion", "more", "queue", "alive"}) {
-		faults = append(faults, fmt.Sprintf("KEYS are %q: every full verb takes the same five", keys))
+	if keys, _ := listed(lines, "KEYS"); !slices.Equal(keys, want) {
+		faults = append(faults, fmt.Sprintf("KEYS are %q: every full verb of the folder takes %q", keys, want))
 	}
 	for _, title := range []string{"Reply:", "Safe to run twice"} {
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, title) }) {
@@ -104,7 +110,7 @@ func highest(code, table string) int {
 }
 
 // checkCalls looks at every redis.call and redis.pcall of a script.
-func checkCalls(source string) (faults []string) {
+func checkCalls(source string, keys []string) (faults []string) {
 	code := comment.ReplaceAllString(source, "")
 	for _, m := range called.FindAllStringSubmatch(code, -1) {
 		if m[1] == "" {
@@ -120,7 +126,7 @@ func checkCalls(source string) (faults []string) {
 	// may be in another slot.
 	for _, m := range firstArg.FindAllStringSubmatch(code, -1) {
 		key := strings.TrimPrefix(strings.TrimSpace(m[1]), "k.") // as shared.lua hands them down
-		if !slices.Contains([]string{"lock", "companion", "more", "queue", "alive"}, key) &&
+		if !slices.Contains(keys, key) &&
 			!strings.HasPrefix(key, "'turnstile:inbox:'") {
 			faults = append(faults, "a command on "+key+", which is none of KEYS: "+m[0])
 		}
@@ -129,26 +135,34 @@ func checkCalls(source string) (faults []string) {
 }
 
 func TestHeadersAgreeWithTheCode(t *testing.T) {
-	var shared []byte
-	for _, name := range []string{"shared.lua", "queue.lua"} {
-		file, err := os.ReadFile(filepath.Join("mutex", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		shared = append(shared, file...)
+	shared := read(t, "mutex/shared.lua") + read(t, "mutex/queue.lua")
+	headersAgree(t, scripts.Mutex(), shared, mutexKeys)
+	headersAgree(t, scripts.Shares(), shared+read(t, "shares/kinds.lua"), shareKeys)
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	file, err := os.ReadFile(filepath.FromSlash(name))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, f := range checkCalls(string(shared)) {
-		t.Errorf("shared.lua: %s", f)
+	return string(file)
+}
+
+func headersAgree(t *testing.T, verbs []*scripts.Script, shared string, keys []string) {
+	t.Helper()
+	for _, f := range checkCalls(shared, keys) {
+		t.Errorf("what the verbs share: %s", f)
 	}
-	for _, s := range scripts.Mutex() {
-		before, after, found := strings.Cut(s.Source(), string(shared))
+	for _, s := range verbs {
+		before, after, found := strings.Cut(s.Source(), shared)
 		if !found || strings.Contains(after, "\nlocal function") {
 			t.Fatalf("%s does not have shared.lua in it, or functions of its own below it", s.Name)
 		}
-		if own, atHead := strings.CutPrefix(s.Hoisted(), string(shared)); !atHead || own != before[:len(before)-1]+after[1:] {
+		if own, atHead := strings.CutPrefix(s.Hoisted(), shared); !atHead || own != before[:len(before)-1]+after[1:] {
 			t.Errorf("%s: hoisted, it is another script", s.Name)
 		}
-		for _, f := range append(checkHeader(before+after), checkCalls(before+after)...) {
+		for _, f := range append(checkHeader(before+after, keys), checkCalls(before+after, keys)...) {
 			t.Errorf("%s.lua: %s", s.Name, f)
 		}
 		sum := sha1.Sum([]byte(s.Source()))
@@ -176,21 +190,27 @@ func TestTheHeadersOfScriptsOfManyKeys(t *testing.T) {
 }
 
 func TestEveryFileIsAVerb(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("mutex", "*.lua"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	verbs := []string{"shared.lua", "queue.lua", scripts.Fast.Name + ".lua", scripts.Beat.Name + ".lua"}
+	verbs := []string{"mutex/shared.lua", "mutex/queue.lua", "mutex/fast.lua", "mutex/beat.lua", "shares/kinds.lua"}
 	for _, s := range scripts.Mutex() {
+		verbs = append(verbs, "mutex/"+s.Name+".lua")
+	}
+	for _, s := range scripts.Shares() {
 		verbs = append(verbs, s.Name+".lua")
 	}
-	for _, f := range files {
-		if !slices.Contains(verbs, filepath.Base(f)) {
-			t.Errorf("%s is embedded by nobody", f)
+	var files []string
+	for _, folder := range []string{"mutex", "shares"} {
+		found, err := filepath.Glob(filepath.Join(folder, "*.lua"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			files = append(files, filepath.ToSlash(f))
 		}
 	}
-	if len(files) != len(verbs) {
-		t.Errorf("%d files, want %q", len(files), verbs)
+	slices.Sort(files)
+	slices.Sort(verbs)
+	if !slices.Equal(files, verbs) {
+		t.Errorf("the files are %q, and embedded are %q", files, verbs)
 	}
 }
 
@@ -208,7 +228,7 @@ func TestHeaderChecksFindFaults(t *testing.T) {
 local lock, companion, more, queue, alive = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 return redis.call('GET', lock) == ARGV[1]
 `
-	if faults := append(checkHeader(good), checkCalls(good)...); len(faults) > 0 {
+	if faults := append(checkHeader(good, mutexKeys), checkCalls(good, mutexKeys)...); len(faults) > 0 {
 		t.Fatalf("the good one: %q", faults)
 	}
 	for old, spoilt := range map[string]string{
@@ -225,7 +245,7 @@ return redis.call('GET', lock) == ARGV[1]
 		"== ARGV[1]":        "== ARGV[i] or ARGV[1]",
 	} {
 		source := strings.Replace(good, old, spoilt, 1)
-		if faults := append(checkHeader(source), checkCalls(source)...); len(faults) == 0 {
+		if faults := append(checkHeader(source, mutexKeys), checkCalls(source, mutexKeys)...); len(faults) == 0 {
 			t.Errorf("%q instead of %q goes unnoticed", spoilt, old)
 		}
 	}

@@ -27,6 +27,15 @@ func Keys(key string) []string {
 	return []string{key, front + rest, front + "-more" + rest, front + "-queue" + rest, front + "-alive" + rest}
 }
 
+// ShareKeys returns the KEYS of every verb of shares: those of the mutex, its holders, and their shares.
+func ShareKeys(key string) []string {
+	front, rest := beside(key)
+	if rest == "" {
+		return append(Keys(key), front+":holders", front+":shares")
+	}
+	return append(Keys(key), front+"-holders"+rest, front+"-shares"+rest)
+}
+
 // Pair returns the first two of Keys, the lock and its companion: those that the fast script takes.
 func Pair(key string) [2]string {
 	front, rest := beside(key)

@@ -57,7 +57,7 @@ func TestALockIsFoundByItsCompanionsNameAlone(t *testing.T) {
 		keys = append(keys, randomKey(random), randomKey(random)+"}:turnstile"+randomKey(random))
 	}
 	for _, key := range keys {
-		for i, name := range scripts.Keys(key) {
+		for i, name := range scripts.ShareKeys(key) {
 			found, ok := scripts.Lock(name)
 			if i == 1 && (!ok || found != key) {
 				t.Fatalf("%q is the companion of %q, and not of %q (%v)", name, key, found, ok)
@@ -80,14 +80,17 @@ func TestTheKeysOfALockShareASlotAndNothingElse(t *testing.T) {
 	var all []string
 	for range 10_000 {
 		key := randomKey(random)
-		all = append(all, key, key+":queue", key+":alive", key+":more", key+"-queue", ":queue:"+key)
+		all = append(all, key, key+":queue", key+":alive", key+":more", key+"-queue", ":queue:"+key, key+":shares", key+"-holders")
 	}
 	for _, key := range all {
-		keys := scripts.Keys(key)
+		keys := scripts.ShareKeys(key)
+		if five := scripts.Keys(key); len(five) != scripts.KeyCount || !slices.Equal(five, keys[:scripts.KeyCount]) {
+			t.Errorf("the keys of the mutex are %q, of %q", five, keys)
+		}
 		if pair := scripts.Pair(key); !slices.Equal(pair[:], keys[:2]) {
 			t.Errorf("the fast script would take %q of %q", pair, keys)
 		}
-		if len(keys) != scripts.KeyCount || keys[0] != key {
+		if len(keys) != scripts.ShareKeyCount || keys[0] != key {
 			t.Fatalf("keys of %q: %q", key, keys)
 		}
 		for _, name := range keys {
@@ -105,10 +108,10 @@ func TestTheKeysOfALockShareASlotAndNothingElse(t *testing.T) {
 // Names are wire format: processes of different versions have to meet.
 func TestNamesAreWireFormat(t *testing.T) {
 	for key, want := range map[string]string{
-		"pylock:a":    "{pylock:a}:turnstile {pylock:a}:turnstile:more {pylock:a}:turnstile:queue {pylock:a}:turnstile:alive",
-		"pylock:{a}b": "{a}:turnstile:pylock:{a}b {a}:turnstile-more:pylock:{a}b {a}:turnstile-queue:pylock:{a}b {a}:turnstile-alive:pylock:{a}b",
+		"pylock:a":    "{pylock:a}:turnstile {pylock:a}:turnstile:more {pylock:a}:turnstile:queue {pylock:a}:turnstile:alive {pylock:a}:turnstile:holders {pylock:a}:turnstile:shares",
+		"pylock:{a}b": "{a}:turnstile:pylock:{a}b {a}:turnstile-more:pylock:{a}b {a}:turnstile-queue:pylock:{a}b {a}:turnstile-alive:pylock:{a}b {a}:turnstile-holders:pylock:{a}b {a}:turnstile-shares:pylock:{a}b",
 	} {
-		if got := strings.Join(scripts.Keys(key)[1:], " "); got != want {
+		if got := strings.Join(scripts.ShareKeys(key)[1:], " "); got != want {
 			t.Errorf("%q: %q", key, got)
 		}
 	}
@@ -121,7 +124,7 @@ func TestNamesAreWireFormat(t *testing.T) {
 func TestThePatternOfCompanionsMatchesThemAll(t *testing.T) {
 	for _, key := range []string{"pylock:a", "pylock:{a}b", "pylock:a}", "{}"} {
 		before, after, _ := strings.Cut(scripts.Companions(key), "*")
-		for _, name := range scripts.Keys(key)[1:] {
+		for _, name := range scripts.ShareKeys(key)[1:] {
 			if !strings.HasPrefix(name, before) || !strings.HasSuffix(name, after) {
 				t.Errorf("%q does not match %q", name, scripts.Companions(key))
 			}

@@ -20,6 +20,7 @@
 --                                         and whose turn it is will show at the next call; our place in the queue, 0 if not queued; 1 if the
 --                                         holder is another library's client
 --   -1                                    the attempt was settled before: nothing was done
+--   -2                                    shares of the lock are out, and nothing was done: ../shares/acquire.lua does it
 --
 -- Safe to run twice: a repeated attempt finds its own token under the lock and says so again (the ttl is
 -- only ever lengthened, unless the lease is revoked), or its own place in the queue. A copy that is delivered
@@ -73,6 +74,7 @@ elseif stamp and stamp < us / 1000000 and not guarded(k, member) then
   holder = false
   takeOver(k)
 end
+if holder and string.sub(holder, 1, 32) == STAMP .. NOONE then return {attempt, -2, unsent} end
 if holder == token then
   local rest = redis.call('PTTL', lock)
   local revoked = revokes(k, member) -- as far as is known, if the companion was evicted: first stays unknown then

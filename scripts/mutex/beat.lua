@@ -6,7 +6,7 @@
 --   push        '1': the script publishes what sessions are told; '0': the caller does, see Reply
 -- Reply: one string: the first item's ask, and a word for each item, with a blank before each word:
 --   0           nothing was done, and the attempt has to be repeated by acquire: it does not wait here (any more), the
---               lock is free, is its own, or is no session's, or something else is not as it should be
+--               lock is free, is its own, or is no session's, shares of it are out, or something else is not as it should be
 --   MS:HOLDER   it waits, as acquire would have answered: ms until the lock ends, -1 if never; the member that has it.
 --               Its session is told that the lock is wanted: with push '0' by the caller, by the message 'w' and the lock.
 --               With push '1' all that a session has are in one message: 'm', and for each its length, 8 digits, and itself
@@ -18,7 +18,7 @@ local lives, push = tonumber(ARGV[1]), ARGV[2] ~= '0'
 local time = redis.call('TIME')
 local said = string.format('%013.0f1%08.0f', time[1] * 1000 + math.floor(time[2] / 1000) + lives, lives)
 
-local KEEP = 60000 -- ms, as in shared.lua
+local KEEP, NOONE = 60000, '00000000000000000000' -- as in shared.lua
 local items = (#ARGV - 2) / 2
 local names = #KEYS / items
 
@@ -37,7 +37,7 @@ for i = 1, items do
   -- What is of another type is acquire's to complain about, and the other items' business it is not.
   local holder, asked = redis.pcall('GET', lock), redis.pcall('HGET', alive, member)
   if type(holder) == 'string' and type(asked) == 'string' and #asked >= 46 and holder ~= token and #holder == 44
-    and string.sub(holder, 1, 12) == string.sub(token, 1, 12) then
+    and string.sub(holder, 1, 12) == string.sub(token, 1, 12) and string.sub(holder, 13, 32) ~= NOONE then
     local left = redis.call('PTTL', lock)
     local lasts = left ~= 0
     if lasts and names == 5 then

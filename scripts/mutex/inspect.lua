@@ -5,7 +5,7 @@
 -- Reply:
 --   {state, label, held, ends, base, waiting, revoked, first, waiters}
 --     state    0 free, 1 held by a turnstile session, 2 held by another library's client, 3 nobody's, and it rests: see
---              rest.lua
+--              rest.lua; 4 shares of it are out: ../shares/inspect.lua tells of them, and label is ''
 --     label    the holder's label, or of who had it before the rest; '' if unknown
 --     held     ms since its lease was granted, -1 if unknown
 --     ends     ms until its lease ends, -1 if never, -2 if free
@@ -34,7 +34,7 @@ local state, label, held, revoked, first = 0, '', -1, 0, ''
 local lease, ends = stray(k, holder) -- the next call of the lease's holder puts it right
 local member = lease or ours(holder)
 if member then
-  state, held = 1, since(k, member)
+  state, held = string.sub(member, 1, 20) == NOONE and 4 or 1, since(k, member)
   if revokes(k, member) then revoked = 1 end
   if k.lease == member then
     label = k.label

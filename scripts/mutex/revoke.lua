@@ -8,7 +8,8 @@
 --   push  '1': the script publishes what sessions are told; '0': the reply has one more element, {session,
 --         message, session, message, …}, which the caller publishes (see tell in queue.lua)
 -- Reply:
---   {found}  0 nobody's: the lock is free
+--   {found}  -2 shares of the lock are out, and nothing was done: ../shares/revoke.lua does it
+--            0 nobody's: the lock is free
 --            1 another's: base is not of the lease that is there
 --            2 held by another library's client
 --            3 revoked, now or before
@@ -34,6 +35,7 @@ local us = time[1] * 1000000 + time[2]
 local k = known(lock, companion, more, queue, alive, c, kept, '', us)
 local lease, left, stamp = stray(k, holder)
 local member = lease or ours(holder)
+if member and string.sub(member, 1, 20) == NOONE then return {-2, unsent} end
 -- What is known may be of another lease. One that is given and not confirmed is its receiver's, who may hold it already.
 local first = member and k.lease == member and math.abs(k.first) or 0
 if holder == REST then first, now = math.abs(k.first), true end

@@ -26,6 +26,7 @@
 
 local STAMP = '4102444800.1'
 local REST = '4102444800.2' -- under a lock that rests: see rest.lua
+local NOONE = '00000000000000000000' -- the session that there is not, whose token is a marker: shares are out
 local NOBODY = '                                '
 local RESERVE = 75      -- ms the lock is kept for a poll-only session to come and confirm
 local PATIENCE = 100    -- ms a poll-only session lets others go first
@@ -170,13 +171,15 @@ local function takeOver(k)
 end
 
 -- Records that the member's attempt, and all before it of the same session, are settled: a copy of its
--- request that arrives later does nothing. old is what the session's field said.
+-- request that arrives later does nothing. old is what the session's field said. Returns what it says then.
 local function settle(k, member, old)
   local attempt = string.sub(member, 21)
   if old and string.sub(old, 1, 12) > attempt then attempt = string.sub(old, 1, 12) end
-  note(k, 'settled:' .. string.sub(member, 1, 20), attempt .. string.format('%010.0f', math.floor(k.us / 1000000)))
+  local said = attempt .. string.format('%010.0f', math.floor(k.us / 1000000))
+  note(k, 'settled:' .. string.sub(member, 1, 20), said)
   remember(k)
   k.grows = not old
+  return said
 end
 
 -- Thins out what was settled more than KEEP ago, every 5 s at most.

@@ -1,5 +1,5 @@
 // Package kinds is a model of shared and slot holds beside exclusive ones, and random and fixed interleavings that try
-// to break it. It has tests only: nothing imports it. There are no scripts of it yet.
+// to break it. It has tests only: nothing imports it. The scripts of it are in scripts/shares.
 //
 // # The rules in short
 //

@@ -1,6 +1,9 @@
 package kinds
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // renew is the renewal that knows both forms. A lock becomes a share, if the wish is for one. A share keeps no more
 // permits than are wanted.
@@ -27,8 +30,7 @@ func (s *store) renew(t token, ttl, known int64, w wish) reply {
 
 // later reports whether the lock began after the newest base of the caller.
 func (s *store) later(t token, known int64) bool {
-	c := s.companion
-	return c != nil && c.lease == (name{token: t}) && max(c.first, -c.first) > known
+	return s.began(t) > known
 }
 
 func (s *store) renewLock(t token, ttl, known int64, w wish) reply {
@@ -45,7 +47,7 @@ func (s *store) renewLock(t token, ttl, known int64, w wish) reply {
 		ttl = max(ttl, s.lock.end-s.now)
 	}
 	s.lock.end = s.now + ttl
-	r := s.leased(t, ttl, true)
+	r := s.leased(t, ttl, s.began(t))
 	r.outcome = renewed
 	return r
 }
@@ -87,6 +89,11 @@ func (s *store) endShare(own *share) {
 		s.wakeFitting(most)
 		return
 	}
+	s.passesMarker()
+}
+
+// passesMarker gives the key to the first that waits, or to nobody.
+func (s *store) passesMarker() {
 	was := s.named()
 	if !s.passOn() {
 		s.forgets(was)
@@ -148,6 +155,10 @@ func (s *store) revoke(base int64, now bool) (more bool) {
 		s.revokeLock(now)
 	case marker:
 		more = s.revokeShares(base, now)
+		if s.lock.is == marker && len(s.shares) == 0 && base == 0 && now { // they were evicted
+			s.watch.voidAll()
+			s.passesMarker()
+		}
 	case stamp, other:
 		if now {
 			s.watch.voidAll()
@@ -212,6 +223,9 @@ const (
 
 func (s *store) tell(t token, m message) {
 	s.told++
+	if s.heard != nil {
+		s.heard[fmt.Sprintf("%020d%s", t.session, [...]string{"g", "w", "r"}[m])] = true
+	}
 	if s.p != nil {
 		s.p.sent(t, m)
 	}

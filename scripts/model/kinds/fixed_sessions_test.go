@@ -106,6 +106,18 @@ var clients = []fixed{
 		a.enters(1)
 		w.ends(a)
 	}},
+	{turnKeepsFirst, "a downgrade has run and was not answered, and is repeated", "is lost", func(p *play) {
+		a := p.sessions[0]
+		w := a.writes()
+		p.pass(1)
+		a.downgrade(w)
+		a.call.run()
+		a.unanswered()
+		p.pass(1)
+		a.renew(a.in(leased), a.ttl, true)
+		a.do()
+		p.want(a.grants(w), "the hold is lost")
+	}},
 	{downgradeStays, "a downgrade was not answered, then comes a renewal", "does not come in", func(p *play) {
 		a, b := p.sessions[0], p.sessions[1]
 		w := a.writes()

@@ -37,10 +37,10 @@ func (s *store) fastTake(t token, ttl int64) reply {
 		return s.says(t, reply{outcome: inFull})
 	}
 	s.setLock(t, ttl)
-	base := s.mint()
+	base, over := s.mint(), s.over
+	s.over = nil // it stays as it is: nothing puts this lease back
 	s.names(name{token: t}, base, base, s.lock.end)
-	s.companion.quiet = true
-	s.over = nil
+	s.companion.quiet, s.over = true, over
 	return s.says(t, reply{outcome: granted, base: base, ttl: ttl})
 }
 

@@ -19,6 +19,7 @@ type play struct {
 	messages int
 	log      func(string, ...any)
 	late     []*call // given up, and not arrived
+	beside   *lua    // runs the scripts beside the model; nil: nobody does
 	stamps   int
 	kinds    []kind // that callers ask for at random
 	limits   []int
@@ -42,6 +43,14 @@ func newPlay(without rule, sessions, pylocks int) *play {
 	p.watch.pylocks = p.pylocks
 	p.library.p = p
 	return p
+}
+
+// revoke revokes what has that base, or all. It reports whether there is more than one call revokes.
+func (p *play) revoke(base int64, now bool) (more bool) {
+	if p.beside != nil {
+		return p.beside.revokes(&p.store, base, now)
+	}
+	return p.store.revoke(base, now)
 }
 
 // pass lets time go by. A copy does not arrive 60 s after it was sent.

@@ -31,15 +31,8 @@ var (
 func TestRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		p := newPlay(everyRule, 3, rapid.IntRange(0, 2).Draw(rt, "pylocks"))
-		p.kinds, p.limits = rapid.SampledFrom(kinds).Draw(rt, "kinds"), rapid.SampledFrom(limits).Draw(rt, "limits")
-		p.deaths, p.revokes = rapid.IntRange(0, 1).Draw(rt, "deaths"), rapid.Bool().Draw(rt, "revokes")
+		p := drawPlay(rt)
 		evictions, steps := rapid.Bool().Draw(rt, "evictions"), rapid.Bool().Draw(rt, "steps of the clock")
-		p.log = rt.Logf
-		if len(p.pylocks) > 1 && rapid.Bool().Draw(rt, "a left-over, and a pylock that has read it") {
-			p.leftOver(p.pylocks[0])
-			p.pylocks[len(p.pylocks)-1].stalls()
-		}
 		for n := rapid.IntRange(1, 100).Draw(rt, "events"); n > 0; n-- {
 			e := rapid.SampledFrom(p.events(rt, evictions, steps)).Draw(rt, "event")
 			rt.Log(e.name)
@@ -48,6 +41,18 @@ func TestRules(t *testing.T) {
 		}
 		p.comesToRest(rt)
 	})
+}
+
+func drawPlay(rt *rapid.T) *play {
+	p := newPlay(everyRule, 3, rapid.IntRange(0, 2).Draw(rt, "pylocks"))
+	p.kinds, p.limits = rapid.SampledFrom(kinds).Draw(rt, "kinds"), rapid.SampledFrom(limits).Draw(rt, "limits")
+	p.deaths, p.revokes = rapid.IntRange(0, 1).Draw(rt, "deaths"), rapid.Bool().Draw(rt, "revokes")
+	p.log = rt.Logf
+	if len(p.pylocks) > 1 && rapid.Bool().Draw(rt, "a left-over, and a pylock that has read it") {
+		p.leftOver(p.pylocks[0])
+		p.pylocks[len(p.pylocks)-1].stalls()
+	}
+	return p
 }
 
 func (p *play) holds(rt *rapid.T) {
@@ -77,10 +82,10 @@ func (p *play) events(rt *rapid.T, evictions, steps bool) []event {
 	add("time passes", pass)
 	add("time passes", pass)
 	if p.revokes {
-		add("revoke all", func() { p.store.revoke(0, false) })
-		add("revoke all now", func() { p.store.revoke(0, true) })
+		add("revoke all", func() { p.revoke(0, false) })
+		add("revoke all now", func() { p.revoke(0, true) })
 		for _, h := range p.store.shares {
-			add("revoke one", func() { p.store.revoke(h.first, rapid.Bool().Draw(rt, "now")) })
+			add("revoke one", func() { p.revoke(h.first, rapid.Bool().Draw(rt, "now")) })
 		}
 	}
 	if evictions {

@@ -23,6 +23,7 @@ const (
 	revokesOne     // a base revokes the share that it began or that has it, and no other
 	revokesInTurns // of many shares one script revokes some
 	askTurns       // a lock that was given to an attempt of another kind becomes a marker by its next ask
+	turnKeepsFirst // a share that was a lock keeps the lock's first base
 	bothForms      // the end of an attempt ends its lock and its share, whichever there is
 	endsUnderStamp // and its share too while a pylock has overwritten the marker
 	settledMarks   // an attempt that was ambiguous is settled with a mark

@@ -234,23 +234,32 @@ func (s *session) over(a *attempt) {
 
 // run runs a request on the server, in time or late.
 func (c *call) run() {
-	s, t := &c.s.p.store, c.a.token
+	t := c.a.token
 	c.ran = true
-	switch {
-	case c.verb == acquiring && c.fast:
-		c.reply = s.fastTake(t, c.ttl)
-	case c.verb == acquiring:
-		c.reply = s.ask(t, c.wish, c.ttl, true)
-	case c.verb == renewing:
-		c.reply = s.renew(t, c.ttl, c.known, c.wish)
-	case c.fast:
-		c.reply = s.fastFree(t)
-	default:
-		c.reply = s.release(t, c.marks, c.form)
+	if l := c.s.p.beside; l != nil {
+		c.reply = l.runs(c)
+	} else {
+		c.reply = c.serve()
 	}
 	if c.s.p.log != nil {
 		c.s.p.log("%v: %s %+v by %d: %+v", t, [...]string{"ask", "renew", "end"}[c.verb], c.wish, c.known, c.reply)
 	}
+}
+
+// serve is what the server does of it.
+func (c *call) serve() reply {
+	s, t := &c.s.p.store, c.a.token
+	switch {
+	case c.verb == acquiring && c.fast:
+		return s.fastTake(t, c.ttl)
+	case c.verb == acquiring:
+		return s.ask(t, c.wish, c.ttl, true)
+	case c.verb == renewing:
+		return s.renew(t, c.ttl, c.known, c.wish)
+	case c.fast:
+		return s.fastFree(t)
+	}
+	return s.release(t, c.marks, c.form)
 }
 
 func (s *session) answered() {

@@ -38,15 +38,25 @@ func (s *store) askFree(t token, w wish, ttl int64, wait bool) reply {
 		return s.make(t, w, ttl)
 	}
 	s.setLock(t, ttl)
-	return s.leased(t, ttl, false)
+	return s.leased(t, ttl, newlyMinted)
 }
 
-// leased writes the companion of an exclusive grant.
-func (s *store) leased(t token, ttl int64, again bool) reply {
+// began is the first base of the lease, 0 if it is unknown.
+func (s *store) began(t token) int64 {
+	c := s.companion
+	if c == nil || c.lease != (name{token: t}) {
+		return 0
+	}
+	return max(c.first, -c.first)
+}
+
+const newlyMinted = int64(-1)
+
+// leased writes the companion of an exclusive grant. first is when the lease began.
+func (s *store) leased(t token, ttl, first int64) reply {
 	base := s.mint()
-	first := base
-	if again && s.companion != nil && s.companion.lease == (name{token: t}) {
-		first = max(s.companion.first, -s.companion.first)
+	if first == newlyMinted {
+		first = base
 	}
 	s.names(name{token: t}, base, first, s.lock.end)
 	s.seal()
@@ -57,13 +67,17 @@ func (s *store) leased(t token, ttl int64, again bool) reply {
 func (s *store) askAgain(t token, w wish, ttl int64) reply {
 	s.leaves(t)
 	if s.revokedNow() {
-		return s.leased(t, s.lock.end-s.now, true)
+		return s.leased(t, s.lock.end-s.now, s.began(t))
 	}
 	if w.kind != exclusive && s.has(askTurns) {
 		return s.make(t, w, ttl)
 	}
 	s.lock.end = max(s.lock.end, s.now+ttl)
-	return s.leased(t, ttl, true)
+	first := s.began(t)
+	if first == 0 {
+		first = newlyMinted
+	}
+	return s.leased(t, ttl, first)
 }
 
 // make puts a marker under the lock, with the first share.
@@ -73,23 +87,35 @@ func (s *store) make(t token, w wish, ttl int64) reply {
 		s.shares = nil
 	}
 	s.cursor = 0
+	// A share that was a lock keeps the lock's first: its holder may not have heard of it, and asks again by a base
+	// that it knows.
+	first := int64(0)
+	if s.lock.is == ours && s.has(turnKeepsFirst) {
+		first = s.began(t)
+	}
 	s.lock = value{is: marker, of: w.kind, end: s.now + ttl}
+	if c := s.companion; c != nil && c.lease == s.named() {
+		c.lease = name{} // an earlier marker
+	}
 	permits := 1
 	if w.kind == slots {
 		permits = min(w.want, w.n)
 	}
-	r := s.add(t, permits, ttl)
+	r := s.add(t, permits, first, ttl)
 	s.wakeFitting(most)
 	return r
 }
 
-// add gives t a share, which it has not.
-func (s *store) add(t token, permits int, ttl int64) reply {
+// add gives t a share, which it has not. first is that of the lock which it was, or 0.
+func (s *store) add(t token, permits int, first, ttl int64) reply {
 	if old := s.share(t); old != nil {
 		s.drop(old)
 	}
 	base := s.mint()
-	s.put(share{token: t, end: s.now + ttl, permits: permits, first: base, base: base})
+	if first == 0 {
+		first = base
+	}
+	s.put(share{token: t, end: s.now + ttl, permits: permits, first: first, base: base})
 	s.follows(base)
 	s.leaves(t)
 	if n := len(s.queue); n >= most {
@@ -174,7 +200,7 @@ func (s *store) join(t token, w wish, ttl int64, wait bool) reply {
 	}
 	s.watch.gives(s, t, w.kind)
 	s.watch.served(s, t, w, permits)
-	return s.add(t, permits, ttl)
+	return s.add(t, permits, 0, ttl)
 }
 
 // joinAgain answers an ask of an attempt that has its share: the answer was lost, or the ask is late.

@@ -114,7 +114,8 @@ type store struct {
 	shares    []share // by end; nil: there are none, or they were evicted
 	cursor    int     // the shares before it were told last
 
-	cost, told int // of the script that runs
+	cost, told int             // of the script that runs
+	heard      map[string]bool // what it told to which session; nil: nobody asks
 }
 
 func (s *store) has(r rule) bool { return s.without != r }
