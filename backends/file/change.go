@@ -64,7 +64,7 @@ func (b *Backend) changeOnce(ctx context.Context, key string, create bool, step 
 			return false, nil, err
 		}
 	}
-	before := r.next()
+	before := r.turns(now)
 	if !step(r, now) {
 		return false, nil, nil
 	}
@@ -78,7 +78,7 @@ func (b *Backend) changeOnce(ctx context.Context, key string, create bool, step 
 	if err != nil {
 		return false, nil, failed("look at", b.dir.join(file), err)
 	}
-	return !same, b.newcomers(before, r.next()), nil
+	return !same, b.newcomers(before, r.turns(now)), nil
 }
 
 // lock opens a record and takes its flock. It looks again and again instead

@@ -16,7 +16,8 @@
 //     checksum. A write that was torn by a crash or a full disk leaves the newer
 //     slot as it was: the change did not happen, and whoever made it was told so or
 //     is dead. The blocks of both slots are taken when a key is granted, 8 KiB in
-//     all, so that no renewal needs more. A long queue takes more. Copy-on-write
+//     all, so that no renewal needs more. A long queue takes more, and so do many shares,
+//     which take theirs when they are granted. Copy-on-write
 //     file systems (btrfs, ZFS) don't promise that.
 //  3. A record names the full key, so two keys whose names collide are refused
 //     rather than merged.
@@ -49,6 +50,21 @@
 // A record both of whose slots are unreadable was not written by this package:
 // nobody is granted its key, each verb says so with the path, and it counts as
 // free when it was not touched for longer than the longest lease.
+//
+// A key that is held shared, or by slots, has shares in its record in place of a lease: one for each
+// attempt, about 200 bytes, at most 1000. One more is refused with ErrOverloaded. They end as leases
+// do, each alone, and the last gives the key to the first that waits. A share of a dead session goes
+// when somebody waits for what it has. One call looks for 64 sessions at most. The same rules as on
+// Redis say who may join; see scripts/model/kinds. Waiters that can join are told by a note.
+//
+// If a record is removed that has shares of several sessions, none can put it back before the others
+// have released theirs, or their time is over: a mark doesn't say what it stands for. Renewals fail
+// meanwhile, and nobody is granted the key.
+//
+// Records have versions. One without shares, and without waiters for any, is written as it was before
+// there were kinds of holds, and programs of that time go on with it. Other records they refuse as
+// unreadable: their holds of that key end at their time. Use kinds in a directory once all programs
+// there know them.
 //
 // A lease is revoked by a flag in its record: from then on it is not made longer,
 // and goes to the next when its holder releases it, or its time is over. A process

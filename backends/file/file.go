@@ -40,6 +40,7 @@ type Backend struct {
 
 var (
 	_ backends.Backend   = (*Backend)(nil)
+	_ backends.Sharer    = (*Backend)(nil)
 	_ backends.Canceler  = (*Backend)(nil)
 	_ backends.Inspector = (*Backend)(nil)
 	_ backends.Describer = (*Backend)(nil)
@@ -103,7 +104,7 @@ func Open(dir string, opts ...Option) (*Backend, error) {
 // Capabilities says what a directory can do: all but push. It declares no wakes:
 // Subscribe gets hints, and nobody can rely on one.
 func (b *Backend) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true, Reasons: true, Rests: true}
+	return backends.Capabilities{Name: name, Exclusive: true, Fair: true, Fences: true, Inspects: true, Reasons: true, Rests: true, Kinds: true}
 }
 
 // SessionFile is the open file through which this session shows that it lives: the

@@ -62,6 +62,10 @@ func fillDisk(dir string) error {
 	if err != nil {
 		return err
 	}
+	together := c.request("together")
+	if _, err := b.Acquire(ctx, together); err != nil {
+		return err
+	}
 	big, err := os.Create(filepath.Join(dir, "big"))
 	if err != nil {
 		return err
@@ -75,6 +79,9 @@ func fillDisk(dir string) error {
 	}
 	if reply, err := b.Acquire(ctx, d.request("another")); !errors.Is(err, unix.ENOSPC) || reply.Outcome != backends.NotRun {
 		return fmt.Errorf("another key on a full disk: %v, %w", reply.Outcome, err)
+	}
+	if err := shareOnFullDisk(ctx, b, together); err != nil {
+		return err
 	}
 	for range 5 {
 		if reply, err = b.Renew(ctx, r.Attempt, time.Minute, reply.Base); err != nil {
@@ -96,4 +103,37 @@ func fillDisk(dir string) error {
 		return fmt.Errorf("the waiter's turn on a full disk: %+v, %w", reply, err)
 	}
 	return b.Release(ctx, waiter.Attempt)
+}
+
+// shareOnFullDisk has others join a lock's holder for as long as there is room in its record. All that are in go on.
+func shareOnFullDisk(ctx context.Context, b *Backend, held backends.Request) error {
+	var c claims
+	held.Kind, held.N, held.Want = backends.Slots, 100, 3
+	if reply, err := b.RenewShare(ctx, held, 0); err != nil || reply.Permits != 3 {
+		return fmt.Errorf("a lock becomes %d permits, %w", reply.Permits, err)
+	}
+	all := []backends.Request{held}
+	for {
+		r := c.taker("together", 100, 1)
+		reply, err := b.Acquire(ctx, r)
+		if errors.Is(err, unix.ENOSPC) && reply.Outcome == backends.NotRun && len(all) > 5 {
+			break
+		}
+		if err != nil || reply.Outcome != backends.Granted {
+			return fmt.Errorf("share %d: %v, %w", len(all), reply.Outcome, err)
+		}
+		all = append(all, r)
+	}
+	for _, r := range all {
+		r.Want = 1
+		if reply, err := b.RenewShare(ctx, r, 0); err != nil || reply.Permits != 1 {
+			return fmt.Errorf("a share on a full disk: %d permits, %w", reply.Permits, err)
+		}
+	}
+	for _, r := range all {
+		if err := b.Release(ctx, r.Attempt); err != nil {
+			return err
+		}
+	}
+	return nil
 }

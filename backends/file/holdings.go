@@ -5,18 +5,30 @@ package file
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// A holding is what this session knows of a lease of its own: enough to put its
+// A holding is what this session knows of what it has of a key: enough to put its
 // record back.
 type holding struct {
-	lease lease
-	last  uint64
-	rest  rest
+	lease  lease
+	last   uint64
+	rest   rest
+	kind   backends.Kind
+	shares []share // its own
+}
+
+// ends is when the last of it is over.
+func (h holding) ends() int64 {
+	ends := h.lease.ends
+	for _, s := range h.shares {
+		ends = max(ends, s.ends)
+	}
+	return ends
 }
 
 // errTaken: a record is missing in which another session's lease may have stood. It
@@ -45,7 +57,7 @@ func (b *Backend) claim(rec *record, a backends.Attempt) error {
 	}
 	// A lease of ours that is over doesn't show who has the key now. It is forgotten
 	// here, since a later notice of its end would clear the mark that was just set.
-	if h, ok := w.held[a.Key]; ok && b.clock.now() < h.lease.ends {
+	if h, ok := w.held[a.Key]; ok && b.clock.now() < h.ends() {
 		return nil
 	}
 	delete(w.held, a.Key)
@@ -56,7 +68,7 @@ func (b *Backend) claim(rec *record, a backends.Attempt) error {
 	return nil
 }
 
-// hold notes a lease of this session, as its record will have it. A verb calls it
+// hold notes what this session has of a key, as its record will have it. A verb calls it
 // under the record's flock, so that it comes before the drop of the lease's end.
 func (b *Backend) hold(key string, rec *record) {
 	w := &b.watcher
@@ -65,17 +77,33 @@ func (b *Backend) hold(key string, rec *record) {
 	if _, held := w.held[key]; !held {
 		_ = b.marks.set(recordName(key)) // again: the end of its time may have cleared it
 	}
-	w.held[key] = holding{rec.lease, rec.last, rec.rest}
+	h := holding{lease: rec.lease, last: rec.last, rest: rec.rest, kind: rec.kind}
+	for _, s := range rec.shares {
+		if s.session == b.session.name {
+			h.shares = append(h.shares, s)
+		}
+	}
+	w.held[key] = h
 	w.startLocked(b)
 }
 
-// drop forgets a lease, and its mark.
+// drop forgets what an attempt has, and the mark once nothing is left.
 func (b *Backend) drop(a backends.Attempt) {
 	w := &b.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.waiting, recordName(a.Key))
-	if h, ok := w.held[a.Key]; ok && h.lease.token == a.Token {
+	if file := recordName(a.Key); w.waiting[file].attempt.Token == a.Token {
+		delete(w.waiting, file)
+	}
+	h, ok := w.held[a.Key]
+	if !ok {
+		return
+	}
+	if h.lease.token == a.Token {
+		h.lease = lease{}
+	}
+	h.shares = slices.DeleteFunc(h.shares, func(s share) bool { return s.token == a.Token })
+	if w.held[a.Key] = h; h.lease.none() && len(h.shares) == 0 {
 		b.forgetLocked(a.Key)
 	}
 }
@@ -92,14 +120,19 @@ func (b *Backend) holds(key string, token backends.Token) bool {
 	w := &b.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	h, ok := w.held[key]
-	return ok && (token == backends.Token{} || h.lease.token == token) && b.clock.now() < h.lease.ends
+	h, now := w.held[key], b.clock.now()
+	if token == (backends.Token{}) {
+		return now < h.ends()
+	}
+	return h.lease.token == token && now < h.lease.ends ||
+		slices.ContainsFunc(h.shares, func(s share) bool { return s.token == token && now < s.ends })
 }
 
-// putBack gives a new record the lease that stood in the one before it, if that was
-// ours and has not reached its end. It fails if another session has the key marked,
-// since the mark can be one of three:
+// putBack gives a new record the lease that stood in the one before it, or the shares, if
+// they were ours and have not reached their end. It fails if another session has the key marked,
+// since the mark can be one of four:
 //
+//   - one that has a share beside ours: the first is put back when only one session is left;
 //   - a call that is about to find ours, in claim;
 //   - a holder before us, which has slept past its end and not cleared it yet;
 //   - the holder after us: the lease was revoked and given away at once.
@@ -112,13 +145,13 @@ func (b *Backend) putBack(rec *record, now int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h, ok := w.held[rec.key]
-	if !ok || now >= h.lease.ends {
+	if !ok || now >= h.ends() {
 		return nil
 	}
 	if b.marks.others(recordName(rec.key)) {
 		return errTaken
 	}
-	rec.lease, rec.last, rec.rest = h.lease, h.last, h.rest
+	rec.lease, rec.last, rec.rest, rec.kind, rec.shares = h.lease, h.last, h.rest, h.kind, slices.Clone(h.shares)
 	return nil
 }
 
@@ -149,7 +182,7 @@ func (b *Backend) mend(names []string, all bool) {
 		// After a failure the next look, or the next renewal, tries again. Until
 		// then the mark keeps the key.
 		_ = b.change(context.Background(), key, false, func(rec *record, _ int64) bool {
-			return rec.seq == 0 && !rec.lease.none()
+			return rec.seq == 0 && (!rec.lease.none() || len(rec.shares) > 0)
 		})
 	}
 }

@@ -42,6 +42,12 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	if r.key != key {
 		return info, nil
 	}
+	b.describe(r, &info)
+	return info, nil
+}
+
+// describe says what a record does.
+func (b *Backend) describe(r *record, info *backends.Info) {
 	now := b.clock.now()
 	// Counted afresh: dead waiters are dropped when the key is passed on, and not
 	// before.
@@ -56,10 +62,14 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 	info.Base = &last
 	if left := span(r.rest.until - now); b.rests(r, now) {
 		info.Held, info.Resting, info.Holder, info.ExpiresIn = true, true, &r.rest.label, &left
-		return info, nil
+		return
+	}
+	if shares := b.sharing(r, now); len(shares) > 0 {
+		describeShares(info, r.kind, shares, now)
+		return
 	}
 	if !b.held(r, now) {
-		return info, nil
+		return
 	}
 	info.Held, info.Revoked = true, r.lease.revoked
 	heldFor, expires := span(max(0, now-r.lease.at)), span(r.lease.ends-now)
@@ -69,19 +79,45 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 		label, first := r.lease.label, r.lease.first
 		info.Holder, info.First = &label, &first
 	}
-	return info, nil
+}
+
+// mostHolders is how many of those that share a key are named.
+const mostHolders = 100
+
+// describeShares says who has the key together. The longest of them tells for all.
+func describeShares(info *backends.Info, kind backends.Kind, shares []share, now int64) {
+	longest := shares[0]
+	info.Held, info.Revoked, info.Kind = true, true, kind
+	for i, s := range shares {
+		info.Out += s.permits
+		info.Revoked = info.Revoked && s.revoked
+		if s.ends > longest.ends {
+			longest = s
+		}
+		if i < mostHolders {
+			info.Holders = append(info.Holders, s.told(now))
+		}
+	}
+	one := longest.told(now)
+	info.Holder, info.HeldFor, info.ExpiresIn, info.First, info.Base = one.Label, one.HeldFor, one.ExpiresIn, &one.First, &one.Base
+}
+
+// told returns the public view of a share.
+func (s share) told(now int64) backends.Holder {
+	heldFor, left := span(max(0, now-s.at)), span(max(0, s.ends-now))
+	return backends.Holder{Label: &s.label, HeldFor: &heldFor, ExpiresIn: &left, Permits: s.permits, First: s.first, Base: s.base, Revoked: s.revoked}
 }
 
 // taken reports whether the key has a holder, or rests.
 func (b *Backend) taken(r *record) bool {
 	now := b.clock.now()
-	return now < r.rest.until || b.held(r, now)
+	return now < r.rest.until || b.held(r, now) || len(b.sharing(r, now)) > 0
 }
 
 // told returns the public view of a waiter.
 func (w waiter) told(now int64) backends.Waiter {
 	waited := span(max(0, now-w.since))
-	return backends.Waiter{Label: &w.label, For: &waited}
+	return backends.Waiter{Label: &w.label, For: &waited, Kind: w.kind, N: w.n}
 }
 
 // List returns the full keys with that prefix that are held, sorted.

@@ -42,9 +42,13 @@ func play(role string) {
 		fail(err)
 	}
 	switch role {
-	case "hold":
+	case "hold", "share":
 		var c claims
-		if reply, err := b.Acquire(context.Background(), c.request("k")); err != nil || reply.Outcome != backends.Granted {
+		r := c.request("k")
+		if role == "share" {
+			r = c.taker("k", 2, 1)
+		}
+		if reply, err := b.Acquire(context.Background(), r); err != nil || reply.Outcome != backends.Granted {
 			fail(fmt.Errorf("%v, %w", reply.Outcome, err))
 		}
 		fmt.Println("holds")

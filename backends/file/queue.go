@@ -3,6 +3,8 @@
 package file
 
 import (
+	"slices"
+
 	"github.com/turnstile-go/turnstile/backends"
 )
 
@@ -34,7 +36,7 @@ func (r *record) leave(t backends.Token) bool {
 	return true
 }
 
-// wait puts a waiter at the end of the queue, or marks it as alive where it is: for
+// wait puts a waiter at the end of the queue, or marks it as alive where it is, with what it wants by now: for
 // longer the farther it is behind, since it asks less often. A waiter that asks all
 // the time need not be written down each time. Beyond maxQueue it waits without a
 // place.
@@ -48,32 +50,42 @@ func (r *record) wait(w waiter, now int64) (place int, changed bool) {
 		r.queue = append(r.queue, w)
 	}
 	lasts := patience + 3*ceil(slowest(i+1))
-	if changed = changed || r.queue[i].alive < now+lasts*2/3; changed {
-		r.queue[i].alive = now + lasts
+	if changed = changed || r.queue[i].alive < now+lasts*2/3 || r.queue[i].wish != w.wish; changed {
+		r.queue[i].alive, r.queue[i].wish = now+lasts, w.wish
 	}
 	return i + 1, changed
 }
 
-// next are the sessions whose turn it is: the one that the key is promised to, and
-// the one that is first in the queue.
-func (r *record) next() (next [2]waiter) {
+// A next is a waiter whose turn it is.
+type next struct {
+	token   backends.Token
+	session string
+	given   bool // it is promised the key, or can join; else it is only the first in the queue
+}
+
+// turns are those whose turn it is.
+func (r *record) turns(now int64) (all []next) {
 	if r.lease.promised {
-		next[0] = waiter{token: r.lease.token, session: r.lease.session}
+		all = append(all, next{r.lease.token, r.lease.session, true})
+	}
+	for _, w := range r.fitting(now) {
+		all = append(all, next{w.token, w.session, true})
 	}
 	if len(r.queue) > 0 {
-		next[1] = r.queue[0]
+		all = append(all, next{r.queue[0].token, r.queue[0].session, false})
 	}
-	return next
+	return all
 }
 
 // newcomers are the sessions whose turn has come. A waiter that was far behind polls
 // seldom. When it is told, it asks at once, and often from then on.
-func (b *Backend) newcomers(before, after [2]waiter) (sessions []string) {
-	for i, w := range after {
+func (b *Backend) newcomers(before, after []next) (sessions []string) {
+	for _, n := range after {
 		// A waiter that became first by its own call knows it.
-		own := i == 1 && w.session == b.session.name
-		if w.session != "" && w.token != before[i].token && !own {
-			sessions = append(sessions, w.session)
+		own := !n.given && n.session == b.session.name
+		told := slices.ContainsFunc(before, func(m next) bool { return m.token == n.token && (m.given || !n.given) })
+		if !own && !told && !slices.Contains(sessions, n.session) {
+			sessions = append(sessions, n.session)
 		}
 	}
 	return sessions

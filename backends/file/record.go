@@ -22,6 +22,9 @@ type record struct {
 	lease lease
 	rest  rest
 	queue []waiter // in the order of their arrival
+
+	kind   backends.Kind // of the shares
+	shares []share       // in the order of their grants; none beside a lease
 }
 
 // A lease is a key's holder. The zero value is nobody.
@@ -46,6 +49,7 @@ type waiter struct {
 	label   string // shortened to maxWaiterLabel
 	since   int64  // when it came
 	alive   int64  // it counts as gone afterwards
+	wish
 }
 
 func (l lease) none() bool { return l.token == backends.Token{} }
@@ -62,14 +66,15 @@ const (
 
 	// A slot is magic (4), version (1), 3 bytes 0, checksum of all that follows
 	// (4), length of the body (4), seq (8), body. The rest of its place is old.
-	magic   = "TSTL"
-	version = 3
-	// resting is the version of a record that ends in a rest: earlier programs must not
-	// take its key.
-	resting    = 4
-	headerSize = 24
+	magic       = "TSTL"
+	versionLock = 3
+	// versionRest is of a record that ends in a rest, and versionShares of one that ends in a
+	// rest and shares: earlier programs must not take its key.
+	versionRest   = 4
+	versionShares = 5
+	headerSize    = 24
 	// maxSlot bounds the length that is believed of a slot: see TestTheLongestRecordFits.
-	maxSlot = 512 << 10
+	maxSlot = 1 << 20
 
 	maxLabel       = 256 // bytes of a holder's label that are kept
 	maxWaiterLabel = 64  // of a waiter's, of which there are many
@@ -78,7 +83,7 @@ const (
 
 var (
 	errTorn    = errors.New("no whole record")
-	errVersion = errors.New("a record of another version")
+	errVersion = errors.New("a record of another version of turnstile")
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -88,10 +93,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func (r *record) encode(c clock) []byte {
 	buf := make(builder, headerSize, 512)
 	copy(buf, magic)
-	buf[4] = version
-	if r.rest != (rest{}) {
-		buf[4] = resting
-	}
+	buf[4] = r.version()
 	buf.text(r.key)
 	buf.number(c.epoch)
 	buf.number(uint64(c.now()))
@@ -114,10 +116,13 @@ func (r *record) encode(c clock) []byte {
 		buf.number(uint64(w.since))
 		buf.number(uint64(w.alive))
 	}
-	if r.rest != (rest{}) {
+	if buf[4] >= versionRest {
 		buf.number(uint64(r.rest.until))
 		buf.number(r.rest.first)
 		buf.text(r.rest.label)
+	}
+	if buf[4] >= versionShares {
+		buf.shares(r)
 	}
 	seal(buf, r.seq)
 	return buf
@@ -184,7 +189,7 @@ func decode(slot []byte, c clock) (*record, error) {
 		return nil, errTorn
 	}
 	// Only after the checksum: a torn slot of ours is no slot of a later version.
-	if slot[4] != version && slot[4] != resting {
+	if slot[4] < versionLock || slot[4] > versionShares {
 		return nil, errVersion
 	}
 	p := parser{rest: slot[headerSize:]}
@@ -200,8 +205,11 @@ func decode(slot []byte, c clock) (*record, error) {
 		}
 		r.queue = append(r.queue, w)
 	}
-	if slot[4] == resting {
+	if slot[4] >= versionRest {
 		r.rest = rest{until: int64(p.number()), first: p.number(), label: p.text()}
+	}
+	if slot[4] >= versionShares {
+		p.shares(r)
 	}
 	if p.bad || len(p.rest) != 0 || (!r.lease.none() && !isSession(r.lease.session)) {
 		return nil, errTorn
@@ -221,6 +229,10 @@ func (r *record) shift(by int64) {
 	r.lease.ends += by
 	if r.rest != (rest{}) {
 		r.rest.until += by
+	}
+	for i := range r.shares {
+		r.shares[i].at += by
+		r.shares[i].ends += by
 	}
 	for i := range r.queue {
 		r.queue[i].since += by

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,12 +43,25 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 			want.rest = rest{until: rapid.Int64().Draw(t, "until"), first: rapid.Uint64().Draw(t, "first of rest"), label: rapid.String().Draw(t, "rester")}
 		}
 		for n := range rapid.Uint64Range(0, 20).Draw(t, "waiting") {
-			want.queue = append(want.queue, waiter{session.Token(n + 1), someSession, rapid.String().Draw(t, "name"), rapid.Int64().Draw(t, "since"), rapid.Int64().Draw(t, "alive")})
+			want.queue = append(want.queue, waiter{session.Token(n + 1), someSession, rapid.String().Draw(t, "name"), rapid.Int64().Draw(t, "since"), rapid.Int64().Draw(t, "alive"), drawWish(t)})
+		}
+		for n := range rapid.Uint64Range(0, 5).Draw(t, "shares") {
+			want.kind = backends.Shared
+			want.shares = append(want.shares, share{token: session.Token(n + 1), session: someSession, label: rapid.String().Draw(t, "sharer"),
+				at: rapid.Int64().Draw(t, "granted"), ends: rapid.Int64().Draw(t, "share ends"), n: rapid.IntRange(0, 9).Draw(t, "n"), permits: rapid.IntRange(1, 9).Draw(t, "permits"),
+				first: rapid.Uint64().Draw(t, "first"), base: rapid.Uint64().Draw(t, "base"), revoked: rapid.Bool().Draw(t, "share revoked"), reason: rapid.String().Draw(t, "why")})
 		}
 		c := fixed(7, 1000)
 		slot := want.encode(c)
-		if rests := want.rest != (rest{}); slot[4] == resting != rests || !rests && slot[4] != version {
-			t.Fatalf("version %d, of a record that rests: %v", slot[4], rests)
+		version := byte(3)
+		if want.rest != (rest{}) {
+			version = 4
+		}
+		if len(want.shares) > 0 || slices.ContainsFunc(want.queue, func(w waiter) bool { return w.kind != backends.Exclusive }) {
+			version = 5
+		}
+		if slot[4] != version {
+			t.Fatalf("version %d, want %d", slot[4], version)
 		}
 		got, err := decode(slot, c)
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -69,13 +83,25 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 	})
 }
 
+// drawWish is of a waiter that wants a lock, more often than not.
+func drawWish(t *rapid.T) wish {
+	if rapid.IntRange(0, 19).Draw(t, "kind") > 0 {
+		return wish{}
+	}
+	return wish{backends.Slots, rapid.IntRange(1, 10).Draw(t, "slots"), rapid.IntRange(1, 10).Draw(t, "wanted")}
+}
+
 func TestTheLongestRecordFits(t *testing.T) {
 	t.Parallel()
 	session := backends.NewSession()
 	r := &record{key: strings.Repeat("k", 512+256), lease: lease{token: session.Token(1), session: someSession, label: cut(strings.Repeat("é", 999), maxLabel),
 		reason: cut(strings.Repeat("é", 999), backends.MaxReason)}, rest: rest{until: 1, label: cut(strings.Repeat("é", 999), maxWaiterLabel)}}
 	for n := range uint64(maxQueue + 10) {
-		r.wait(waiter{session.Token(n + 1), someSession, cut(strings.Repeat("é", 999), maxWaiterLabel), 1, 1}, 1)
+		r.wait(waiter{session.Token(n + 1), someSession, cut(strings.Repeat("é", 999), maxWaiterLabel), 1, 1, wish{backends.Slots, 3, 2}}, 1)
+	}
+	for n := range uint64(maxShares) {
+		r.shares = append(r.shares, share{token: session.Token(n + 1), session: someSession, label: cut(strings.Repeat("é", 999), maxWaiterLabel),
+			reason: cut(strings.Repeat("é", 999), backends.MaxReason)})
 	}
 	if slot := r.encode(fixed(0, 0)); len(slot) > maxSlot || len(r.queue) != maxQueue {
 		t.Errorf("%d bytes for %d waiters, %d fit", len(slot), len(r.queue), maxSlot)
@@ -215,7 +241,7 @@ func TestAForeignFileGrantsNothing(t *testing.T) {
 	} {
 		if key == "newer" {
 			slot := (&record{key: key, seq: 1}).encode(b.clock)
-			slot[4] = resting + 1
+			slot[4] = versionShares + 1
 			content = string(slot)
 		}
 		if err := os.WriteFile(filepath.Join(b.dir.path, recordName(key)), []byte(content), 0o600); err != nil {

@@ -5,6 +5,7 @@ package file
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -41,9 +42,14 @@ var errUntold = errors.New("its record was removed, and its holder, which is sto
 
 // revokeOnce returns errTaken if somebody has the key and there is no record of that.
 func (b *Backend) revokeOnce(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
-	found, holder, missing := backends.NobodyHolds, "", false
+	found, holders, missing := backends.NobodyHolds, []string{}, false
 	err := b.change(ctx, key, false, func(rec *record, now int64) (write bool) {
-		holder, missing = rec.lease.session, rec.seq == 0 && rec.lease.none()
+		missing = rec.seq == 0 && rec.lease.none() && len(rec.shares) == 0
+		if rec.expire(now); len(rec.shares) > 0 {
+			found, holders, write = b.revokeShares(rec, r, now)
+			return write
+		}
+		holders = []string{rec.lease.session}
 		found, write = b.revoke(rec, r, now)
 		return write
 	})
@@ -59,7 +65,9 @@ func (b *Backend) revokeOnce(ctx context.Context, key string, r backends.Revocat
 	// After the mark, so that whoever is told finds it. Again if it was there
 	// before: the first revoker may have died between mark and note.
 	if found == backends.Marked || found == backends.Deleted {
-		b.tell(holder, recordName(key))
+		for _, session := range holders {
+			b.tell(session, recordName(key))
+		}
 	}
 	return found, nil
 }
@@ -87,6 +95,39 @@ func (b *Backend) revoke(rec *record, r backends.Revocation, now int64) (found b
 	rec.rest = rest{}
 	rec.lease.revoked, rec.lease.reason = true, cut(r.Reason, backends.MaxReason)
 	return backends.Marked, true
+}
+
+// revokeShares decides what becomes of shares. Their bases interleave, so that only the first and the newest
+// name one.
+func (b *Backend) revokeShares(rec *record, r backends.Revocation, now int64) (found backends.Revoked, holders []string, write bool) {
+	found = backends.NobodyHolds
+	for i := len(rec.shares) - 1; i >= 0; i-- {
+		s := &rec.shares[i]
+		switch {
+		case !b.alive(s.session):
+			continue
+		case r.Base != 0 && r.Base != s.first && r.Base != s.base:
+			if found == backends.NobodyHolds {
+				found = backends.Superseded
+			}
+			continue
+		}
+		if !slices.Contains(holders, s.session) {
+			holders = append(holders, s.session)
+		}
+		if r.Now {
+			found, write = backends.Deleted, true
+			rec.shares = slices.Delete(rec.shares, i, i+1)
+			continue
+		}
+		if found = backends.Marked; !s.revoked {
+			write, s.revoked, s.reason = true, true, cut(r.Reason, backends.MaxReason)
+		}
+	}
+	if write && len(rec.shares) == 0 {
+		b.pass(rec, now)
+	}
+	return found, holders, write
 }
 
 // givenNote before a record's name tells a waiter that it can fetch the key, or that

@@ -127,6 +127,15 @@ func pread(fd int, buf []byte, at int64) (int, error) {
 	return done, nil
 }
 
+// spare is what a lease may take more of its slot when it becomes a share, in bytes: a renewal does
+// that, and must not need a block.
+func (r *record) spare() int {
+	if r.lease.none() || r.lease.promised {
+		return 0
+	}
+	return 256
+}
+
 // write stores a record's next slot. The blocks are taken before anything is
 // written, and for both slots: the first write of a key, and a waiter that makes its
 // queue longer, fail on a full disk. Later writes don't: the renewals and the
@@ -136,7 +145,8 @@ func write(fd int, r *record, slot []byte) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
 	}
-	if need := space(len(slot)); st.Size < need {
+	length := len(slot) + r.spare()
+	if need := space(length); st.Size < need {
 		if err := allocate(fd, st.Size, need); err != nil {
 			return err
 		}
@@ -146,7 +156,7 @@ func write(fd int, r *record, slot []byte) error {
 	}
 	// The slot that was read before stays whole, for a reader that is in the middle
 	// of it.
-	if keep := space(max(len(slot), r.size)); len(r.queue) == 0 && st.Size > keep {
+	if keep := space(max(length, r.size)); len(r.queue) == 0 && st.Size > keep {
 		_ = unix.Ftruncate(fd, keep)
 	}
 	return nil

@@ -5,6 +5,7 @@ package file
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,6 +113,6 @@ func (b *Backend) idle(fd int) bool {
 	now := b.clock.now()
 	b.prune(r, now)
 	ended := now >= r.lease.ends+keep.Microseconds() || (!r.lease.none() && !b.alive(r.lease.session))
-	ended = ended && now >= r.rest.until
+	ended = ended && now >= r.rest.until && !slices.ContainsFunc(r.shares, func(s share) bool { return now < s.ends+keep.Microseconds() && b.alive(s.session) })
 	return ended && len(r.queue) == 0 && time.UnixMicro(int64(r.last)).Add(keep).Before(time.Now())
 }

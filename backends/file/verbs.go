@@ -50,7 +50,7 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 		return backends.Reply{Outcome: backends.NotRun}, err
 	}
 	if reply.Place > 0 {
-		b.wait(r.Key)
+		b.wait(r.Attempt)
 	}
 	return reply, nil
 }
@@ -58,33 +58,35 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 // attempt decides whose the key is.
 func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool, err error) {
 	resting := b.rests(rec, now)
-	// Nobody has it, and something is left of earlier times: an expired lease, a
-	// dead holder's, or waiters whom no release has served. The first of those is
-	// served now, also if the caller is another.
-	if !resting && !b.held(rec, now) && !(rec.lease.none() && len(rec.queue) == 0) {
-		write = true
-		b.prune(rec, now)
-		if rec.position(r.Token) == 0 || len(rec.queue) == 0 {
-			rec.lease = lease{}
-		} else {
-			b.pass(rec, now)
+	for write = rec.expire(now); len(rec.shares) > 0; write = true {
+		if reply, joined, err := b.join(rec, r, now); joined || err != nil {
+			return reply, joined, err
+		}
+		if !b.bury(rec) {
+			break
 		}
 	}
-	if !resting && (rec.lease.none() || rec.lease.token == r.Token) {
-		return b.grant(rec, r, now)
+	if !resting && len(rec.shares) == 0 {
+		write = b.serve(rec, r.Token, now) || write
+		if rec.lease.none() || rec.lease.token == r.Token {
+			return b.grant(rec, r, now)
+		}
 	}
 	reply = backends.Reply{Outcome: backends.Held}
 	// A promise has no holder yet, and its second is no lease to wait for.
 	switch {
 	case resting:
 		reply.Holder, reply.FreeIn = rec.rest.label, span(rec.rest.until-now)
+	case len(rec.shares) > 0:
+		rec.heldBy(&reply, r.Kind, now)
 	case !rec.lease.promised:
 		reply.Holder = rec.lease.label
 		reply.HeldFor = span(max(0, now-rec.lease.at))
 		reply.FreeIn = span(max(0, rec.lease.ends-now))
 	}
 	if r.Queue {
-		place, changed := rec.wait(waiter{token: r.Token, session: b.session.name, label: cut(r.Label, maxWaiterLabel), since: now}, now)
+		w := waiter{token: r.Token, session: b.session.name, label: cut(r.Label, maxWaiterLabel), since: now, wish: wishOf(r)}
+		place, changed := rec.wait(w, now)
 		reply.Place, write = place, write || changed
 	}
 	reply.Retry = pace(r.Probe, reply.Place)
@@ -94,12 +96,31 @@ func (b *Backend) attempt(rec *record, r backends.Request, now int64) (reply bac
 	return reply, write, nil
 }
 
+// serve ends what is left of earlier times where nobody has the key: an expired lease, a
+// dead holder's, or waiters whom no release has served. The first of those is served
+// now, also if the caller is another. It reports whether it changed anything.
+func (b *Backend) serve(rec *record, caller backends.Token, now int64) bool {
+	if b.held(rec, now) || rec.lease.none() && len(rec.queue) == 0 {
+		return false
+	}
+	b.prune(rec, now)
+	if rec.position(caller) == 0 || len(rec.queue) == 0 {
+		rec.lease = lease{}
+	} else {
+		b.pass(rec, now)
+	}
+	return true
+}
+
 // grant makes the lease r's, or finds that it is already: then it is only
 // ever lengthened, as this may be a copy of an older request; and if it was
-// revoked, not even that.
+// revoked, not even that. A lease becomes a share if it is asked for again as one.
 func (b *Backend) grant(rec *record, r backends.Request, now int64) (reply backends.Reply, write bool, err error) {
 	if err := b.claim(rec, r.Attempt); err != nil {
 		return backends.Reply{}, false, err
+	}
+	if r.Kind != backends.Exclusive && !rec.lease.revoked {
+		return b.turn(rec, r, false, now), true, nil
 	}
 	us, base := ceil(r.TTL), rec.mint()
 	l := lease{token: r.Token, session: b.session.name, label: cut(r.Label, maxLabel), at: now, ends: now + us, first: base}
@@ -119,11 +140,16 @@ func (b *Backend) grant(rec *record, r backends.Request, now int64) (reply backe
 	rec.leave(r.Token)
 	b.prune(rec, now)
 	b.hold(r.Key, rec)
-	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: len(rec.queue) > 0}, true, nil
+	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: rec.contended(r.Token)}, true, nil
 }
 
 // Renew makes the lease last ttl from now.
 func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Duration, known uint64) (backends.Reply, error) {
+	return b.RenewShare(ctx, backends.Request{Attempt: a, TTL: ttl}, known)
+}
+
+// RenewShare makes the share last r.TTL from now. A lock becomes a share.
+func (b *Backend) RenewShare(ctx context.Context, r backends.Request, known uint64) (backends.Reply, error) {
 	leave, err := b.begin(ctx)
 	if err != nil {
 		return backends.Reply{Outcome: backends.NotRun}, err
@@ -137,44 +163,51 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 	}
 	var reply backends.Reply
 	refusal := backends.ErrNotHeld
-	err = b.change(ctx, a.Key, false, func(rec *record, now int64) bool {
-		reply, refusal = backends.Reply{Outcome: backends.NotRun}, backends.ErrNotHeld
-		// An expired lease is gone even if nobody has come for the key: its holder
-		// has been past its deadline, and may have told its callers so.
-		if rec.lease.token != a.Token || now >= rec.lease.ends {
-			return false
-		}
-		if rec.lease.revoked {
-			refusal = backends.RevokedFor(rec.lease.reason)
-			return false
-		}
-		if known != 0 && known < rec.lease.first {
-			return false // a late copy of the acquire took the key anew: it is not the caller's lease
-		}
-		us := ceil(ttl)
-		ends := now + us
-		if known != rec.last {
-			ends = max(ends, rec.lease.ends) // it may be a late copy of an older renewal
-		}
-		rec.lease.ends, rec.lease.promised = ends, false
-		rec.keep(a.AtLeast, now)
-		b.prune(rec, now)
-		base := rec.mint()
-		b.hold(a.Key, rec)
-		reply = backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: len(rec.queue) > 0}
-		return true
+	err = b.change(ctx, r.Key, false, func(rec *record, now int64) bool {
+		reply, refusal = b.prolong(rec, r, known, now)
+		return refusal == nil
 	})
-	if errors.Is(err, errMissing) || (err == nil && reply.Outcome != backends.Granted) {
+	if errors.Is(err, errMissing) || err == nil {
 		err = refusal
 	}
 	if backends.IsNotHeld(err) {
-		b.drop(a)
+		b.drop(r.Attempt)
 	}
 	if err != nil {
 		return backends.Reply{Outcome: backends.NotRun}, err
 	}
-	b.refresh(a.Key)
+	b.refresh(r.Key)
 	return reply, nil
+}
+
+// prolong decides what becomes of a renewal.
+func (b *Backend) prolong(rec *record, r backends.Request, known uint64, now int64) (backends.Reply, error) {
+	if i := rec.shareOf(r.Token); i >= 0 {
+		return b.prolongShare(rec, i, r, known, now)
+	}
+	switch {
+	// An expired lease is gone even if nobody has come for the key: its holder
+	// has been past its deadline, and may have told its callers so.
+	case rec.lease.token != r.Token || now >= rec.lease.ends:
+		return backends.Reply{}, backends.ErrNotHeld
+	case rec.lease.revoked:
+		return backends.Reply{}, backends.RevokedFor(rec.lease.reason)
+	case known != 0 && known < rec.lease.first:
+		return backends.Reply{}, backends.ErrNotHeld // a late copy of the acquire took the key anew: it is not the caller's lease
+	case r.Kind != backends.Exclusive:
+		return b.turn(rec, r, known == rec.last, now), nil
+	}
+	us := ceil(r.TTL)
+	ends := now + us
+	if known != rec.last {
+		ends = max(ends, rec.lease.ends) // it may be a late copy of an older renewal
+	}
+	rec.lease.ends, rec.lease.promised = ends, false
+	rec.keep(r.AtLeast, now)
+	b.prune(rec, now)
+	base := rec.mint()
+	b.hold(r.Key, rec)
+	return backends.Reply{Outcome: backends.Granted, Base: base, TTL: span(us), Contended: rec.contended(r.Token)}, nil
 }
 
 // Release gives the lease to the first live waiter, or to nobody.
@@ -207,17 +240,10 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		// A release leaves the queue as well: a settled attempt would never come for
 		// what it was promised.
 		queued := rec.leave(a.Token)
-		if rec.lease.token != a.Token {
-			return queued
-		}
+		ends, ended := b.endOf(rec, a, now)
 		// Whoever comes too late did not have it any more; the next is served, though.
-		was = was || now < rec.lease.ends
-		b.drop(a)
-		if rec.lease.revoked {
-			a.AtLeast = 0
-		}
-		b.giveBack(rec, a.AtLeast, now)
-		return true
+		was = was || now < ends
+		return queued || ended
 	})
 	if errors.Is(err, errTaken) { // no place was written down for it
 		was, err = had, nil
@@ -235,6 +261,26 @@ func (b *Backend) end(ctx context.Context, a backends.Attempt) (was bool, err er
 		b.sweepSometimes()
 	}
 	return was, err
+}
+
+// endOf ends what an attempt has, and returns when that would have ended.
+func (b *Backend) endOf(rec *record, a backends.Attempt, now int64) (ends int64, ended bool) {
+	i := rec.shareOf(a.Token)
+	switch {
+	case i >= 0:
+		ends = rec.shares[i].ends
+		b.endShare(rec, i, now)
+	case rec.lease.token == a.Token:
+		ends = rec.lease.ends
+		if rec.lease.revoked {
+			a.AtLeast = 0
+		}
+		b.giveBack(rec, a.AtLeast, now)
+	default:
+		return now, false
+	}
+	b.drop(a)
+	return ends, true
 }
 
 // pace is when to ask again, jittered by a quarter so that sessions that came

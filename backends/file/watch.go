@@ -52,8 +52,8 @@ type watcher struct {
 
 // A turn is this session's wait for a key.
 type turn struct {
-	key   string
-	until int64 // the wait is over if it doesn't ask again; on the backend's clock
+	attempt backends.Attempt
+	until   int64 // the wait is over if it doesn't ask again; on the backend's clock
 }
 
 // close is called under the backend's life lock: no verb starts it again.
@@ -85,14 +85,14 @@ func (b *Backend) Subscribe(_ backends.Session, wake func(backends.Wake)) error 
 }
 
 // wait notes that this session waits for a key.
-func (b *Backend) wait(key string) {
+func (b *Backend) wait(a backends.Attempt) {
 	w := &b.watcher
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.wake == nil {
 		return // nobody would be told
 	}
-	w.waiting[recordName(key)] = turn{key, b.clock.now() + ceil(attention)}
+	w.waiting[recordName(a.Key)] = turn{a, b.clock.now() + ceil(attention)}
 	w.startLocked(b)
 }
 
@@ -112,7 +112,7 @@ func (b *Backend) unneeded() bool {
 	defer w.mu.Unlock()
 	now := b.clock.now()
 	for key, h := range w.held {
-		if now >= h.lease.ends {
+		if now >= h.ends() {
 			b.forgetLocked(key)
 		}
 	}
@@ -291,7 +291,7 @@ func (b *Backend) given(file string) {
 	b.watcher.mu.Lock()
 	wake, turn := b.watcher.wake, b.watcher.waiting[file]
 	b.watcher.mu.Unlock()
-	if turn.key != "" {
-		wake(backends.Wake{Key: turn.key, Kind: backends.Given})
+	if turn.attempt.Key != "" {
+		wake(backends.Wake{Key: turn.attempt.Key, Kind: backends.Given})
 	}
 }
