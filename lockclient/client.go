@@ -100,20 +100,37 @@ func (c *Client) TryAcquire(ctx context.Context, key string, opts ...Option) (*L
 	return c.acquire(ctx, key, o)
 }
 
-// begin and its callees have left the stack when the wait begins: see giveUp.
+// begin and its callees have left the stack when the wait begins: see giveUp. The same goes
+// for all that is large and comes before the key's actor runs here.
 //
 //go:noinline
 func (c *Client) begin(ctx context.Context, key string, opts []Option) (*Lock, error) {
-	o, err := c.options(c.defaults(ctx), opts)
+	var o *options
+	if len(opts) > 0 {
+		o = new(options) // here, since an allocation takes a kilobyte of stack
+	}
+	spec, err := c.spec(ctx, o, opts)
 	if err != nil {
 		return nil, err
 	}
-	return c.ask(ctx, key, o)
+	return c.ask(ctx, key, spec)
+}
+
+// spec sets o, which is nil without options.
+//
+//go:noinline
+func (c *Client) spec(ctx context.Context, o *options, opts []Option) (actors.Spec, error) {
+	if o == nil {
+		return specOf(c.defaults(ctx)), nil // Open has checked these
+	}
+	*o = c.defaults(ctx)
+	err := c.choose(o, opts)
+	return specOf(*o), err
 }
 
 // acquire is Acquire with the options as they are.
 func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, error) {
-	l, err := c.ask(ctx, key, o)
+	l, err := c.ask(ctx, key, specOf(o))
 	if err != nil {
 		return nil, err
 	}
@@ -121,22 +138,29 @@ func (c *Client) acquire(ctx context.Context, key string, o options) (*Lock, err
 }
 
 // ask posts an acquire, to be waited for.
-func (c *Client) ask(ctx context.Context, key string, o options) (*Lock, error) {
-	if err := checkKey(key); err != nil {
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		// A ctx that has ended wins over a key that is free: the caller is gone.
-		return nil, tooLate(ctx, key)
-	}
-	if err := c.deadlock(ctx, key); err != nil {
+func (c *Client) ask(ctx context.Context, key string, spec actors.Spec) (*Lock, error) {
+	if err := c.may(ctx, key); err != nil {
 		return nil, err
 	}
 	l := &Lock{parent: ctx}
-	if err := c.coordinator.Begin(&l.hold, key, specOf(o)); err != nil {
+	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// may returns why a key is not to be asked for at all.
+//
+//go:noinline
+func (c *Client) may(ctx context.Context, key string) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		// A ctx that has ended wins over a key that is free: the caller is gone.
+		return tooLate(ctx, key)
+	}
+	return c.deadlock(ctx, key)
 }
 
 // wait blocks until the acquire has its one outcome. That it times out is the
@@ -156,8 +180,7 @@ func (l *Lock) wait(ctx context.Context) (*Lock, error) {
 	return l, nil
 }
 
-// giveUp is the rest of wait once ctx has ended. It is kept out of there, and
-// tooLate out of ask, because what they keep on the stack is large: the stack
+// giveUp is the rest of wait once ctx has ended. It is kept out of there because what they keep on the stack is large: the stack
 // of a goroutine that waits would have to be 4 KB instead of 2 (measured).
 //
 //go:noinline

@@ -91,33 +91,36 @@ func (c *Client) options(o options, opts []Option) (options, error) {
 	if len(opts) == 0 {
 		return o, nil // Open has checked these
 	}
-	return c.with(o, opts)
+	chosen := new(options)
+	*chosen = o
+	err := c.choose(chosen, opts)
+	return *chosen, err
 }
 
-// with is kept apart, since calling the options moves o to the heap.
-func (c *Client) with(o options, opts []Option) (options, error) {
+// choose is kept apart, since calling the options moves o to the heap.
+func (c *Client) choose(o *options, opts []Option) error {
 	for _, set := range opts {
-		set(&o)
+		set(o)
 	}
 	if err := checkExpires(o.Expires); err != nil {
-		return o, err
+		return err
 	}
 	if least := c.coordinator.Capabilities().MinExpires; o.Expires < least {
-		return o, &backends.ShortExpires{Where: "expires", Expires: o.Expires, Least: least}
+		return &backends.ShortExpires{Where: "expires", Expires: o.Expires, Least: least}
 	}
 	switch {
 	case o.Timeout < 0:
-		return o, invalid("timeout of %v: must not be negative", o.Timeout)
+		return invalid("timeout of %v: must not be negative", o.Timeout)
 	case o.MaxHold < 0:
-		return o, invalid("max hold of %v: must not be negative", o.MaxHold)
+		return invalid("max hold of %v: must not be negative", o.MaxHold)
 	case o.MaxHold > 0 && !o.Renew:
-		return o, invalid("MaxHold needs Renew: without it a hold ends when it expires")
+		return invalid("MaxHold needs Renew: without it a hold ends when it expires")
 	case o.AtLeast < 0 || o.AtLeast > MaxExpires:
-		return o, invalid("AtLeast of %v: 0 to %v", o.AtLeast, MaxExpires)
+		return invalid("AtLeast of %v: 0 to %v", o.AtLeast, MaxExpires)
 	case o.AtLeast > 0 && !c.coordinator.Capabilities().Rests:
-		return o, invalid("AtLeast: %s can't keep a key from others once it is released", c.coordinator.Capabilities().Name)
+		return invalid("AtLeast: %s can't keep a key from others once it is released", c.coordinator.Capabilities().Name)
 	case !isLabel(o.Owner):
-		return o, invalid("Owner: %s", labelLimits)
+		return invalid("Owner: %s", labelLimits)
 	}
-	return o, nil
+	return nil
 }
