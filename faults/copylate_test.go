@@ -41,7 +41,7 @@ func TestLateCopiesOfAcquiresLeaveNothing(t *testing.T) {
 func lateCopies(t *testing.T, server *servers.Server, inside *goredis.Client, prefix string, want int) {
 	r := &rounds{copies: holdCopies(t), inside: inside, prefix: prefix, kinds: map[string]int{}}
 	for i := range 5 {
-		r.clients = append(r.clients, open(t, "redis://"+r.copies.wire.door(server.Addr)+"?read_timeout=100ms", fmt.Sprint("delayed ", i)))
+		r.clients = append(r.clients, open(t, "redis://"+r.copies.wire.door(server.Addr)+"?read_timeout=100ms&lazy=true", fmt.Sprint("delayed ", i)))
 	}
 	r.other, r.third = open(t, server.URL(), "other"), open(t, server.URL(), "third")
 	// A slow machine may take some rounds more until each kind was late.

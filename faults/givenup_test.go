@@ -15,7 +15,7 @@ func TestACopyOfWhatWasGivenUpIsNotGivenTheLock(t *testing.T) {
 	beside(t)
 	server, inside := redisServer(t)
 	late := holdCopies(t)
-	c, other := open(t, "redis://"+late.wire.door(server.Addr)+"?read_timeout=100ms", owner), open(t, server.URL(), "other")
+	c, other := open(t, "redis://"+late.wire.door(server.Addr)+"?read_timeout=100ms&lazy=true", owner), open(t, server.URL(), "other")
 	s := &story{key: "k", client: c, ending: givenUp, twice: true, caught: make(chan struct{}), noEnd: make(chan struct{})}
 	late.follow(s)
 	if err := s.attempt(t.Context()); err != nil {

@@ -98,12 +98,12 @@ func TestAnAddThatComesWhenItsCallerIsGoneBlocksBriefly(t *testing.T) {
 	beside(t)
 	server, inside := memcachedServer(t)
 	w := newWire(t)
-	c, other := open(t, "memcache://"+w.door(server.Addr)+"?timeout=25ms", owner), open(t, server.URL(), "other")
+	c, other := open(t, "memcache://"+w.door(server.Addr)+"?timeout=25ms&lazy=true", owner), open(t, server.URL(), "other")
 	p := w.holdBack(t, func(b []byte) bool { return bytes.HasPrefix(b, []byte("add pylock:k ")) })
 	// The first add is held back, and the one that takes its place is stored.
 	lock := acquire(t, c, "k", lockclient.Expires(time.Minute))
 	<-p.caught
-	release(t, lock)
+	must(t, letGo(lock))
 	p.letGo()
 	eventually(t, time.Second, "the late add is stored", func() bool {
 		_, err := inside.Get("pylock:k")
