@@ -130,7 +130,7 @@ func checks() []check {
 		exclusionChecks(), repeatChecks(), settleChecks(), fenceChecks(), expiryChecks(), renewChecks(), keyChecks(),
 		concurrencyChecks(), cancelChecks(), queueChecks(), wakeChecks(), inspectChecks(), closeChecks(),
 		revokeChecks(), whoseChecks(), deleteChecks(), listChecks(), restChecks(), reclaimChecks(), startChecks(),
-		kindChecks(), kindOrderChecks(), kindEndChecks(),
+		kindChecks(), kindOrderChecks(), kindEndChecks(), kindCrowdChecks(),
 	} {
 		all = append(all, group...)
 	}

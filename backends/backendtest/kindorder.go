@@ -115,7 +115,10 @@ func readersComeIn(st *store) error {
 		if err := first(b.waits(r), c.waits(q), a.free(held), a.waits(w)); err != nil {
 			return err
 		}
-		if err := first(second(b.awaitShare(r)), second(c.awaitShare(q))); err != nil {
+		if _, err := b.awaitShare(r); err != nil {
+			return err
+		}
+		if _, err := c.awaitShare(q); err != nil {
 			return err
 		}
 		if reply, err := a.want(backends.Held, w); err != nil || reply.Out != 2 {

@@ -158,8 +158,8 @@ func sharesShown(st *store) error {
 			return err
 		}
 		for _, want := range []backends.Holder{
-			{Label: &a.label, Permits: 2, First: one.Base, Base: newer.Base},
-			{Label: &b.label, Permits: 1, First: two.Base, Base: two.Base},
+			{Label: &a.label, Permits: 2, N: 5, First: one.Base, Base: newer.Base},
+			{Label: &b.label, Permits: 1, N: 5, First: two.Base, Base: two.Base},
 		} {
 			if err := shown(info, want); err != nil {
 				return err
@@ -192,7 +192,7 @@ func shown(info backends.Info, want backends.Holder) error {
 		if h.Base != want.Base {
 			continue
 		}
-		ok := h.Permits == want.Permits && (h.First == want.First || h.First == 0) && !h.Revoked
+		ok := h.Permits == want.Permits && (h.N == 0 || h.N == want.N) && (h.First == want.First || h.First == 0) && !h.Revoked
 		ok = ok && (h.Label == nil || *h.Label == *want.Label) && (h.HeldFor == nil || *h.HeldFor >= 0 && *h.HeldFor < grace)
 		if ok = ok && (h.ExpiresIn == nil || *h.ExpiresIn > long-grace); !ok {
 			return fmt.Errorf("a holder is shown as %+v, want %+v", h, want)

@@ -80,6 +80,8 @@ func TestABrokenSharerIsFoundOut(t *testing.T) {
 		{"deleted shares kept", keepsDeletedShare, "deleted shares leave the key to the first that waits"},
 		{"no holders", hidesHolders, "inspect names those that share"},
 		{"no kinds of those that wait", hidesWishes, "inspect names those that share"},
+		{"permits without a limit in a crowd", countsNothing, "many sessions that want all kinds keep apart"},
+		{"locks beside shares in a crowd", locksBeside, "many sessions that want all kinds keep apart"},
 		{"a shared key left out", listsNoShares, "a shared key is listed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

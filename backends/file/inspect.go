@@ -105,7 +105,7 @@ func describeShares(info *backends.Info, kind backends.Kind, shares []share, now
 // told returns the public view of a share.
 func (s share) told(now int64) backends.Holder {
 	heldFor, left := span(max(0, now-s.at)), span(max(0, s.ends-now))
-	return backends.Holder{Label: &s.label, HeldFor: &heldFor, ExpiresIn: &left, Permits: s.permits, First: s.first, Base: s.base, Revoked: s.revoked}
+	return backends.Holder{Label: &s.label, HeldFor: &heldFor, ExpiresIn: &left, Permits: s.permits, N: s.n, First: s.first, Base: s.base, Revoked: s.revoked}
 }
 
 // taken reports whether the key has a holder, or rests.

@@ -27,7 +27,7 @@ type share struct {
 	session     string // its session file
 	label       string // shortened to maxWaiterLabel
 	at, ends    int64
-	n           int // of slots: the most that its attempt said there are
+	n           int // of slots: what its first request said there are
 	permits     int // of slots; 1 of a shared one
 	first, base uint64
 	revoked     bool
@@ -169,7 +169,7 @@ func (b *Backend) join(r *record, req backends.Request, now int64) (reply backen
 func (b *Backend) newShare(r *record, req backends.Request, permits int, now int64) share {
 	base := r.mint()
 	return share{token: req.Token, session: b.session.name, label: cut(req.Label, maxWaiterLabel), at: now, ends: now + ceil(req.TTL),
-		n: req.N, permits: permits, first: base, base: base}
+		n: wishOf(req).n, permits: permits, first: base, base: base}
 }
 
 // rejoin answers an attempt that has its share: this may be a copy of an older request, so it only ever
@@ -179,7 +179,7 @@ func (b *Backend) rejoin(r *record, i int, req backends.Request, now int64) back
 	if s.revoked {
 		us = s.ends - now
 	}
-	s.ends, s.n, s.base = max(s.ends, now+us), max(s.n, req.N), r.mint()
+	s.ends, s.base = max(s.ends, now+us), r.mint()
 	return b.shared(r, i, us, now)
 }
 
