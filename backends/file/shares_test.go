@@ -259,7 +259,18 @@ func TestSharesSurviveTheRemovalOfTheirRecord(t *testing.T) {
 	if reply := refused(t, other, e.once("k")); reply.Out != 2 {
 		t.Errorf("%d are out", reply.Out)
 	}
-	if reply := joins(t, other, e.taker("k", 4, 4)); reply.Permits != 2 {
+	last := e.taker("k", 4, 4)
+	if reply := joins(t, other, last); reply.Permits != 2 {
 		t.Errorf("%d permits, want the two that were given back", reply.Permits)
+	}
+	// One of a session's two ends, and the other's mark stays.
+	if err := errors.Join(other.Release(t.Context(), last.Attempt), b.Release(t.Context(), q.Attempt), os.Remove(a.dir.join(recordName("k")))); err != nil {
+		t.Fatal(err)
+	}
+	if reply := refused(t, other, e.once("k")); reply.Out > 1 {
+		t.Errorf("%d are out", reply.Out)
+	}
+	if _, err := b.RenewShare(t.Context(), p, 0); err != nil {
+		t.Errorf("the share that is left: %v", err)
 	}
 }

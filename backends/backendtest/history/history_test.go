@@ -126,7 +126,7 @@ func TestFencesOutOfOrderAreFound(t *testing.T) {
 		{"the same twice", []Hold{alone(1, 10, 20), alone(1, 20, 30)}, true},
 		{"back", []Hold{alone(2, 10, 20), alone(1, 20, 30)}, true},
 		{"a reader below one alone before it", []Hold{alone(5, 10, 20), reads(4, 20, 30)}, true},
-		{"one alone below a reader before it", []Hold{reads(3, 10, 20), reads(5, 11, 20), reads(4, 12, 20), alone(5, 20, 30)}, true},
+		{"one alone below a reader before it", []Hold{reads(3, 10, 20), reads(6, 11, 20), reads(4, 12, 20), alone(5, 20, 30)}, true},
 		{"readers with one fence in a process", []Hold{reads(3, 10, 20), reads(3, 11, 20)}, true},
 		{"readers with one fence in two", []Hold{reads(3, 10, 20), {Process: 1, Kind: backends.Shared, Fence: 3, Granted: 11, Ended: 20}}, false},
 		{"unknown ones", []Hold{alone(5, 10, 20), alone(0, 20, 30), alone(6, 30, 40)}, false},
@@ -141,7 +141,7 @@ func TestThoseThatOvertakeAreFound(t *testing.T) {
 	at := func(process int, asked, granted int64) Hold {
 		return Hold{Process: process, Asked: asked, Granted: granted, Ended: granted + 1}
 	}
-	nested := at(0, 5, 6)
+	nested := at(0, 10, 12)
 	nested.Nested = true
 	for _, c := range []struct {
 		name string
