@@ -128,7 +128,7 @@ type Reply struct {
 	// backend knows; the lease should go to it soon.
 	Contended bool
 
-	Kind    Kind // when Granted, and of a renewal: what the lease is
+	Kind    Kind // when Granted, and of a renewal: what the lease is; when Held: what is out
 	Permits int  // of a share of slots: how many holds it is good for
 
 	// What is known of the holder when Held; zero where it is not.

@@ -2,6 +2,7 @@ package backends
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -33,6 +34,18 @@ type Info struct {
 	// First is the base that was minted when the lease was granted: it has minted
 	// those from First to Base, and no others.
 	First *uint64
+}
+
+// ShareOut has the info tell of shares that are out: their kind, how many they are, or how many permits, and a
+// hundred of them at most. It is for backends.
+func (i *Info) ShareOut(kind Kind, out int, holders []Holder) {
+	i.Kind, i.Out, i.Holders = kind, out, holders
+	if len(holders) == 0 {
+		return // what they are is lost
+	}
+	one := &holders[0]
+	i.Holder, i.HeldFor, i.First, i.Base = one.Label, one.HeldFor, &one.First, &one.Base
+	i.Revoked = !slices.ContainsFunc(holders, func(h Holder) bool { return !h.Revoked })
 }
 
 // A Waiter is a session that waits in the backend's queue. A nil field is unknown.

@@ -11,20 +11,21 @@ import (
 )
 
 // send sends one command. Should its key not be quiet after all, it does so again by the
-// verb's own script, at once.
+// verb's own script, at once, and by that of shares if some are out.
 func (q *batcher) send(ctx context.Context, c *command) {
 	if c.fast {
 		q.sendFast(ctx, c)
-		if !c.wantsFull() {
+		if !c.goesOn() {
 			return
 		}
-		c.makeFull()
 	}
-	q.process(ctx, c)
-	if c.unknown() {
-		// A restart or SCRIPT FLUSH: nothing ran.
-		c.bySource()
+	for on := true; on; on = c.goesOn() {
 		q.process(ctx, c)
+		if c.unknown() {
+			// A restart or SCRIPT FLUSH: nothing ran.
+			c.bySource()
+			q.process(ctx, c)
+		}
 	}
 }
 
@@ -188,11 +189,11 @@ func (f *flusher) round(ctx context.Context, batch []*command, how naming) (miss
 }
 
 // sendAgain has those commands of a batch wait once more for which the script fast did
-// nothing, and returns the others. Those wait from here on, and are no longer this flusher's.
+// nothing, or the mutex's since shares are out, and returns the others. Those wait from here on, and are no longer this flusher's.
 func (f *flusher) sendAgain(batch []*command) (rest []*command) {
 	rest, f.more = batch[:0], f.more[:0]
 	for _, c := range batch {
-		again := c.apart || c.wantsFull()
+		again := c.apart || c.wantsFull() || c.wantsShares()
 		switch {
 		case !again:
 			rest = append(rest, c)
@@ -200,7 +201,7 @@ func (f *flusher) sendAgain(batch []*command) (rest []*command) {
 			if c.apart {
 				c.written.Store(false)
 			} else {
-				c.makeFull()
+				c.goesOn()
 			}
 			f.more = append(f.more, c)
 		}

@@ -40,7 +40,7 @@ func (b *Backend) travel(ctx context.Context, c *command) (any, *fault) {
 	}
 	v, f := b.answer(ctx, c)
 	if f != nil && f.wrongType {
-		f.err = b.nameWrongType(ctx, scripts.Keys(key), f.err)
+		f.err = b.nameWrongType(ctx, scripts.ShareKeys(key), f.err)
 	}
 	return v, f
 }
@@ -95,11 +95,12 @@ type command struct {
 	written  atomic.Bool
 
 	// Of a call: to write its request, and to read the reply.
-	call  backends.Call
-	pace  pacing
-	push  string
-	mark  bool // the server has to remember the attempt once it is over: see doubtful
-	inbox *inbox
+	call   backends.Call
+	pace   pacing
+	push   string
+	mark   bool // the server has to remember the attempt once it is over: see doubtful
+	shared bool // shares of its key are out, as far as is known
+	inbox  *inbox
 
 	// Of a call about a quiet key, as far as is known: see fastCall.
 	fast   bool     // it travels as a part of one; otherwise Cmd is its request
@@ -143,8 +144,8 @@ func blankCommand() *command {
 
 // build makes the command a request of its own.
 func (c *command) build(s *scripts.Script, key string, args ...string) {
-	c.script, c.first, c.fast = s, s == scripts.Renew, false
-	keys := scripts.Keys(key)
+	c.script, c.first, c.fast = s, s == scripts.Renew || s == scripts.RenewShare, false
+	keys := s.Keys(key)
 	c.texts = append(append(c.texts[:0], keys...), args...)
 	c.args = append(c.args[:0], nil, nil, len(keys))
 	for i := range c.texts {
@@ -179,7 +180,7 @@ func (c *command) renew(verb, script string) {
 // recycle hands the command back; nobody else may know it any more.
 func (c *command) recycle() {
 	c.Cmd, c.inbox, c.to, c.backend, c.batcher = nil, nil, nil, nil, nil
-	c.call, c.mark, c.apart, c.did, c.failed = backends.Call{}, false, false, false, nil
+	c.call, c.mark, c.shared, c.apart, c.did, c.failed = backends.Call{}, false, false, false, false, nil
 	c.lone.StringCmd = nil
 	clear(c.texts) // they are large, and one of them is a secret
 	clear(c.last)

@@ -256,7 +256,7 @@ const protocolNoAuth = "ERR Protocol error: unauthenticated"
 // grants are the commands that an ACL user needs, the scripts' own included;
 // on a Cluster those of clusterGrants, too.
 const grants = "+evalsha +eval +time +get +mget +set +del +exists +pttl +pexpire +hmget +hget +hset +hdel +hlen +hgetall " +
-	"+zadd +zrem +zrange +zrank +zscore +publish"
+	"+zadd +zrem +zrange +zrank +zscore +zcount +publish"
 
 const (
 	clusterGrants  = " +cluster|slots +spublish"

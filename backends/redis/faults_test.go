@@ -151,7 +151,7 @@ func TestAConnectionsDeadlineIsTheContexts(t *testing.T) {
 func TestTheGrantsCoverTheScripts(t *testing.T) {
 	t.Parallel()
 	called := regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`)
-	for _, s := range append(scripts.Mutex(), scripts.Fast) {
+	for _, s := range append(append(scripts.Mutex(), scripts.Shares()...), scripts.Fast) {
 		for _, m := range called.FindAllStringSubmatch(s.Source(), -1) {
 			if c := "+" + strings.ToLower(m[1]) + " "; !strings.Contains(grants+" ", c) {
 				t.Errorf("%s calls %s, which the advice leaves out", s.Name, m[1])

@@ -17,19 +17,23 @@ type memory struct {
 	// busy are keys that were not quiet when the server last told: to ask for them by the
 	// script fast is a round trip for nothing. A key that is forgotten costs one.
 	busy recent
+	// shared are keys of which shares were out when the server last told. To ask for the lock of one by the mutex's verb
+	// is a round trip for nothing.
+	shared recent
 }
 
-func newMemory() *memory { return &memory{busy: recent{hints: true}} }
+func newMemory() *memory { return &memory{busy: recent{hints: true}, shared: recent{hints: true}} }
 
 // way tells how to make a call: quiet, if its key seems to be; and, at the end of an attempt, whether the
 // server has to mark that. A renewal and a cancel never concern quiet keys.
 func (m *memory) way(of backends.Call) (quiet, mark bool) {
 	now := time.Now()
 	mark = of.Ambiguous || m.unanswered.has(of.Key, now)
-	switch of.Verb {
-	case backends.Acquiring:
+	switch {
+	case of.Kind != backends.Exclusive:
+	case of.Verb == backends.Acquiring:
 		quiet = of.Probe == 0 && of.AtLeast == 0
-	case backends.Releasing:
+	case of.Verb == backends.Releasing:
 		quiet = !of.Long && of.AtLeast == 0 // the script fast leaves the companion as it is
 	}
 	return quiet && !mark && !m.busy.has(of.Key, now), mark
@@ -40,6 +44,18 @@ func (m *memory) way(of backends.Call) (quiet, mark bool) {
 func (m *memory) doubt(key string, o backends.Outcome) {
 	if o == backends.MayHaveRun {
 		m.unanswered.note(key, time.Now())
+	}
+}
+
+// shares reports whether shares of a key may be out.
+func (m *memory) shares(key string) bool { return m.shared.has(key, time.Now()) }
+
+// sharing notes whether shares of a key were out when the server last told.
+func (m *memory) sharing(key string, out bool) {
+	if out {
+		m.shared.note(key, time.Now())
+	} else {
+		m.shared.forget(key)
 	}
 }
 

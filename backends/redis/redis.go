@@ -121,7 +121,7 @@ func New(client goredis.UniversalClient, o Options) *Backend {
 // Capabilities says what a Redis server can do for locks.
 func (b *Backend) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Name: name, Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true, Rests: true,
+		Name: name, Exclusive: true, Fair: true, Wakes: true, Fences: true, Inspects: true, Kinds: true, Rests: true,
 		FailsOver: b.topology.form != single,
 	}
 }
@@ -169,34 +169,47 @@ func (b *Backend) noting(wake func(backends.Wake)) func(backends.Wake) {
 
 // Inspect tells who holds a key; see backends.Inspector.
 func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error) {
-	v, f := b.run(ctx, scripts.Inspect, key)
-	if f != nil {
-		return backends.Info{}, f.err
+	for range turnsMost {
+		v, f := b.run(ctx, scripts.Inspect, key)
+		if f != nil {
+			return backends.Info{}, f.err
+		}
+		info, shared, err := readInspect(v)
+		if err != nil {
+			b.dialer.mistrust()
+		}
+		if shared {
+			shared, err = b.inspectShares(ctx, key, &info)
+			if !shared && err == nil {
+				continue
+			}
+		}
+		return info, err
 	}
-	info, err := readInspect(v)
-	if err != nil {
-		b.dialer.mistrust()
-	}
-	return info, err
+	return backends.Info{}, errTurns()
 }
 
 // Revoke asks for the end of a key's lease, or ends it; see backends.Revoker.
 func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
-	now := "0"
-	if r.Now {
-		now = "1"
+	for range turnsMost {
+		push := b.pushes.push()
+		v, f := b.run(ctx, scripts.Revoke, key, strconv.FormatUint(r.Base, 10), flag(r.Now), push)
+		if f != nil {
+			return backends.NobodyHolds, f.err
+		}
+		found, lock, messages, err := readRevoke(v, push)
+		if err != nil {
+			b.dialer.mistrust()
+		}
+		b.deliver(messages)
+		if lock {
+			return found, err
+		}
+		if found, out, err := b.revokeShares(ctx, key, r); out {
+			return found, err
+		}
 	}
-	push := b.pushes.push()
-	v, f := b.run(ctx, scripts.Revoke, key, strconv.FormatUint(r.Base, 10), now, push)
-	if f != nil {
-		return backends.NobodyHolds, f.err
-	}
-	found, messages, err := readRevoke(v, push)
-	if err != nil {
-		b.dialer.mistrust()
-	}
-	b.deliver(messages)
-	return found, err
+	return backends.NobodyHolds, errTurns()
 }
 
 // Close ends the backend. Calls after it fail with ErrClosed; with a client of

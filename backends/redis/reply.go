@@ -11,6 +11,7 @@ import (
 
 // The first number behind the attempt's in a reply to acquire or renew; the scripts' headers list them.
 const (
+	codeShares  = -2
 	codeSettled = -1
 	codeHeld    = 0
 	codeGranted = 1
@@ -85,15 +86,24 @@ var revoked = [...]backends.Revoked{
 	backends.NobodyHolds, backends.Superseded, backends.Foreign, backends.Marked, backends.Deleted,
 }
 
-func readRevoke(v any, push string) (backends.Revoked, []told, error) {
+// readRevoke returns false if shares are out.
+func readRevoke(v any, push string) (_ backends.Revoked, lock bool, _ []told, _ error) {
 	l, messages := split(v, push)
-	if found, ok := l.number(0); ok && len(l) == 1 && found >= 0 && int(found) < len(revoked) {
-		return revoked[found], messages, nil
+	found, ok := l.number(0)
+	switch {
+	case ok && len(l) == 1 && found >= 0 && int(found) < len(revoked):
+		return revoked[found], true, messages, nil
+	case ok && len(l) == 1 && found == codeShares:
+		return backends.NobodyHolds, false, messages, nil
 	}
-	return backends.NobodyHolds, nil, malformed("revoke")
+	return backends.NobodyHolds, true, nil, malformed("revoke")
 }
 
-func readInspect(v any) (backends.Info, error) {
+// stateShared is inspect's state of a key of which shares are out.
+const stateShared = 4
+
+// readInspect returns true if shares are out, of which it tells nothing.
+func readInspect(v any) (_ backends.Info, shared bool, _ error) {
 	l := list(v)
 	state, ok0 := l.number(0)
 	label, ok1 := l.text(1)
@@ -104,8 +114,8 @@ func readInspect(v any) (backends.Info, error) {
 	revoked, ok6 := l.number(6)
 	first, ok7 := l.text(7)
 	waiters, ok8 := l.waiters(8)
-	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7 && ok8) || len(l) != 9 || state < 0 || state > 3 || waiting < 0 {
-		return backends.Info{}, malformed("inspect")
+	if !(ok0 && ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7 && ok8) || len(l) != 9 || state < 0 || state > stateShared || waiting < 0 {
+		return backends.Info{}, false, malformed("inspect")
 	}
 	info := backends.Info{Held: state != 0, Foreign: state == 2, Resting: state == 3, Revoked: revoked == 1, Waiting: ptr(int(waiting)), Waiters: waiters}
 	if label != "" {
@@ -122,9 +132,9 @@ func readInspect(v any) (backends.Info, error) {
 		info.First, err = knownBase(first)
 	}
 	if err != nil {
-		return backends.Info{}, malformed("inspect")
+		return backends.Info{}, false, malformed("inspect")
 	}
-	return info, nil
+	return info, state == stateShared, nil
 }
 
 // knownBase returns a base from inspect's reply, or nil if it is unknown.

@@ -79,7 +79,7 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		[]any{int64(1), base, "10", int64(0), int64(1)}, []any{int64(0)}, []any{int64(0), "x", int64(1), int64(1), int64(1)},
 		[]any{int64(0), nil, int64(1), int64(1), int64(1), int64(0)}, []any{int64(-1), int64(0)},
 	} {
-		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
+		if _, _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("inspect %v: %v", v, err)
 		}
 		l, _ := v.([]any)
@@ -100,8 +100,8 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 			t.Errorf("cancel %v: %v", v, err)
 		}
 	}
-	for _, v := range []any{nil, "OK", int64(1), []any{}, []any{int64(-1)}, []any{int64(5)}, []any{"1"}, []any{int64(4), int64(1)}} {
-		if found, _, err := readRevoke(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) || found != backends.NobodyHolds {
+	for _, v := range []any{nil, "OK", int64(1), []any{}, []any{int64(-1)}, []any{int64(-2), int64(0)}, []any{int64(5)}, []any{"1"}, []any{int64(4), int64(1)}} {
+		if found, _, _, err := readRevoke(v, pushByScript); !errors.Is(err, backends.ErrUnavailable) || found != backends.NobodyHolds {
 			t.Errorf("revoke %v: %v, %v", v, found, err)
 		}
 	}
@@ -110,7 +110,7 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 		{int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), int64(0), []any{}}, {int64(1), "x", int64(1), int64(1), base, int64(0), int64(0), "x", []any{}},
 		{int64(1), "x", int64(1), int64(1), base, int64(1), int64(0), base, []any{"x"}}, {int64(1), "x", int64(1), int64(1), base, int64(1), int64(0), base, []any{"x", "1"}},
 	} {
-		if _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
+		if _, _, err := readInspect(v); !errors.Is(err, backends.ErrUnavailable) {
 			t.Errorf("inspect %v: %v", v, err)
 		}
 	}
@@ -135,7 +135,7 @@ func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
 			return messages, err
 		},
 		"revoke": func(v any, push string) ([]told, error) {
-			_, messages, err := readRevoke(v, push)
+			_, _, messages, err := readRevoke(v, push)
 			return messages, err
 		},
 	}

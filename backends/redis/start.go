@@ -96,7 +96,7 @@ func (c *command) fail() {
 	_, f := c.backend.answer(ctx, c)
 	if f.wrongType && c.batcher.spawn(func() { // ends by the call's deadline
 		defer cancel()
-		f.err = c.backend.nameWrongType(ctx, scripts.Keys(c.key()), f.err)
+		f.err = c.backend.nameWrongType(ctx, scripts.ShareKeys(c.key()), f.err)
 		c.to.Answered(f.reply())
 	}) {
 		return

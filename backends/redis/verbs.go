@@ -73,6 +73,7 @@ func (b *Backend) ask(of backends.Call) *command {
 	if quiet, c.mark = b.memory.way(of); quiet {
 		c.makeFast()
 	} else {
+		c.shared = b.memory.shares(of.Key)
 		c.makeFull()
 	}
 	return c
@@ -80,6 +81,10 @@ func (b *Backend) ask(of backends.Call) *command {
 
 // makeFull makes the command a request of its verb's script.
 func (c *command) makeFull() {
+	if c.byShares() {
+		c.makeShare()
+		return
+	}
 	of, wire := c.call, c.call.Token.Wire()
 	switch of.Verb {
 	case backends.Acquiring:
@@ -119,19 +124,16 @@ func (p pacing) wait() string {
 }
 
 // marks is release's and cancel's argument: whether the server has to remember the attempt.
-func (c *command) marks() string {
-	if c.mark {
-		return "1"
-	}
-	return "0"
-}
+func (c *command) marks() string { return flag(c.mark) }
 
 // read is what a script's reply means to the call.
 func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
 	if c.fast {
 		return b.readFast(c), nil
 	}
-	if c.call.Verb == backends.Renewing {
+	if c.byShares() {
+		reply, err = b.readShared(c, v)
+	} else if c.call.Verb == backends.Renewing {
 		if reply, err = readRenew(v, c.call.Token); c.inbox != nil {
 			c.inbox.noteRenewal(c.call.Attempt, &reply, err)
 		}
@@ -149,24 +151,34 @@ func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
 		b.deliver(messages)
 		b.memory.found(c.call.Key, quiet)
 	}
-	if err != nil && !errors.Is(err, backends.ErrNotHeld) && !errors.Is(err, backends.ErrSettled) {
+	if malformedReply(err) {
 		b.memory.doubt(c.call.Key, backends.MayHaveRun) // the reply makes no sense
 		b.dialer.mistrust()
 	}
 	return reply, err
 }
 
+// malformedReply reports whether an error of reading a reply says that it makes no sense.
+func malformedReply(err error) bool {
+	return err != nil && !errors.Is(err, backends.ErrNotHeld) && !errors.Is(err, backends.ErrSettled)
+}
+
 func (b *Backend) readAcquired(c *command, v any) (backends.Reply, bool, []told, error) {
 	reply, quiet, messages, err := readAcquire(v, c.call.Token, c.push, c.pace)
+	b.settleAcquired(c, &reply, err)
+	return reply, quiet, messages, err
+}
+
+// settleAcquired completes what was read of an answer to an acquire.
+func (b *Backend) settleAcquired(c *command, reply *backends.Reply, err error) {
 	switch {
 	case errors.Is(err, backends.ErrSettled):
 		reply.Outcome = backends.NotRun
 	case err != nil:
 		reply.Outcome = backends.MayHaveRun
 	default:
-		b.noteAcquired(c, &reply)
+		b.noteAcquired(c, reply)
 	}
-	return reply, quiet, messages, err
 }
 
 // noteAcquired takes from an answer what the session has to know from then on.

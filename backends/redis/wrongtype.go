@@ -9,8 +9,8 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-// keyTypes are the types of the keys of a lock, in the order of scripts.Keys.
-var keyTypes = [...]string{"string", "string", "hash", "zset", "hash"}
+// keyTypes are the types of the keys of a lock, in the order of scripts.ShareKeys.
+var keyTypes = [...]string{"string", "string", "hash", "zset", "hash", "zset", "hash"}
 
 // nameWrongType asks which key it was that a script met with a wrong type:
 // the server's error doesn't say. It leaves err as it is if it can't find out.

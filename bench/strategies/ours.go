@@ -36,7 +36,7 @@ var (
 // innerOurs are the commands of our scripts. PUBLISH is one of them, and is left
 // out: sessions send it by themselves as well.
 var innerOurs = strings.Fields(`time get mget set del exists pttl pexpire hget hmget hset hdel hlen hgetall
-	zadd zrem zscore zrank zrange`)
+	zadd zrem zscore zrank zrange zcount`)
 
 // Pooled is a Strategy whose driver's connections can be bounded. How many there are
 // can decide a comparison, so that it is to be the same for all.
