@@ -10,6 +10,9 @@ import (
 // share, permits.
 const KindLetters = "xsp"
 
+// NoSession is the session that there is not. Its tokens stand under a lock while shares of it are out.
+const NoSession = "00000000000000000000"
+
 // Keys returns the KEYS of every full verb for a full key: the lock itself, its
 // companion, its rarer notes (more), its queue, the sessions alive in it. All five share one hash
 // slot, so that a script may touch them on a Cluster. The names are wire

@@ -38,13 +38,6 @@ type verbs struct {
 
 // compiled compiles the scripts once a process, when the first backend opens.
 var compiled = sync.OnceValue(func() *verbs {
-	compile := func(s *scripts.Script) *engine.Program {
-		p, err := engine.Compile(s.Name, s.Hoisted())
-		if err != nil {
-			panic("embedded: a script of this very module: " + err.Error())
-		}
-		return p
-	}
 	return &verbs{
 		acquire: compile(scripts.Acquire),
 		renew:   compile(scripts.Renew),
@@ -56,6 +49,14 @@ var compiled = sync.OnceValue(func() *verbs {
 		fast:    compile(scripts.Fast),
 	}
 })
+
+func compile(s *scripts.Script) *engine.Program {
+	p, err := engine.Compile(s.Name, s.Hoisted())
+	if err != nil {
+		panic("embedded: a script of this very module: " + err.Error())
+	}
+	return p
+}
 
 // A Backend is one session's view of a store in this process.
 type Backend struct {
@@ -106,6 +107,7 @@ func (b *Backend) Capabilities() backends.Capabilities {
 		Wakes:     true,
 		Fences:    true,
 		Inspects:  true,
+		Kinds:     true,
 		Rests:     true,
 		Immediate: true,
 	}
@@ -137,7 +139,7 @@ func (b *Backend) Acquire(ctx context.Context, r backends.Request) (backends.Rep
 }
 
 func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Reply, error) {
-	if r.Probe == 0 && r.AtLeast == 0 {
+	if r.Probe == 0 && r.AtLeast == 0 && r.Kind == backends.Exclusive {
 		if got, done, err := b.take(ctx, r); done {
 			return got, err
 		}
@@ -149,10 +151,16 @@ func (b *Backend) acquire(ctx context.Context, r backends.Request) (backends.Rep
 	if r.Alive > 0 {
 		lives = min(r.Alive, aliveMost)
 	}
-	reply, err := b.run(ctx, b.verbs.acquire, r.Key, r.Token.Wire(), milliseconds(r.TTL), r.Label, queue,
-		strconv.FormatUint(r.Ask, 10), milliseconds(lives), push)
+	args := []string{r.Token.Wire(), milliseconds(r.TTL), r.Label, queue, strconv.FormatUint(r.Ask, 10), milliseconds(lives), push}
+	if r.Kind != backends.Exclusive {
+		return b.acquireShare(ctx, r, args)
+	}
+	reply, err := b.run(ctx, b.verbs.acquire, r.Key, args...)
 	if err != nil {
 		return backends.Reply{Outcome: err.outcome}, err.cause
+	}
+	if said := to(r.Token, reply); shaped(said, 1) && said.Array[0].Int == codeShares {
+		return b.acquireShare(ctx, r, args)
 	}
 	return acquired(reply, r.Token, r.Queue)
 }
@@ -168,6 +176,13 @@ func (b *Backend) Renew(ctx context.Context, a backends.Attempt, ttl time.Durati
 
 // Release gives the lease back.
 func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
+	if a.Kind != backends.Exclusive {
+		had, err := b.endShare(ctx, a)
+		if err == nil && !had {
+			err = backends.ErrNotHeld
+		}
+		return err
+	}
 	if done, err := b.free(ctx, a); done {
 		return err
 	}
@@ -184,6 +199,10 @@ func (b *Backend) Release(ctx context.Context, a backends.Attempt) error {
 
 // Cancel ends an attempt that nobody awaits.
 func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
+	if a.Kind != backends.Exclusive || b.shared(a.Key) { // those behind one that waits for shares to end are told
+		_, err := b.endShare(ctx, a)
+		return err
+	}
 	reply, err := b.run(ctx, b.verbs.cancel, a.Key, a.Token.Wire(), mark(a), push)
 	if err != nil {
 		return err.cause
@@ -202,26 +221,40 @@ func mark(a backends.Attempt) string {
 
 // Inspect tells what is known of a key.
 func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error) {
-	reply, err := b.run(ctx, b.verbs.inspect, key)
-	if err != nil {
-		return backends.Info{}, err.cause
+	for range turnsMost {
+		reply, f := b.run(ctx, b.verbs.inspect, key)
+		if f != nil {
+			return backends.Info{}, f.cause
+		}
+		info, shared, err := inspected(reply)
+		if shared {
+			shared, err = b.inspectShares(ctx, key, &info)
+			if !shared && err == nil {
+				continue
+			}
+		}
+		return info, err
 	}
-	return inspected(reply)
+	return backends.Info{}, errTurns()
 }
 
 // Revoke asks for the end of a key's lease, or ends it. One that lingers is nobody's
 // hold.
 func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
 	b.reclaim(ctx, backends.Attempt{Key: key})
-	now := "0"
-	if r.Now {
-		now = "1"
+	for range turnsMost {
+		reply, f := b.run(ctx, b.verbs.revoke, key, strconv.FormatUint(r.Base, 10), flag(r.Now), push)
+		if f != nil {
+			return backends.NobodyHolds, f.cause
+		}
+		if !shaped(reply, 1) || reply.Array[0].Int != codeShares {
+			return revoked(reply)
+		}
+		if found, out, err := b.revokeShares(ctx, key, r); out {
+			return found, err
+		}
 	}
-	reply, err := b.run(ctx, b.verbs.revoke, key, strconv.FormatUint(r.Base, 10), now, push)
-	if err != nil {
-		return backends.NobodyHolds, err.cause
-	}
-	return revoked(reply)
+	return backends.NobodyHolds, errTurns()
 }
 
 // List returns the keys that are held. A store has nothing but locks.

@@ -25,6 +25,9 @@ func (b *Backend) reclaim(ctx context.Context, by backends.Attempt) bool {
 		return true
 	}
 	holder, ours := backends.ParseToken(lock)
+	if ours && holder.Session() == scripts.NoSession {
+		return b.reclaimShares(ctx, by)
+	}
 	if !ours || holder == by.Token {
 		return ours
 	}

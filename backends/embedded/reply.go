@@ -170,10 +170,10 @@ func revoked(r keyspace.Reply) (backends.Revoked, error) {
 }
 
 // inspected reads the reply of inspect.lua: {state, label, held, ends, base,
-// waiting, revoked, first, waiters}.
-func inspected(r keyspace.Reply) (backends.Info, error) {
+// waiting, revoked, first, waiters}. It returns true if shares are out, of which that tells nothing.
+func inspected(r keyspace.Reply) (_ backends.Info, shared bool, _ error) {
 	if !shaped(r, 9) {
-		return backends.Info{}, unexpected(r)
+		return backends.Info{}, false, unexpected(r)
 	}
 	a := r.Array
 	waiting := int(a[5].Int)
@@ -197,7 +197,7 @@ func inspected(r keyspace.Reply) (backends.Info, error) {
 	}
 	info.HeldFor = knownTime(a[2].Int)
 	info.ExpiresIn = knownTime(a[3].Int)
-	return info, nil
+	return info, a[0].Int == 4, nil
 }
 
 // kindOf reads the letter of a kind.
