@@ -192,6 +192,11 @@ func TestWhoIsRefusedAnInboxAsksSeldom(t *testing.T) {
 			t.Errorf("place %d: %d calls in %v of waiting", place, n, waited)
 		}
 	}
+	// It has waited for long enough to be served, however quick the machine is.
+	member := strings.TrimPrefix(first.Token.Wire(), backends.Stamp)
+	if err := inside.ZIncrBy(bounded(t), "{"+key+"}:turnstile:queue", -200_000, member).Err(); err != nil {
+		t.Fatal(err)
+	}
 	a.release(t, held)
 	if ttl := inside.PTTL(bounded(t), key).Val(); ttl <= 250*time.Millisecond || ttl > 750*time.Millisecond {
 		t.Errorf("the lock is kept for %v, for one that asks every 250 ms", ttl)
