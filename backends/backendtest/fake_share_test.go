@@ -18,6 +18,7 @@ const (
 	overtakes
 	ignoresBinds
 	hidesOut
+	hidesKind
 	joinsOnce
 	givenStaysLock
 	downgradeStarts
@@ -168,9 +169,12 @@ func (f *fakeSharer) Acquire(ctx context.Context, r backends.Request) (backends.
 }
 
 func (f *fakeSharer) heldBy(rec *record, sh *sharing, r backends.Request) backends.Reply {
-	reply := backends.Reply{Outcome: backends.Held, Retry: time.Millisecond, Out: sh.out()}
-	if f.fault == hidesOut {
+	reply := backends.Reply{Outcome: backends.Held, Retry: time.Millisecond, Kind: sh.kind, Out: sh.out()}
+	switch f.fault {
+	case hidesOut:
 		reply.Out = 1
+	case hidesKind:
+		reply.Kind = backends.Exclusive
 	}
 	if !r.Queue && f.fault != triesStay {
 		return reply

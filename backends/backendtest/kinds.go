@@ -54,8 +54,8 @@ func sharesTogether(st *store) error {
 				if err != nil {
 					return fmt.Errorf("%v beside %d of %v: %w", w.Kind, out, kind, err)
 				}
-				if reply.Out != out {
-					return fmt.Errorf("%d of %v are said to be out, want %d", reply.Out, kind, out)
+				if reply.Out != out || reply.Kind != kind {
+					return fmt.Errorf("%d of %v are said to be out, want %d of %v", reply.Out, reply.Kind, out, kind)
 				}
 			}
 			return nil

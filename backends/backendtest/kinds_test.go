@@ -39,6 +39,7 @@ func TestABrokenSharerIsFoundOut(t *testing.T) {
 		{"a lock beside shares", locksBeside, "shares are held together, and nothing else beside them"},
 		{"kinds that mix", mixesKinds, "shares are held together, and nothing else beside them"},
 		{"shares that exclude one another", joinsOnce, "shares are held together, and nothing else beside them"},
+		{"shares that are said to be a lock", hidesKind, "shares are held together, and nothing else beside them"},
 		{"another count of them", hidesOut, "shares are held together, and nothing else beside them"},
 		{"a share beside a lock", locksAreShared, "no share is granted beside a lock"},
 		{"a lock that stays one", givenStaysLock, "shares are held together, and nothing else beside them"},

@@ -250,7 +250,7 @@ func (r *record) heldBy(reply *backends.Reply, kind backends.Kind, now int64) {
 		longest = first
 	}
 	oldest := r.shares[0]
-	reply.Out, reply.Holder, reply.HeldFor, reply.FreeIn = r.out(), oldest.label, span(max(0, now-oldest.at)), span(max(0, longest-now))
+	reply.Kind, reply.Out, reply.Holder, reply.HeldFor, reply.FreeIn = r.kind, r.out(), oldest.label, span(max(0, now-oldest.at)), span(max(0, longest-now))
 }
 
 // sharing are the shares that count: they are not over, and their sessions live.
