@@ -263,6 +263,9 @@ func aReleaseWorksOnAFullServer(t *testing.T, way way) {
 	lone := newRequest(newKey(t))
 	mustGrant(t, b, holder)
 	base := mustGrant(t, b, lone).Base
+	resting := newRequest(newKey(t))
+	mustGrant(t, b, resting)
+	resting.AtLeast = time.Minute
 	if reply, err := b.Acquire(bounded(t), waiter); err != nil || reply.Outcome != backends.Held || reply.Place != 1 {
 		t.Fatalf("%+v, %v", reply, err)
 	}
@@ -292,6 +295,14 @@ func aReleaseWorksOnAFullServer(t *testing.T, way way) {
 	}
 	if err := b.Release(bounded(t), lone.Attempt); err != nil {
 		t.Errorf("release to nobody: %v", err)
+	}
+	if err := b.Release(bounded(t), resting.Attempt); err != nil {
+		t.Errorf("release of a key that is to rest: %v", err)
+	}
+	try := newRequest(resting.Key)
+	try.Queue = false
+	if reply, err := b.Acquire(bounded(t), try); err != nil || reply.Outcome != backends.Held || reply.FreeIn < time.Minute/2 {
+		t.Errorf("it does not rest: %+v, %v", reply, err)
 	}
 	if err := b.Release(bounded(t), holder.Attempt); err != nil {
 		t.Errorf("release to a waiter: %v", err)

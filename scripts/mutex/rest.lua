@@ -35,7 +35,8 @@ if holder ~= token and stray(k, holder) ~= member or revokes(k, member) then
   return {attempt, 0, quiet, unsent}
 end
 local label = k.label
-if k.queued then leave(k, member) end -- before SET: see restore
+if k.queued then leave(k, member) end
+redis.call('DEL', lock) -- before SET: see restore
 redis.call('SET', lock, REST, 'PX', ARGV[4])
 if mark then settle(k, member, k.settled) end
 forget(k, member)
