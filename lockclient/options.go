@@ -50,8 +50,10 @@ func MaxHold(d time.Duration) Option { return func(o *options) { o.MaxHold = d }
 // that does not declare Capabilities.Rests), is ErrInvalid; 0 is the default. The next hold
 // in this process waits for d/100 more, since two clocks may differ. The lease lasts at least
 // d, so a crash leaves the key held for as long. Client.Inspect and List show it as
-// Resting; Client.Revoke ends a rest. A hold that its acquire could not hand over, since ctx
-// had ended, leaves none.
+// Resting; Client.Revoke ends a rest. The process that had the key is told so by redis://
+// and embedded://; over other backends its own callers still wait until d is over, unless it
+// is this process that revokes. A hold that its acquire could not hand over, since ctx had
+// ended, leaves no rest.
 func AtLeast(d time.Duration) Option {
 	return func(o *options) { o.AtLeast, o.Confirmed = d, o.Confirmed || d > 0 }
 }

@@ -93,6 +93,30 @@ func TestWhoWaitsForAKeyThatRests(t *testing.T) {
 	}
 }
 
+// Another process ends a rest by force: where sessions are told, the one that had the key
+// knows it at once, though its own callers had to wait as well.
+func TestARestThatAnotherProcessEnds(t *testing.T) {
+	t.Parallel()
+	told := 0
+	for _, b := range exclusiveBackends {
+		url := b.open(t)
+		one, two := openClient(t, Config{Backend: url}), openClient(t, Config{Backend: url})
+		if !one.coordinator.Capabilities().Wakes {
+			continue
+		}
+		told++
+		release(t, acquire(t, one, "k", AtLeast(time.Hour)))
+		if _, err := one.TryAcquire(t.Context(), "k"); !errors.Is(err, ErrHeld) {
+			t.Errorf("%s: it does not rest: %v", b.name, err)
+		}
+		mustRevoke(t, two, "k", Revocation{}, Deleted)
+		release(t, acquire(t, one, "k"))
+	}
+	if told == 0 {
+		t.Error("no backend tells")
+	}
+}
+
 // Whatever becomes of the hold, nobody has its key before the time is over.
 func TestAtLeast(t *testing.T) {
 	t.Parallel()

@@ -100,7 +100,7 @@ end
 --   l  its lease is given to the session's waiting attempt: the attempt's number, 12 digits; the fence base, 16; the
 --      number of the newest ask, 16; how long the lease lasts, ms, 8; 1 if others wait, or 0
 --   w  another session waits for the lock, which this one has
---   r  the session's lease was revoked, or ended
+--   r  the session's lease was revoked, or ended; or the rest after it was
 --
 -- With push '0' the caller publishes, since on a Cluster with sharded channels a script reaches those of its own
 -- node alone. Then unsent is the list that the reply ends in, of sessions and messages in turn, and else nil: an
@@ -221,7 +221,7 @@ local function finish(k, holder, token, mark, unsent)
   else
     -- Only where it freed the lock may the companion be shorter than before: a lease that goes on needs it.
     if had or k.lease == member and not holder then ms = keep(k, 0) end
-    forget(k, member)
+    if holder ~= REST then forget(k, member) end
   end
   local quiet = seal(k, ours(holder), ms)
   return had and 1 or 0, given and 1 or 0, quiet

@@ -40,6 +40,6 @@ redis.call('DEL', lock) -- before SET: see restore
 redis.call('SET', lock, REST, 'PX', ARGV[4])
 if mark then settle(k, member, k.settled) end
 forget(k, member)
-k.label = label
+k.lease, k.label = member, label
 local quiet = seal(k, nil, keep(k, tonumber(ARGV[4])))
 return {attempt, 1, 0, quiet, unsent}

@@ -38,6 +38,7 @@ local member = lease or ours(holder)
 if member and string.sub(member, 1, 20) == NOONE then return {-2, unsent} end
 -- What is known may be of another lease. One that is given and not confirmed is its receiver's, who may hold it already.
 local first = member and k.lease == member and math.abs(k.first) or 0
+local before = holder == REST and k.lease -- its session may keep the rest as well
 if holder == REST then first, now = math.abs(k.first), true end
 if base ~= 0 and not (first > 0 and first <= base and base <= k.last) then return {1, unsent} end
 if not now and not member then return {2, unsent} end
@@ -59,6 +60,7 @@ if now then
     settle(k, member, redis.call('HGET', more, 'settled:' .. string.sub(member, 1, 20)))
     tell(unsent, string.sub(member, 1, 20), 'r' .. lock)
   end
+  if before then tell(unsent, string.sub(before, 1, 20), 'r' .. lock) end
   if not given then forget(k, k.lease) end -- or what a pylock does next could bring it back
   seal(k, given, keep(k, ms or 0))
   return {4, unsent}

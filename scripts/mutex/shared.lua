@@ -11,8 +11,9 @@
 --                 first to last is the lease's own. Negative while it is given to a waiter that has not confirmed it,
 --                 though it may hold it by the push; zeros if it is unknown
 --   36–67  lease  the attempt that has the lease, or blanks. A free on the fast path leaves it there. Its end is told
---                 by the companion's own ttl, less KEEP: see stray
---   68–    label  that holder's label; while the lock rests, the one's before
+--                 by the companion's own ttl, less KEEP: see stray. While the lock rests it is the one before, which
+--                 revoke tells, and guarded knows
+--   68–    label  that holder's label
 --
 -- more is a hash of what is rarely there:
 --   until           until when marks have to be remembered, µs: the latest of their ends

@@ -255,6 +255,20 @@ var messageCases = []struct {
 		l.revoke("0", 3) // it may hold it by now
 		waiter.gets("r")
 	}},
+	{"whose lock rested hears of the end by force", func(l *lock, open func(backends.Token) *inbox) {
+		for n, force := range []func(string, int){l.revoke, l.end} {
+			a, b := attempt(1, uint64(n+1)), attempt(2, uint64(n+1))
+			holder, waiter := open(a), open(b)
+			l.try(a, 5000, 1, fresh(), 5000, 0)
+			l.rest(a, 9000, 1, 0)
+			l.release(a, 0) // a late copy
+			l.wait(b, 5000, 0, "host:1", -1, ms(0, 9000), 1, 0)
+			force("0", 4)
+			holder.gets("r")
+			waiter.gets("l")
+			l.release(b, 1, 0)
+		}
+	}},
 	{"one that ends a lease which is then kept for a poller has three to tell", func(l *lock, open func(backends.Token) *inbox) {
 		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
 		holder, silent, next := open(a), open(b), open(c)

@@ -32,7 +32,6 @@ var restCases = []testCase{
 		l.rests(9000)
 		l.inspect(3, "host:1", -1, ms(7000, 9000), base, 0)
 		l.try(b, 5000, 0, "host:1", -1, ms(7000, 9000), 0, 0)
-		l.column("lease", "")
 		l.sees(ms(67_000, 69_000), "PTTL", l.keys[companion])
 		// Late copies of what its holder sent, each of them.
 		l.rest(a, 60_000, 0)
@@ -43,7 +42,9 @@ var restCases = []testCase{
 		l.try(a, 60_000, -1)
 		l.wait(a, 60_000, -1)
 		l.rests(9000)
-		l.do("DEL", l.keys[itself]) // the rest is over
+		l.inspect(3, "host:1", -1, ms(7000, 9000), base, 0)
+		l.column("lease", member(a)) // whom revoke tells
+		l.do("DEL", l.keys[itself])  // the rest is over
 		l.try(b, 5000, 1, mint(&base), 5000, 0)
 		l.inspect(1, "host:2", moments, ms(0, 5000), base, 0)
 	}, oddKeys},
@@ -102,6 +103,18 @@ var restCases = []testCase{
 		l.wait(a, 5000, 0, "host:2", moments, ms(0, 5000), 1, 0)
 		l.rest(b, 9000, 1, 1)
 		l.holder(&a)
+	}, nil},
+	{"a rest that a pylock has overwritten lasts as long", func(l *lock) {
+		l.forever = true
+		a, b := attempt(1, 1), attempt(2, 1)
+		l.leftOver()
+		l.try(a, 5000, 1, fresh(), 5000, 0)
+		l.rest(a, 9000, 1, 0)
+		value := l.overwritten(-1)
+		l.foreign(b, -1)
+		l.untouched(a, value, -1)
+		l.do("PEXPIRE", l.keys[companion], "60000") // the rest is over
+		l.try(b, 5000, 1, fresh(), 5000, 0)
 	}, nil},
 	{"the script fast leaves a lock that rests as it is", func(l *lock) {
 		a, b := attempt(1, 1), attempt(2, 1)
