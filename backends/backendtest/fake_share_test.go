@@ -44,6 +44,14 @@ const (
 	hidesWishes
 	listsNoShares
 	triesStay
+	forgetsNewWishes
+	renewsExpired
+	lastPermitTold
+	repeatShortens
+	revokedShareLonger
+	turnsRevoked
+	latestReason
+	countsOwnWaiter
 	forgetsSharers
 	saysNobodyWaits
 	lastShareFrees
@@ -118,7 +126,7 @@ func (f *fakeSharer) of(key string) *sharing {
 		if f.fault == longestStays {
 			ends = sh.ends
 		}
-		return !now.Before(ends) && f.fault != sharesNeverEnd
+		return !now.Before(ends) && f.fault != sharesNeverEnd && (f.fault != renewsExpired || len(sh.shares) == 1)
 	})
 	return sh
 }
@@ -149,7 +157,9 @@ func (f *fakeSharer) Acquire(ctx context.Context, r backends.Request) (backends.
 	if f.fault != grantsEndedShare && f.settled[f.settledUpTo(r.Attempt)] >= r.Token.Attempt() {
 		return backends.Reply{Outcome: backends.NotRun}, backends.ErrSettled
 	}
-	f.all.wishes[r.Token] = r
+	if _, known := f.all.wishes[r.Token]; !known || f.fault != forgetsNewWishes {
+		f.all.wishes[r.Token] = r
+	}
 	if own := sh.find(r.Token); own != nil {
 		rec.leave(r.Token)
 		return f.lengthen(rec, sh, own, r.TTL, r.Want), nil
@@ -157,7 +167,8 @@ func (f *fakeSharer) Acquire(ctx context.Context, r backends.Request) (backends.
 	if len(sh.shares) == 0 && f.mayHave(rec, r) || r.Kind == backends.Exclusive && f.fault == locksBeside ||
 		r.Kind != backends.Exclusive && rec.holder != (backends.Token{}) && f.fault == locksAreShared {
 		given := rec.holder == (backends.Token{}) && rec.place(r.Token) == 0 // as a lock, which its next ask turns
-		if r.Kind == backends.Exclusive || given || f.fault == givenStaysLock {
+		revoked := rec.holder == r.Token && rec.revoked && f.fault != turnsRevoked
+		if r.Kind == backends.Exclusive || given || revoked || f.fault == givenStaysLock {
 			return f.grant(rec, r), nil
 		}
 		return f.make(rec, sh, r, max(1, min(r.Want, r.N))), nil
@@ -170,6 +181,12 @@ func (f *fakeSharer) Acquire(ctx context.Context, r backends.Request) (backends.
 
 func (f *fakeSharer) heldBy(rec *record, sh *sharing, r backends.Request) backends.Reply {
 	reply := backends.Reply{Outcome: backends.Held, Retry: time.Millisecond, Kind: sh.kind, Out: sh.out()}
+	for _, s := range sh.shares {
+		left := time.Until(s.ends)
+		if sooner := r.Kind == backends.Slots && f.fault != lastPermitTold; reply.FreeIn == 0 || left < reply.FreeIn == sooner {
+			reply.FreeIn = max(left, 1)
+		}
+	}
 	switch f.fault {
 	case hidesOut:
 		reply.Out = 1
@@ -207,7 +224,7 @@ func (f *fakeSharer) fits(rec *record, sh *sharing, r backends.Request) int {
 		if w.token == r.Token || f.fault == overtakes {
 			break
 		}
-		if w.alive.Before(time.Now()) {
+		if w.alive.Before(time.Now()) && f.fault != keepsSilent {
 			continue
 		}
 		if q.Kind != sh.kind || q.Kind == backends.Slots && out >= q.N {
@@ -259,7 +276,11 @@ func (f *fakeSharer) add(rec *record, sh *sharing, r backends.Request, permits i
 
 // lengthen makes a share last as long at least.
 func (f *fakeSharer) lengthen(rec *record, sh *sharing, s *share, ttl time.Duration, want int) backends.Reply {
-	if ends := time.Now().Add(ttl); ends.After(s.ends) && !s.revoked {
+	ends := time.Now().Add(ttl)
+	switch {
+	case s.revoked && f.fault != revokedShareLonger:
+		ttl = time.Until(s.ends)
+	case ends.After(s.ends), f.fault == repeatShortens:
 		s.ends = ends
 	}
 	if f.fault == permitsGrow && sh.kind == backends.Slots {
@@ -275,7 +296,7 @@ func (f *fakeSharer) says(rec *record, sh *sharing, s *share, ttl time.Duration)
 	if s.base++; f.fault != ownSequences || s.base == 1 {
 		s.base = f.mint(rec)
 	}
-	contended := slices.ContainsFunc(rec.waiting, func(w waiter) bool { return w.token.Session() != s.token.Session() })
+	contended := slices.ContainsFunc(rec.waiting, func(w waiter) bool { return w.token.Session() != s.token.Session() || f.fault == countsOwnWaiter })
 	reply := backends.Reply{Outcome: backends.Granted, Kind: sh.kind, Base: s.base, TTL: ttl, Contended: contended && f.fault != saysNobodyWaits}
 	if sh.kind == backends.Slots {
 		reply.Permits = s.permits

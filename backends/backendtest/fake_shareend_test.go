@@ -40,6 +40,9 @@ func (f *fakeSharer) downgrade(rec *record, sh *sharing, r backends.Request, kno
 	if known != 0 && known < rec.first && f.fault != downgradeHits {
 		return backends.Reply{}, backends.ErrNotHeld
 	}
+	if rec.revoked && f.fault != turnsRevoked {
+		return backends.Reply{}, backends.RevokedFor(rec.reason)
+	}
 	if f.fault == downgradeIsLock {
 		return backends.Reply{Outcome: backends.Granted, Kind: r.Kind, Permits: r.Want, Base: f.mint(rec), TTL: r.TTL}, nil
 	}
@@ -115,7 +118,7 @@ func (f *fakeSharer) Revoke(ctx context.Context, key string, r backends.Revocati
 			}
 			continue
 		}
-		if found = backends.Marked; !s.revoked {
+		if found = backends.Marked; !s.revoked || f.fault == latestReason {
 			s.revoked, s.reason = true, r.Reason
 		}
 	}

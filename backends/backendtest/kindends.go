@@ -17,8 +17,11 @@ func kindEndChecks() []check {
 		{"a renewed share outlives its first ttl", shareLengthens, kinds, noKinds},
 		{"a stale renewal never shortens a share, and the newest does", shareShortens, kinds, noKinds},
 		{"a renewal spares a later share of its attempt", laterShareSpared, kinds, noKinds},
+		{"who waits for a permit learns when the first ends", firstPermitTold, kinds, noKinds},
 		{"permits that are given back are others', and don't come again", permitsOnlyShrink, kinds, noKinds},
 		{"a base revokes the share that it names", shareRevokedByBase, kindsRevoke, noKinds},
+		{"a revoked share is never made longer", revokedShareEnds, kindsRevoke, noKinds},
+		{"a revoked lock is not renewed as a share", revokedLockStays, kindsRevoke, noKinds},
 		{"without a base all shares are revoked", sharesRevoked, kindsRevoke, noKinds},
 		{"a deleted share is gone, and the others go on", shareDeleted, kindsRevoke, noKinds},
 		{"deleted shares leave the key to the first that waits", sharesDeleted, kindsRevoke, noKinds},
@@ -121,7 +124,7 @@ func shareTTLFollows(st *store) error {
 		return err
 	}
 	reply, err := c.acquire(c.once(key, long))
-	if err != nil || reply.FreeIn > st.short()+grace/2 {
+	if err != nil || reply.FreeIn > st.short()+2*time.Second {
 		return fmt.Errorf("free in %v, though the longest share that is left had %v: %w", reply.FreeIn, st.short(), err)
 	}
 	w := c.request(key, long)
@@ -177,6 +180,9 @@ func shareShortens(st *store) error {
 		return err
 	}
 	r.TTL = st.short()
+	if _, err := a.joins(r); err != nil { // a copy of the acquire, as it would have been
+		return err
+	}
 	stale, err := a.renewShare(r, reply.Base)
 	if err != nil {
 		return fmt.Errorf("stale: %w", err)
@@ -187,8 +193,10 @@ func shareShortens(st *store) error {
 	if err := first(a.outlast(st.short()), b.waits(tried(b.request(r.Key, long)))); err != nil {
 		return fmt.Errorf("after a stale renewal: %w", err)
 	}
+	brief := b.reader(r.Key)
+	brief.TTL = st.short()
 	sent := time.Now()
-	if _, err := a.renewShare(r, stale.Base); err != nil {
+	if err := first(second(b.joins(brief)), second(a.renewShare(r, stale.Base))); err != nil { // bases of others are newer
 		return err
 	}
 	w := b.request(r.Key, long)
@@ -214,6 +222,9 @@ func laterShareSpared(st *store) error {
 	if err := first(err, second(b.joins(q)), a.outlast(reply.TTL)); err != nil {
 		return err
 	}
+	if err := notHeld("a renewal of a share that is over", a.keepsShare(r)); err != nil {
+		return err
+	}
 	r.TTL = long
 	later, err := a.joins(r)
 	if err != nil {
@@ -224,6 +235,28 @@ func laterShareSpared(st *store) error {
 		return err
 	}
 	return first(second(a.renewShare(r, later.Base)), a.free(r), b.free(q))
+}
+
+func firstPermitTold(st *store) error {
+	a, b, c, err := st.three()
+	if err != nil {
+		return err
+	}
+	key := st.key("k")
+	r, q := a.taker(key, 2, 1), b.taker(key, 2, 1)
+	q.TTL = max(2*time.Second, st.caps.MinExpires)
+	if err := first(a.takes(r, 1), b.takes(q, 1)); err != nil {
+		return err
+	}
+	permit, err := c.want(backends.Held, tried(c.taker(key, 2, 1)))
+	if err != nil {
+		return err
+	}
+	lock, err := c.want(backends.Held, c.once(key, long))
+	if err == nil && (permit.FreeIn > q.TTL+2*time.Second || lock.FreeIn != 0 && lock.FreeIn < long-grace) {
+		err = fmt.Errorf("a permit is free in %v, where one has %v, and the key in %v", permit.FreeIn, q.TTL, lock.FreeIn)
+	}
+	return first(err, a.free(r))
 }
 
 func permitsOnlyShrink(st *store) error {

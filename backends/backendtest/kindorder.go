@@ -13,6 +13,7 @@ func kindOrderChecks() []check {
 		{"no permit is taken from one that came before", noPermitBarges, kindsFair, noKinds},
 		{"one of a smaller number is not overtaken for ever", smallerComesFirst, kindsFair, noKinds},
 		{"one that cancels makes way for those behind it", cancelMakesWay, kindsFair, noKinds},
+		{"one that waits for a shared key and went silent is skipped", silentBesideShares, kindsFair, noKinds},
 		{"readers that wait together come in together", readersComeIn, kindsFair, noKinds},
 		{"the last share goes to the first that waits", lastShareGoes, kindsFair, noKinds},
 		{"a lock that becomes a share lets in those at the head", downgradeLetsIn, kindsFair, noKinds},
@@ -99,6 +100,21 @@ func cancelMakesWay(st *store) error {
 			a.free(r), c.free(q), b.alone(a, key),
 		)
 	})
+}
+
+// silentBesideShares: those behind it come in once it counts as gone.
+func silentBesideShares(st *store) error {
+	a, b, c, err := st.three()
+	if err != nil {
+		return err
+	}
+	key := st.key("k")
+	r, q := a.taker(key, 5, 2), c.taker(key, 5, 1)
+	if err := first(a.takes(r, 2), b.waits(b.request(key, long)), c.waits(q)); err != nil {
+		return err
+	}
+	_, err = c.awaitShare(q)
+	return first(err, c.free(q), a.free(r))
 }
 
 func readersComeIn(st *store) error {
@@ -258,22 +274,14 @@ func sharersTold(st *store) error {
 			if err := first(second(a.joins(r)), second(b.joins(q))); err != nil {
 				return err
 			}
-			if reply, err := a.renewShare(r, 0); err != nil || reply.Contended {
-				return fmt.Errorf("nobody waits: contended %t, %w", reply.Contended, err)
-			}
-			if err := c.waits(w); err != nil {
+			if err := first(a.contended(r, false), c.waits(w)); err != nil {
 				return err
 			}
 			told = !st.caps.Wakes || a.woken(key, backends.Wanted) && b.woken(key, backends.Wanted)
 			if err := c.waits(w); err != nil {
 				return err
 			}
-			for s, r := range map[*session]backends.Request{a: r, b: q} {
-				if reply, err := s.renewShare(r, 0); err != nil || !reply.Contended {
-					return fmt.Errorf("one waits: contended %t, %w", reply.Contended, err)
-				}
-			}
-			return first(a.free(r), b.free(q), second(c.await(w, grace)), c.free(w))
+			return first(a.contended(r, true), b.contended(q, true), a.free(r), b.free(q), second(c.await(w, grace)), c.free(w))
 		})
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/turnstile-go/turnstile/backends"
 )
@@ -52,6 +53,7 @@ func shareRevokedByBase(st *store) error {
 		c.revoke(key, by(newest.Base), backends.Marked),
 		b.isRevoked(q, newest.Base), b.isRevoked(q, 0),
 		a.keepsShare(r), c.keepsShare(p), c.shows(key, false),
+		c.revoke(key, backends.Revocation{Reason: "another", Base: newest.Base}, backends.Marked),
 		b.saysWhy(q),
 		c.revoke(key, by(one.Base), backends.Marked),
 		a.isRevoked(r, one.Base), c.keepsShare(p),
@@ -87,6 +89,59 @@ func sharesRevoked(st *store) error {
 		c.revoke(key, backends.Revocation{}, backends.NobodyHolds),
 		second(b.joins(b.reader(key))), c.shows(key, false),
 	)
+}
+
+// revokedShareEnds is revokedEnds for a share.
+func revokedShareEnds(st *store) error {
+	a, b, _, err := st.three()
+	if err != nil {
+		return err
+	}
+	r := a.reader(st.key("k"))
+	r.TTL = max(2*time.Second, st.caps.MinExpires)
+	sent := time.Now()
+	reply, err := a.joins(r)
+	if err := first(err, b.revoke(r.Key, backends.Revocation{}, backends.Marked)); err != nil {
+		return err
+	}
+	longer := r
+	longer.TTL = long
+	again, err := a.Acquire(a.ctx, longer)
+	if err == nil && again.Outcome == backends.Granted && again.TTL > reply.TTL {
+		return fmt.Errorf("a repeated acquire of a revoked share has %v, of %v at first", again.TTL, reply.TTL)
+	}
+	if err := a.isRevoked(longer, reply.Base); err != nil {
+		return err
+	}
+	w := b.request(r.Key, long)
+	if _, err := b.await(w, reply.TTL+grace); err != nil {
+		return fmt.Errorf("after the end of a revoked share of %v: %w", reply.TTL, err)
+	}
+	if taken := time.Since(sent); taken < r.TTL-100*time.Millisecond {
+		return fmt.Errorf("the next was granted %v into a share of %v", taken, r.TTL)
+	}
+	return b.free(w)
+}
+
+// revokedLockStays: neither a downgrade nor an ask for a share makes the revocation forgotten.
+func revokedLockStays(st *store) error {
+	a, b, _, err := st.three()
+	if err != nil {
+		return err
+	}
+	r, reply, err := a.hold(st.key("k"), long)
+	if err != nil {
+		return err
+	}
+	if err := b.revoke(r.Key, backends.Revocation{}, backends.Marked); err != nil {
+		return err
+	}
+	r.Kind = backends.Shared
+	if err := first(a.isRevoked(r, reply.Base), b.waits(tried(b.reader(r.Key)))); err != nil {
+		return err
+	}
+	_, _ = a.Acquire(a.ctx, r) // granted for what it has left, or not
+	return first(a.isRevoked(r, 0), b.waits(tried(b.reader(r.Key))), b.shows(r.Key, true), a.free(r), b.alone(a, r.Key))
 }
 
 func shareDeleted(st *store) error {
@@ -153,6 +208,10 @@ func sharesShown(st *store) error {
 		if err != nil {
 			return err
 		}
+		w.N = 2
+		if err := b.waits(w); err != nil {
+			return err
+		}
 		info, err := c.inspect(key)
 		if err != nil {
 			return err
@@ -165,18 +224,7 @@ func sharesShown(st *store) error {
 				return err
 			}
 		}
-		ws := info.Waiters
-		switch {
-		case !info.Held || info.Kind != backends.Slots || info.Out != 3 || len(info.Holders) != 2 || info.Revoked:
-			return fmt.Errorf("three permits of two sessions are out: %+v", info)
-		case info.ExpiresIn == nil || *info.ExpiresIn <= long-grace:
-			return fmt.Errorf("it does not expire with the longest: %s", told(info))
-		case len(ws) != 2 || ws[0].Kind != backends.Slots || ws[0].N != 3 || ws[1].Kind != backends.Shared:
-			return fmt.Errorf("one waits for a slot of three, and a reader: %+v", ws)
-		case strings.Contains(fmt.Sprintf("%+v", info), string(a.id)) || strings.Contains(told(info), string(a.id)):
-			return fmt.Errorf("the token is shown")
-		}
-		if err := first(a.free(r), b.free(q), b.cancel(w), c.cancel(p)); err != nil {
+		if err := first(threeShown(info, a.id), a.free(r), b.free(q), b.cancel(w), c.cancel(p)); err != nil {
 			return err
 		}
 		if info, err = c.inspect(key); err != nil || info.Held || info.Out != 0 || len(info.Holders) != 0 {
@@ -184,6 +232,22 @@ func sharesShown(st *store) error {
 		}
 		return nil
 	})
+}
+
+// threeShown insists on three permits of two holders, and on two that wait.
+func threeShown(info backends.Info, secret backends.Session) error {
+	ws := info.Waiters
+	switch {
+	case !info.Held || info.Kind != backends.Slots || info.Out != 3 || len(info.Holders) != 2 || info.Revoked:
+		return fmt.Errorf("three permits of two sessions are out: %+v", info)
+	case info.ExpiresIn == nil || *info.ExpiresIn <= long-grace:
+		return fmt.Errorf("it does not expire with the longest: %s", told(info))
+	case len(ws) != 2 || ws[0].Kind != backends.Slots || ws[0].N != 2 || ws[1].Kind != backends.Shared:
+		return fmt.Errorf("one waits for a slot of two by now, and a reader: %+v", ws)
+	case strings.Contains(fmt.Sprintf("%+v", info), string(secret)) || strings.Contains(told(info), string(secret)):
+		return fmt.Errorf("the token is shown")
+	}
+	return nil
 }
 
 // shown insists that one of the holders is as it should be.
@@ -207,9 +271,10 @@ func shareListed(st *store) error {
 	if err != nil {
 		return err
 	}
-	r, q, p := a.reader(st.key("r")), b.reader(st.key("r")), b.taker(st.key("s"), 2, 1)
+	r, q, p, over := a.reader(st.key("r")), b.reader(st.key("r")), b.taker(st.key("s"), 2, 1), b.reader(st.key("over"))
+	over.TTL = st.short()
 	return first(
-		second(a.joins(r)), second(b.joins(q)), b.takes(p, 1),
+		second(a.joins(r)), second(b.joins(q)), b.takes(p, 1), second(b.joins(over)), b.outlast(over.TTL),
 		c.listed(st.key(""), r.Key, p.Key),
 		a.free(r), c.listed(st.key(""), r.Key, p.Key),
 		b.free(q), c.listed(st.key(""), p.Key),

@@ -119,7 +119,7 @@ func asksBesideShare(st *store) error {
 	}
 	return undisturbed(st, func(key string) error {
 		r, w, q := a.reader(key), a.request(key, long), c.request(key, long)
-		if err := first(second(a.joins(r)), a.waits(w), b.waits(b.reader(key)), c.waits(q), a.keepsShare(r), a.free(r)); err != nil {
+		if err := first(second(a.joins(r)), a.waits(w), a.contended(r, false), b.waits(b.reader(key)), a.contended(r, true), c.waits(q), a.free(r)); err != nil {
 			return err
 		}
 		reply, err := a.await(w, grace)

@@ -102,6 +102,15 @@ func (s *session) renewShare(r backends.Request, known uint64) (backends.Reply, 
 	return reply, isShare(r, reply)
 }
 
+// contended insists on what a renewal says of others that wait: of other sessions, and not of its own.
+func (s *session) contended(r backends.Request, want bool) error {
+	reply, err := s.renewShare(r, 0)
+	if err == nil && reply.Contended != want {
+		err = fmt.Errorf("contended %t, want %t", reply.Contended, want)
+	}
+	return err
+}
+
 // freeAll frees what one session has.
 func (s *session) freeAll(requests ...backends.Request) error {
 	for _, r := range requests {
