@@ -74,7 +74,8 @@ func (r *record) expire(now int64) bool {
 func (b *Backend) bury(r *record) bool {
 	n, alive := len(r.shares), make(map[string]bool)
 	for i, from := 0, rand.N(max(1, n)); i < n && len(alive) < probes; i++ {
-		if session := r.shares[(from+i)%n].session; !alive[session] {
+		session := r.shares[(from+i)%n].session
+		if _, seen := alive[session]; !seen {
 			alive[session] = b.alive(session)
 		}
 	}

@@ -59,6 +59,10 @@ func TestACrashFreesItsPermitAtOnce(t *testing.T) {
 	if err := holder.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the killed process's is not shown", func() bool {
+		info, err := b.Inspect(t.Context(), "k")
+		return err == nil && info.Out == 1 && len(info.Holders) == 1
+	})
 	if err := await(b, next, longEnough); err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +73,74 @@ func TestACrashFreesItsPermitAtOnce(t *testing.T) {
 		t.Errorf("the other's permit: %v", err)
 	}
 	refused(t, a, d.request("k"))
+}
+
+// TestADeadSessionsSharesAreNobodys for those that look, and for those that revoke; nor is one that is over anybody's.
+func TestADeadSessionsSharesAreNobodys(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, b := open(t, dir), open(t, dir)
+	var c claims
+	r, brief := c.reader("k"), c.reader("brief")
+	brief.TTL = 20 * time.Millisecond
+	joins(t, a, r)
+	joins(t, a, brief)
+	for key, end := range map[string]func() error{"brief": func() error { return nil }, "k": a.Close} {
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, key+" is not shown", func() bool { info, err := b.Inspect(t.Context(), key); return err == nil && !info.Held })
+		if keys, err := b.List(t.Context(), key); err != nil || len(keys) > 0 {
+			t.Errorf("listed: %q, %v", keys, err)
+		}
+		if found, err := b.Revoke(t.Context(), key, backends.Revocation{}); err != nil || found != backends.NobodyHolds {
+			t.Errorf("%s: revoke found %v, %v", key, found, err)
+		}
+	}
+}
+
+// TestADeadWaiterIsInNobodysWay who waits behind it for a share.
+func TestADeadWaiterIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, b, other := open(t, dir), open(t, dir), open(t, dir)
+	var c, d, e claims
+	joins(t, a, c.reader("k"))
+	r := e.reader("k")
+	refused(t, b, d.request("k"))
+	refused(t, other, r)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	joins(t, other, r)
+}
+
+// TestADowngradeShortensForWhoKnowsTheNewestBase, as any renewal does, and leaves no rest.
+func TestADowngradeShortensForWhoKnowsTheNewestBase(t *testing.T) {
+	t.Parallel()
+	b := open(t, t.TempDir())
+	for key, newest := range map[string]bool{"newest": true, "stale": false} {
+		var c, d claims
+		r := c.request(key)
+		r.AtLeast = time.Hour
+		known := take(t, b, r).Base
+		if !newest {
+			if _, err := b.Renew(t.Context(), r.Attempt, time.Minute, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.AtLeast, r.Kind, r.TTL = 0, backends.Shared, time.Second
+		if _, err := b.RenewShare(t.Context(), r, known); err != nil {
+			t.Fatal(err)
+		}
+		if reply := refused(t, b, d.once(key)); reply.FreeIn <= time.Second != newest {
+			t.Errorf("%s: free in %v", key, reply.FreeIn)
+		}
+		if err := b.Release(t.Context(), r.Attempt); err != nil {
+			t.Fatal(err)
+		}
+		take(t, b, d.once(key))
+	}
 }
 
 // TestAThousandReadersComeIn, no more than a window of them at a time, and in the order in which they came. There is
@@ -143,56 +215,6 @@ func TestOneCallLooksForSomeSessionsAlone(t *testing.T) {
 	}
 	if b.bury(r) || r.shares[0].session != b.session.name {
 		t.Error("a share of a session that lives is gone")
-	}
-}
-
-// TestThoseThatCanJoinAreTold, once each, and nobody else.
-func TestThoseThatCanJoinAreTold(t *testing.T) {
-	dir := t.TempDir()
-	a := open(t, dir)
-	var c claims
-	r, more := c.taker("k", 2, 1), c.taker("k", 2, 1)
-	joins(t, a, r)
-	joins(t, a, more)
-	type waiter struct {
-		b     *Backend
-		wakes <-chan backends.Wake
-		r     backends.Request
-	}
-	var all []waiter
-	for _, n := range []int{2, 3, 4, 2} {
-		b, wakes := subscribed(t, dir)
-		var d claims
-		w := waiter{b, wakes, d.taker("k", n, 1)}
-		refused(t, b, w.r)
-		all = append(all, w)
-	}
-	given := func(i int) {
-		t.Helper()
-		select {
-		case w := <-all[i].wakes:
-			if w != (backends.Wake{Key: "k", Kind: backends.Given}) {
-				t.Errorf("woken with %+v", w)
-			}
-		case <-time.After(longEnough):
-			t.Fatalf("waiter %d is not told", i)
-		}
-	}
-	if err := a.Release(t.Context(), r.Attempt); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 3 { // the first leaves room for those of three and of four
-		given(i)
-	}
-	for i := range 3 {
-		joins(t, all[i].b, all[i].r)
-	}
-	given(3) // it is the first now, and can't join
-	refused(t, all[3].b, all[3].r)
-	for i, w := range all {
-		if len(w.wakes) > 0 {
-			t.Errorf("waiter %d is woken again: %+v", i, <-w.wakes)
-		}
 	}
 }
 
