@@ -16,7 +16,7 @@ const (
 	exitUnavailable = 69  // EX_UNAVAILABLE: the backend never answered, or refuses
 	exitOutput      = 74  // EX_IOERR: stdout could not be written to
 	exitConflict    = 75  // EX_TEMPFAIL: the key was not acquired in time
-	exitLost        = 76  // EX_PROTOCOL: the hold was lost while the command ran; release: its holder never let go
+	exitLost        = 76  // EX_PROTOCOL: the hold was lost while the command ran, or before; release: its holder never let go
 	exitCannotRun   = 126 // as in sh
 	exitNotFound    = 127 // as in sh
 	exitSignal      = 128 // plus the signal's number, as in sh
@@ -60,6 +60,8 @@ func (p *plan) notAcquired(err error) error {
 	switch {
 	case errors.Is(err, lockclient.ErrUnavailable) && errors.As(err, &why):
 		return &exitError{code: exitUnavailable, err: reword(err, silence(p.backend, why))}
+	case errors.Is(err, lockclient.ErrLost), errors.Is(err, lockclient.ErrExpired): // one of several, while the others were waited for
+		return &exitError{code: exitLost, err: err}
 	case errors.Is(err, lockclient.ErrTimeout) && errors.As(err, &why):
 		return p.conflicted(reword(err, p.late(why)))
 	case errors.Is(err, lockclient.ErrOverloaded):

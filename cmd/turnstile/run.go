@@ -73,7 +73,8 @@ continue both. A COMMAND that ignores Ctrl-C is killed by Ctrl-Z and then kill %
 When the hold can't be renewed, the group gets TERM, and KILL before the hold is over.
 
 Exit codes: COMMAND's own, 128+n if it ended by signal n; 75 (or -E) not acquired in time;
-76 the hold was lost, or --max-hold was over, while COMMAND ran; 69 the backend never answered;
+76 the hold was lost, or --max-hold was over, while COMMAND ran, or one of several keys was lost
+while the others were waited for; 69 the backend never answered;
 64 bad usage; 126 COMMAND can't be run, 127 it is not found; 130 interrupted while waiting
 (TERM: 143).
 
@@ -81,8 +82,8 @@ With --also, COMMAND runs while it holds all keys, and TURNSTILE_KEY and TURNSTI
 KEY. Keys are taken in one order, whatever the order on the command line, so that two runs never
 wait for each other.
 
-With --at-least, KEY stays taken for that long after it was acquired, though COMMAND ends, fails or
-crashes before: a job that many machines start at about the same time runs once.
+With --at-least, KEY (with --also, each key) stays taken for that long after it was acquired, though
+COMMAND ends, fails or crashes before: a job that many machines start at about the same time runs once.
 
 With -E 0 a KEY that was not acquired is no news: nothing is printed, unless -v is given.`
 
