@@ -150,7 +150,7 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	}
 	told := func() {}
 	if p.verbose && !p.try {
-		told = (&waiting{key: p.key, inspect: a.client.Inspect, log: p.log}).start(ctx)
+		told = (&waiting{key: p.key, awaited: p.awaited(a.client), inspect: a.client.Inspect, log: p.log}).start(ctx)
 	}
 	// The command is told of the hold by its deadline, and can't be stopped as fast as a hold may end that
 	// is not confirmed.
@@ -188,6 +188,18 @@ func (p *plan) take(ctx context.Context, client *lockclient.Client, opts []lockc
 		return nil, err
 	}
 	return l, nil
+}
+
+// awaited tells which of the keys is waited for now; the others are held, or will be.
+func (p *plan) awaited(client *lockclient.Client) func() string {
+	return func() string {
+		for i := range client.Keys() {
+			if i.Local > 0 {
+				return i.Key
+			}
+		}
+		return p.key
+	}
 }
 
 // keys are all that the command runs under.

@@ -30,6 +30,7 @@ const (
 type waiting struct {
 	// Set by the caller, then immutable.
 	key     string
+	awaited func() string // of several keys, the one that is waited for now; nil: key
 	inspect func(ctx context.Context, key string) (lockclient.Info, error)
 	log     *slog.Logger
 
@@ -70,19 +71,23 @@ func (w *waiting) start(ctx context.Context) (end func()) {
 func (w *waiting) tell(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	info, err := w.inspect(ctx, w.key)
+	key := w.key
+	if w.awaited != nil {
+		key = w.awaited()
+	}
+	info, err := w.inspect(ctx, key)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch now := time.Now(); {
 	case w.over:
 	case err != nil:
 		if !w.failed { // once: the acquire says what is wrong when it gives up
-			w.log.Info(fmt.Sprintf("waiting for %q: who holds it is not known", w.key), "cause", err)
+			w.log.Info(fmt.Sprintf("waiting for %q: who holds it is not known", key), "cause", err)
 			w.failed = true
 		}
-	case who(info)+place(info) != w.last || now.Sub(w.told) >= sayAgain:
-		w.last, w.told = who(info)+place(info), now
-		w.log.Info(fmt.Sprintf("waiting for %q: %s%s%s", w.key, who(info), since(info), place(info)))
+	case key+who(info)+place(info) != w.last || now.Sub(w.told) >= sayAgain:
+		w.last, w.told = key+who(info)+place(info), now
+		w.log.Info(fmt.Sprintf("waiting for %q: %s%s%s", key, who(info), since(info), place(info)))
 	}
 }
 
@@ -93,15 +98,20 @@ func who(i lockclient.Info) string {
 		return "it is between two holders"
 	case i.Foreign:
 		return "held by another library's client"
+	case i.Resting:
+		return "it rests" + after(i.Holder)
 	case i.Holder == nil || *i.Holder == "":
 		return "held"
 	}
 	return "held by " + printable(*i.Holder)
 }
 
-// since is for how long, and under which fence.
+// since is for how long, and under which fence; for how long a key still rests.
 func since(i lockclient.Info) string {
 	s := ""
+	if i.Resting {
+		return moreRest(i)
+	}
 	if i.Held {
 		s = heldSince(i)
 	}

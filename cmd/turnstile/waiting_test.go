@@ -34,6 +34,10 @@ func TestWhatIsKnownOfAWaitIsOneSentence(t *testing.T) {
 		"held":              func(i *lockclient.Info) { *i = lockclient.Info{Held: true} },
 		"held by another library's client for 3m12s":     func(i *lockclient.Info) { i.Foreign, i.Processes = true, ptr(0) },
 		"it is between two holders, 3 waiting processes": func(i *lockclient.Info) { i.Held, i.Place = false, nil },
+		"it rests after web1:4711, for 5.3s more, 2nd of 3 waiting processes": func(i *lockclient.Info) {
+			i.Resting, i.HeldFor, i.ExpiresIn = true, nil, ptr(5300*time.Millisecond)
+		},
+		"it rests": func(i *lockclient.Info) { *i = lockclient.Info{Held: true, Resting: true} },
 		// Another process's words must not reach the terminal as they are.
 		`held by "\x1b[2Jweb1" for 3m12s (fence 1024), 2nd of 3 waiting processes`: func(i *lockclient.Info) {
 			i.Holder = ptr("\x1b[2Jweb1")

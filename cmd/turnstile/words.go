@@ -84,13 +84,7 @@ func (p *plan) late(why *lockclient.WaitError) string {
 	}
 	switch {
 	case p.found.Resting:
-		s += ": it rests"
-		if p.found.ExpiresIn != nil {
-			s += fmt.Sprintf(", for %s more", readable(*p.found.ExpiresIn))
-		}
-		if why.Holder != "" {
-			s += ", after " + printable(why.Holder)
-		}
+		s += ": it rests" + after(&why.Holder) + moreRest(p.found)
 	case why.Holder != "" && why.HeldFor > 0:
 		s += fmt.Sprintf(": held by %s for %s", printable(why.Holder), readable(why.HeldFor))
 	case why.Holder != "":
@@ -109,6 +103,22 @@ func (p *plan) late(why *lockclient.WaitError) string {
 		s += "; the backend's last error: " + essence(why.Err)
 	}
 	return s
+}
+
+// after is who had a key before it rested.
+func after(holder *string) string {
+	if holder == nil || *holder == "" {
+		return ""
+	}
+	return " after " + printable(*holder)
+}
+
+// moreRest is for how much longer a key rests.
+func moreRest(i lockclient.Info) string {
+	if i.ExpiresIn == nil {
+		return ""
+	}
+	return ", for " + readable(*i.ExpiresIn) + " more"
 }
 
 // silence says that a whole wait went by without an answer.
