@@ -56,7 +56,7 @@ func onEngine(t *testing.T, clock func() int64) (scripttest.Exec, scripttest.Raw
 	keys := keyspace.New(clock, nil)
 	vm := engine.New(keys)
 	programs := map[*scripts.Script]*engine.Program{}
-	for _, s := range append(scripts.Mutex(), scripts.Fast, scripts.Beat) {
+	for _, s := range append(append(scripts.Mutex(), scripts.Shares()...), scripts.Fast, scripts.Beat) {
 		p, err := engine.Compile(s.Name, s.Hoisted())
 		if err != nil {
 			t.Fatal(err)

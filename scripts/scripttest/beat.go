@@ -168,6 +168,24 @@ var beatCases = []testCase{
 		l.beat(1000, l.stops(b))
 		l.do("DEL", l.keys[itself])
 	}, nil},
+	{"so is one that waits for shares, since it may have to tell their holders, or find that one has ended", func(l *lock) {
+		a, b, c := attempt(1, 1), attempt(2, 1), attempt(3, 1)
+		l.gets(a, permits(1, 1), 60_000, 1, 0)
+		for place, w := range []wish{permits(1, 1), writes} {
+			waiter := []backends.Token{b, c}[place]
+			l.wants(waiter, w, 60_000, waits, 0, "host:1", moments, ms(50_000, 60_000), place+1, 0, "p", 1)
+			l.beat(1000, l.stops(waiter))
+		}
+	}, nil},
+	{"one that waits for a share of a lock beats, and goes on to want a share", func(l *lock) {
+		a, b := attempt(1, 1), attempt(2, 1)
+		l.try(a, 60_000, 1, fresh(), 60_000, 0)
+		l.wants(b, permits(7, 3), 60_000, waits, 0, "host:1", moments, ms(50_000, 60_000), 1, 0, "x", 0)
+		l.beat(3000, l.beats(b, a, ms(50_000, 60_000)))
+		l.call(scripts.Inspect, nil, []any{1, "host:1", moments, ms(50_000, 60_000), masked0, 1, 0, masked0})
+		l.letGo(a, 1, 1)
+		l.gets(b, permits(7, 3), 60_000, 3, 0)
+	}, nil},
 	{"a lock without an end is never over", func(l *lock) {
 		a, b := attempt(1, 1), attempt(2, 1)
 		l.try(a, 60_000, 1, fresh(), 60_000, 0)

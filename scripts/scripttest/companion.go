@@ -49,7 +49,11 @@ func (l *lock) ahead(us int64) int64 {
 func (l *lock) quiet(s *scripts.Script, reply any) (rest any, line string) {
 	l.Helper()
 	fields, _ := reply.([]any)
+	at := len(fields) - 1
 	switch {
+	case s == scripts.AcquireShare && len(fields) == 7:
+		at = 4
+	case s == scripts.ReleaseShare:
 	case s == scripts.Release || s == scripts.Rest || s == scripts.Cancel:
 	case s == scripts.Acquire && len(fields) > 0 && fields[0] == int64(1):
 	default:
@@ -63,16 +67,16 @@ func (l *lock) quiet(s *scripts.Script, reply any) (rest any, line string) {
 	if last, _ := strconv.ParseInt(c["last"], 10, 64); c == nil || c["state"] == "0" && last < l.now() && c["first"][0] != '-' {
 		want = 1
 	}
-	if got := fields[len(fields)-1]; got != want {
+	if got := fields[at]; got != want {
 		l.Fatalf("%s replied %v; quiet: want %d, as the companion is %v", s.Name, reply, want, c)
 	}
-	return fields[:len(fields)-1], fmt.Sprintf(" quiet %d", want)
+	return slices.Delete(slices.Clone(fields), at, at+1), fmt.Sprintf(" quiet %d", want)
 }
 
 // checkState holds the state column against what there is to remember: it is the scripts' promise to the fast one.
 func (l *lock) checkState(s *scripts.Script) {
 	l.Helper()
-	if s == scripts.Inspect {
+	if s == scripts.Inspect || s == scripts.InspectShares {
 		return // it only reads
 	}
 	c := l.columns()

@@ -111,7 +111,7 @@ var holdCases = []testCase{
 // fails expects an acquire to end in an error of the server's.
 func (l *lock) fails(code string, a interface{ Wire() string }) {
 	l.Helper()
-	v, err := l.exec(scripts.Acquire, l.keys, a.Wire(), "5000", "x", "1", "1", "1000", l.push)
+	v, err := l.exec(scripts.Acquire, scripts.Keys(l.keys[itself]), a.Wire(), "5000", "x", "1", "1", "1000", l.push)
 	if err == nil || !strings.Contains(err.Error(), code) {
 		l.Fatalf("acquire: %v, %v; want an error that says %s", v, err, code)
 	}

@@ -195,7 +195,7 @@ var quietCases = []testCase{
 					if args == nil {
 						args = []string{a.Wire(), "1", l.push}
 					}
-					if v, err := l.exec(s, l.keys, args...); err == nil && s != scripts.Renew {
+					if v, err := l.exec(s, s.Keys(l.keys[itself]), args...); err == nil && s != scripts.Renew {
 						l.Fatalf("%s replied %v beside %q", s.Name, v, value)
 					}
 				}
@@ -216,7 +216,7 @@ var quietCases = []testCase{
 		l.do("HSET", l.keys[alive], member(d), said[:38]+"p0001203"+said[46:])
 		l.do("ZADD", l.keys[queue], strconv.FormatInt(l.now()-60_000_000, 10), member(b))
 		l.silence(c)
-		got, _ := l.exec(scripts.Inspect, l.keys)
+		got, _ := l.exec(scripts.Inspect, scripts.Keys(l.keys[itself]))
 		fields, _ := got.([]any)
 		list, _ := fields[len(fields)-1].([]any)
 		if line, err := compare(list, []any{"host:2", ms(59_999, 70_000), "x", 0, "host:4", moments, "p", 12}); err != nil {

@@ -24,7 +24,7 @@ type Exec func(script *scripts.Script, keys []string, args ...string) (any, erro
 
 // Raw runs one command, to look inside and to set a case's scene. Replies are
 // as for Exec: nil, and no error, for a null. The cases use GET, SET, DEL,
-// EXISTS, PTTL, PEXPIRE, PERSIST, HGET, HSET, HLEN, ZADD, ZRANK, ZCARD and TIME.
+// EXISTS, PTTL, PEXPIRE, PERSIST, HGET, HSET, HDEL, HLEN, ZADD, ZRANK, ZCARD, ZSCORE and TIME.
 type Raw func(cmd ...string) (any, error)
 
 // Run puts an engine through all cases, one after another, first with scripts
@@ -38,6 +38,7 @@ func Run(t *testing.T, exec Exec, raw Raw) []string {
 	groups := [][]testCase{
 		holdCases, renewCases, queueCases, pollCases, settleCases, givenUpCases, foreignCases, overwrittenCases, givenCases,
 		revokeCases, restCases, keepCases, fastCases, beatCases, quietCases, raceCases,
+		shareCases, shareOrderCases, shareEndCases, permitCases, markerCases,
 	}
 	var transcript []string
 	for _, push := range []string{pushed, handed} {
@@ -102,7 +103,7 @@ type lock struct {
 }
 
 func newLock(t *testing.T, exec Exec, raw Raw, name, push string) *lock {
-	l := &lock{T: t, exec: exec, raw: raw, push: push, keys: scripts.Keys("pylock:scripttest:" + name), newest: map[string]uint64{}, lives: 1000}
+	l := &lock{T: t, exec: exec, raw: raw, push: push, keys: scripts.ShareKeys("pylock:scripttest:" + name), newest: map[string]uint64{}, lives: 1000}
 	l.do(append([]string{"DEL"}, l.keys...)...)
 	l.began = l.now()
 	return l
@@ -115,6 +116,8 @@ const (
 	more
 	queue
 	alive
+	holders
+	shares
 )
 
 // attempt returns attempt n of the session numbered s. The numbers are fixed,
@@ -216,14 +219,19 @@ func (l *lock) end(base string, found int) {
 	l.call(scripts.Revoke, []string{base, "1", l.push}, []any{found})
 }
 
+// telling are the verbs that may have something to tell.
+var telling = append([]*scripts.Script{
+	scripts.Acquire, scripts.Release, scripts.Rest, scripts.Cancel, scripts.Revoke,
+}, sharesTelling...)
+
 func (l *lock) call(s *scripts.Script, args []string, fields []any) {
 	l.Helper()
-	got, err := l.exec(s, l.keys, args...)
+	got, err := l.exec(s, s.Keys(l.keys[itself]), args...)
 	if err != nil {
 		l.Fatalf("%s: %v", s.Name, err)
 	}
 	rest := got
-	if l.push == handed && slices.Contains([]*scripts.Script{scripts.Acquire, scripts.Release, scripts.Rest, scripts.Cancel, scripts.Revoke}, s) {
+	if l.push == handed && slices.Contains(telling, s) {
 		rest = l.messages(s, got)
 	}
 	if s == scripts.Inspect {
@@ -244,7 +252,7 @@ func (l *lock) call(s *scripts.Script, args []string, fields []any) {
 // toAttempt takes off a reply the number of the attempt that it is to.
 func (l *lock) toAttempt(s *scripts.Script, args []string, reply any) any {
 	l.Helper()
-	if s == scripts.Inspect || s == scripts.Revoke {
+	if slices.Contains([]*scripts.Script{scripts.Inspect, scripts.Revoke, scripts.InspectShares, scripts.RevokeShares}, s) {
 		return reply
 	}
 	fields, _ := reply.([]any)

@@ -188,13 +188,13 @@ end
 -- After a share has ended: what is left of the marker. Returns whom the lock was given to, if anybody, and how long the
 -- companion has to last.
 local function ended(k, unsent)
-  local all = longest(k)
+  local all = k.there and longest(k) or 0
   if all > 0 then
     local ms = follow(k, all)
     wake(k, HEADS, unsent)
     return nil, ms
   end
-  redis.call('DEL', k.shares)
+  redis.call('DEL', k.holders, k.shares)
   k.there = false
   local given, ms = pass(k, unsent)
   if not given then forget(k, k.marker) end
