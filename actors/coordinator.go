@@ -175,8 +175,11 @@ func (c *Coordinator) machineConfig() machine.Config {
 }
 
 // Begin posts an acquire of key. The outcome comes by h.Wait. It returns
-// ErrClosed if the coordinator is closed.
+// ErrClosed if the coordinator is closed, and ErrInvalid for a kind of hold that the backend does not keep.
 func (c *Coordinator) Begin(h *Hold, key string, spec Spec) error {
+	if spec.Kind != backends.Exclusive && !c.can.Kinds {
+		return c.noKind(spec.Kind)
+	}
 	h.state.Spec, h.state.Tag = spec, h
 	if !c.directory.post(key, func(e *entry) any {
 		h.entry = e

@@ -137,7 +137,7 @@ func (r *turn) ask(c *machine.Call) machine.Event {
 	attempt := backends.Attempt{Key: r.entry.full}
 	if c.Verb != machine.Looking {
 		attempt = r.c.attempt(r.entry.full, c.Attempt)
-		attempt.Ambiguous, attempt.Long, attempt.AtLeast = c.Ambiguous, c.Long, c.AtLeast
+		attempt.Kind, attempt.Ambiguous, attempt.Long, attempt.AtLeast = c.Kind, c.Ambiguous, c.Long, c.AtLeast
 	}
 	if r.c.can.Immediate && r.inPlace < mostInPlace {
 		r.inPlace++
@@ -206,7 +206,7 @@ func (c *Coordinator) start(s *started, a backends.Attempt) (lone bool) {
 
 func request(m *machine.Call, a backends.Attempt) backends.Request {
 	return backends.Request{
-		Attempt: a, TTL: m.TTL, Label: m.Owner, Queue: m.Queue, Probe: m.Probe, Ask: m.Ask, Alive: m.Alive,
+		Attempt: a, TTL: m.TTL, Label: m.Owner, Queue: m.Queue, Probe: m.Probe, Ask: m.Ask, Alive: m.Alive, N: int(m.N), Want: int(m.Want),
 	}
 }
 
@@ -233,6 +233,7 @@ func (c *Coordinator) panicked(m *machine.Call, p any) error {
 // undo cancels what a forgotten call may have got.
 func (r *turn) undo(c *machine.Call) {
 	coordinator, attempt := r.c, r.c.attempt(r.entry.full, c.Attempt)
+	attempt.Kind = c.Kind
 	attempt.Ambiguous = true // the cancel that followed the panic may have overtaken it
 
 	coordinator.dispatcher.Schedule(func() { // ends by its timeout
@@ -255,7 +256,11 @@ func (c *Coordinator) call(ctx context.Context, m *machine.Call, a backends.Atte
 	case machine.Acquiring:
 		m.Reply, m.Err = c.backend.Acquire(ctx, request(m, a))
 	case machine.Renewing:
-		m.Reply, m.Err = c.backend.Renew(ctx, a, m.TTL, m.Known)
+		if a.Kind == backends.Exclusive {
+			m.Reply, m.Err = c.backend.Renew(ctx, a, m.TTL, m.Known)
+		} else {
+			m.Reply, m.Err = c.backend.(backends.Sharer).RenewShare(ctx, request(m, a), m.Known)
+		}
 	case machine.Releasing:
 		m.Err = c.backend.Release(ctx, a)
 	case machine.Cancelling:

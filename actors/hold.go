@@ -56,6 +56,7 @@ type Hold struct {
 
 	stage    atomic.Uint32
 	released atomic.Bool // the first Release won
+	shared   atomic.Bool // it was downgraded
 	ended    bool        // protected by mu
 	told     bool        // wanted is closed; protected by mu
 

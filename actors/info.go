@@ -16,7 +16,7 @@ func (a *keyActor) waitError(h *Hold, w machine.Why) WaitError {
 	return WaitError{
 		Key: a.entry.key, Waited: w.Waited, Try: h.state.Spec.Try,
 		Place: w.Place, Queue: w.Queue, Process: w.Process,
-		Held: w.Held, Holder: w.Holder, Local: w.Local, HeldFor: w.HeldFor,
+		Held: w.Held, Holder: w.Holder, Local: w.Local, HeldFor: w.HeldFor, Kind: w.Kind, Out: w.Out,
 		Silent: w.Silent, Err: w.Err,
 	}
 }

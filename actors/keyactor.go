@@ -115,6 +115,8 @@ func (r *turn) decode(message any) machine.Event {
 		return machine.Release{Hold: &m.hold.state}
 	case extend:
 		return machine.Extend{Extension: m.Extension}
+	case downgrade:
+		return machine.Downgrade{Extension: m.Extension}
 	case watch:
 		return machine.Watch{Hold: &m.hold.state}
 	case disown:

@@ -33,6 +33,9 @@ type (
 	// extend is sent by Hold.Extend and Hold.Check; its answer comes on done.
 	extend struct{ *machine.Extension }
 
+	// downgrade is sent by Hold.Downgrade; its answer comes on done.
+	downgrade struct{ *machine.Extension }
+
 	// watch is sent by the first Hold.Wanted of a hold; the answer is that its channel is
 	// closed.
 	watch struct{ hold *Hold }

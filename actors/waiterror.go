@@ -28,6 +28,8 @@ type WaitError struct {
 	Holder   string        // the holder's label; empty when unknown
 	Local    bool          // the holder is in this process
 	HeldFor  time.Duration // how long the holder has had the key; 0 when unknown
+	Kind     backends.Kind // what is held
+	Out      int           // how many shares, or permits, there were at the last answer; 0 for a lock
 	Silent   bool          // the backend gave no answer during the whole wait; then nobody is known to hold
 	Err      error         // the last error of the backend, or nil
 	CtxError error         // context.DeadlineExceeded when the caller's ctx ended the wait

@@ -12,6 +12,8 @@ import (
 // answered "held", or never answered. Repeated, it keeps its number.
 type asking struct {
 	attempt uint64        // 0: the last one left nothing behind, and the next has yet to begin
+	kind    backends.Kind // that the attempt asks for
+	n       int32         // of slots: the largest that it said
 	number  uint64        // of the newest call, or its repetition, if that was queued: see gave; 0: it was not
 	alive   time.Duration // for how long that keeps its place; 0: it has none
 	sent    Instant       // when that was sent
@@ -21,6 +23,8 @@ type asking struct {
 	woken   bool          // ask at once
 	doubted Instant       // a lease that was asked for before has to be proved
 	retry   retry
+
+	ambiguous bool // beside shares: a request of the attempt was sent and never answered
 }
 
 func (s *asking) retries() *retry { return &s.retry }
@@ -32,10 +36,22 @@ func (s *asking) plan(m *Machine, p *plan) *Call {
 	if in, c := m.inGap(p); in {
 		return c
 	}
+	if s.asksInVain(m) {
+		return s.giveUp(m, p) // and the next attempt begins
+	}
 	if !s.woken && !p.from(s.retry.at) {
 		return nil
 	}
-	return s.ask(m)
+	c := s.ask(m)
+	if c == nil {
+		m.enter(&m.free)
+	}
+	return c
+}
+
+// asksInVain reports whether the first in line wants another kind than the attempt asks for.
+func (s *asking) asksInVain(m *Machine) bool {
+	return s.attempt != 0 && s.kind != m.queue.first.kind
 }
 
 // giveUp ends the attempt: nobody here waits for it any more.
@@ -46,7 +62,7 @@ func (s *asking) giveUp(m *Machine, p *plan) *Call {
 		m.free.retry = pause
 		return m.free.plan(m, p)
 	}
-	m.settle(s.attempt, Cancelling, m.now.Add(s.ttl))
+	m.settle(settling{attempt: s.attempt, kind: s.kind, verb: Cancelling, until: m.now.Add(s.ttl)})
 	return m.settling.plan(m, p)
 }
 
@@ -54,28 +70,31 @@ func (s *asking) giveUp(m *Machine, p *plan) *Call {
 // 150 000 a second: the wire format has no number for the next.
 var errUsedUp = fmt.Errorf("%w: this client's attempts are used up, open another", backends.ErrUnavailable)
 
-// ask repeats the attempt, or begins one.
+// ask repeats the attempt, or begins one; nil: it can't.
 func (s *asking) ask(m *Machine) *Call {
 	s.woken = false
 	if s.attempt == 0 {
 		n := m.cfg.NextAttempt()
 		if n == 0 {
 			m.failQueue(errUsedUp)
-			m.enter(&m.free)
 			return nil
 		}
-		s.attempt, s.ttl, s.probe, s.traces = n, 0, 0, false
+		s.attempt, s.kind, s.n, s.ttl, s.probe, s.traces, s.ambiguous = n, m.queue.first.kind, 0, 0, 0, false, false
 		m.news.holder = nil
 	}
-	head := m.queue.first.Spec
+	head := &m.queue.first.Spec
 	ttl := ttlFor(head.lasts() + m.spare(head.lasts()))
 	s.ttl = max(s.ttl, ttl)
 	c := &Call{
-		Verb: Acquiring, Attempt: s.attempt, TTL: ttl,
+		Verb: Acquiring, Attempt: s.attempt, Kind: s.kind, TTL: ttl,
 		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: int(s.probe), AtLeast: head.sure(),
 	}
 	if c.Queue {
 		c.Ask, c.Alive = m.cfg.NextAsk(), aliveFor
+	}
+	if s.kind == backends.Slots {
+		c.N, c.Want = m.wants()
+		s.n = max(s.n, c.N)
 	}
 	return c
 }
@@ -86,16 +105,25 @@ const aliveFor = time.Second
 func (s *asking) answered(m *Machine, c *Call) {
 	s.said(c.Ask, c.Alive, c.Sent)
 	switch {
-	case c.Err == nil && c.Reply.Outcome == backends.Granted:
+	case c.Err == nil && c.Reply.Outcome == backends.Granted && s.kind == backends.Exclusive:
 		s.won(m).set(c, m.now)
-	case c.Err == nil && c.Reply.Outcome == backends.Held:
-		s.held(m, c)
+	case c.Err == nil && c.Reply.Outcome == backends.Granted:
+		m.share(c)
 	default:
-		if c.Err == nil {
-			c.Err = fmt.Errorf("%w: outcome %v without an error", backends.ErrUnavailable, c.Reply.Outcome)
-		}
-		s.failed(m, c)
+		s.notGranted(m, c)
 	}
+}
+
+// notGranted takes any answer but a grant.
+func (s *asking) notGranted(m *Machine, c *Call) {
+	if c.Err == nil && c.Reply.Outcome == backends.Held {
+		s.held(m, c)
+		return
+	}
+	if c.Err == nil {
+		c.Err = fmt.Errorf("%w: outcome %v without an error", backends.ErrUnavailable, c.Reply.Outcome)
+	}
+	s.failed(m, c)
 }
 
 // said remembers what a call of the attempt said, or its repetition, if that is the newest by when it was sent: a
@@ -121,7 +149,7 @@ func (s *asking) won(m *Machine) *lease {
 func (s *asking) held(m *Machine, c *Call) {
 	r := &c.Reply
 	m.news.answered, m.news.err = m.now, nil
-	m.news.holder = &other{label: r.Holder, place: r.Place, since: m.now.Add(-r.HeldFor), known: r.HeldFor > 0}
+	m.news.holder = &other{label: r.Holder, place: r.Place, since: m.now.Add(-r.HeldFor), known: r.HeldFor > 0, kind: r.Kind, out: r.Out}
 	s.probe++
 	s.retry = retry{at: m.now.Add(max(r.Retry, time.Millisecond))}
 	if s.traces = s.traces || c.Queue; !s.traces {

@@ -27,9 +27,12 @@ func (m *Machine) close(by Instant) {
 	if m.phase != &m.leased {
 		m.phase.retries().at = 0 // Close waits, so whatever is to be given back is tried now
 	}
+	if m.sharing != nil {
+		m.sharing.pauses(0)
+	}
 	m.failQueue(backends.ErrClosed)
 	for h := m.holders.first; h != nil; h = m.holders.first {
-		m.holders.remove(h)
+		m.leaves(h)
 		m.cancelExtensions(h)
 		m.emit(Effect{Kind: Finish, Hold: h, Err: backends.ErrClosed})
 	}
@@ -43,6 +46,8 @@ func (m *Machine) stopTrying() {
 		m.emit(Effect{Kind: Drop, Call: m.call}) // its result follows
 	case m.phase == &m.settling && m.settling.retry.failures > 0:
 		m.settling.leave(m, m.complaint())
+	case m.sharing != nil:
+		m.sharing.stopTrying(m)
 	}
 }
 
@@ -57,14 +62,16 @@ func (m *Machine) panicked(p Panicked) Instant {
 		m.endHold(h, backends.Wrap(backends.ErrLost, "", p.Err))
 	}
 	m.answerSettled(p.Err)
+	if m.call != nil {
+		m.ambiguous = m.call.Attempt // its answer will find nobody
+	}
 	switch m.phase {
 	case &m.leased:
 		m.dropLease()
 	case &m.asking:
 		m.abandonAttempt()
-	}
-	if m.call != nil {
-		m.ambiguous = m.call.Attempt // its answer will find nobody
+	case m.sharing:
+		m.sharing.abandon(m)
 	}
 	m.call = nil
 	if m.closing && m.now >= m.closeBy {
@@ -77,6 +84,9 @@ func (m *Machine) panicked(p Panicked) Instant {
 	}
 	at := m.now.Add(mostPause)
 	m.phase.retries().at = at
+	if m.sharing != nil {
+		m.sharing.pauses(at)
+	}
 	switch {
 	case m.phase == &m.free:
 		return 0
@@ -92,7 +102,16 @@ func (m *Machine) abandonAttempt() {
 		m.enter(&m.free)
 		return
 	}
-	m.settle(m.asking.attempt, Cancelling, m.now.Add(m.asking.ttl))
+	m.settle(settling{attempt: m.asking.attempt, kind: m.asking.kind, verb: Cancelling, until: m.now.Add(m.asking.ttl)})
+}
+
+// awaited reports whether the caller of a release waits for what becomes of the key.
+func (m *Machine) awaited(h *Hold) bool {
+	found := h == m.releasing
+	if m.sharing != nil {
+		m.sharing.eachRelease(func(o **Hold) { found = found || h == *o })
+	}
+	return found
 }
 
 // answerPanicked fails the sender of an event that panicked before its request was
@@ -109,10 +128,14 @@ func (m *Machine) answerPanicked(p Panicked) {
 		}
 	case Release:
 		answered := slices.ContainsFunc(m.effects, func(f Effect) bool { return f.Kind == Released && f.Hold == e.Hold })
-		if e.listed == inHolders || m.stepping && e.Hold != m.releasing && !answered {
+		if e.listed == inHolders || m.stepping && !m.awaited(e.Hold) && !answered {
 			m.emit(Effect{Kind: Released, Hold: e.Hold, Err: p.Err})
 		}
 	case Extend:
+		if !e.Extension.listed {
+			m.extended(e.Extension, p.Err)
+		}
+	case Downgrade:
 		if !e.Extension.listed {
 			m.extended(e.Extension, p.Err)
 		}

@@ -15,6 +15,8 @@
 //	          or the last one left nothing behind, and the next begins after a pause
 //	leased    the lease is ours: a hold is under way, or about to be, or the lease lingers
 //	settling  an attempt ends at the backend: released if it was granted, else cancelled
+//	sharing   we have shares, of a key that others may have shares of as well; beside them at most one
+//	          attempt asks, for the next share or the lock, and others may be ending
 //
 // Each phase is a type in the file of its name, with what only that phase needs: its
 // retries too. Nothing of a phase is left when it ends, but for what it hands to the
@@ -33,10 +35,14 @@
 //
 //	asking    -- Answered, granted -->              leased
 //	asking    -- Gave, to the newest call -->       leased    the push is the grant
+//	asking    -- Answered, granted a share -->      sharing   it asked for one
 //	asking    -- Answered, granted too late -->     settling  no time of the lease is left
 //	asking    -- Answered, nobody waits -->         settling  they left or were refused, or we close
 //	asking    -- Answered, nothing is left -->      free      one try was answered, and nobody else waits
 //	asking    -- Leave, by the last -->             settling
+//	asking    -- Leave, the next wants another kind -->    settling  an attempt asks for one kind
+//	asking    -- Tick, the next wants another kind -->     settling
+//	asking    -- Answered, the next wants another kind --> settling
 //	asking    -- Leave, nothing is left -->         free      the last attempt had been settled
 //	asking    -- Tick, the last times out -->       settling
 //	asking    -- Tick, nothing is left -->          free      the same, and the last attempt had been settled
@@ -60,6 +66,11 @@
 //	leased    -- Tick, it has lingered -->          settling
 //	leased    -- Tick, the hold is over -->         settling  and nobody waits
 //	leased    -- Tick, the lease is over -->        settling
+//	leased    -- Downgrade -->                      sharing   the hold is shared from here on
+//	leased    -- Tick, it carries holds of another kind -->     sharing   since a Tenure: others may want to come in
+//	leased    -- Woken, it carries holds of another kind -->    sharing   others wait
+//	leased    -- Taken, it carries holds of another kind -->    sharing   others had waited before
+//	leased    -- Answered, it carries holds of another kind --> sharing   a Downgrade had to wait for the answer
 //	leased    -- Close -->                          settling
 //	leased    -- Panicked -->                       settling
 //	leased    -- Panicked, Close's time is over --> free
@@ -69,6 +80,14 @@
 //	settling  -- Tick, Close's time is over -->     free
 //	settling  -- Close, its time is over -->        free
 //	settling  -- Panicked, Close's time is over --> free
+//
+//	sharing   -- Answered, nothing is left -->      free
+//	sharing   -- Answered, somebody waits -->       asking    all shares have ended
+//	sharing   -- Answered, the ask goes on -->      asking    the same
+//	sharing   -- Answered, the lock is granted -->  leased    our shares were lost, and have ended
+//	sharing   -- Answered, nobody waits -->         settling  for that lock
+//	sharing   -- Tick, Close's time is over -->     free
+//	sharing   -- Panicked, Close's time is over --> free
 //
 // # One step
 //
@@ -90,9 +109,14 @@
 // # Where to find what
 //
 //	events.go, effects.go, hold.go, instant.go   the words of this package: begin here
-//	machine.go   the machine, its step, pushes
+//	machine.go   the machine, its step
+//	push.go      pushes
 //	phase.go     what a phase is, the plan, pauses after failures
-//	free.go, asking.go, leased.go, settling.go   the phases
+//	free.go, asking.go, leased.go, settling.go, sharing.go   the phases
+//	renewal.go   how a lease is renewed
+//	share.go, ending.go   what the phase sharing has: shares, and attempts that end
+//	rides.go     locks that carry shared and slot holds, and become shares
+//	nested.go    acquires whose callers have the key
 //	gave.go      a push that is a grant
 //	lease.go     a lease's numbers: margins, deadlines, fences, the budget of handoffs
 //	linger.go    a lease that nobody here needs, and its keeper
@@ -103,6 +127,23 @@
 //	rest.go      what Spec.AtLeast asks for: a key that is nobody's after a hold
 //	close.go     Close, and what is left after a panic
 //	why.go       what is told to those who ask
+//
+// # Kinds
+//
+// A share is what one attempt has. It carries shared holds, or has permits for slot holds, each good for one. It never
+// grows: who wants more than the shares carry that are here waits for another attempt, the newest, which asks beside
+// them. So the first in line here has its place in the backend's queue while its process still holds the key.
+//
+//	a lock    carries holds of one kind at a time, whichever it was asked for: who reads and writes by turns makes no
+//	          calls. Once others wait, or after a Tenure, the lock becomes a share: by a renewal that says so, as
+//	          each later call of that attempt does. From when that is sent it carries no exclusive hold.
+//	a permit  passes only to a hold that says at least the largest n that its attempt said. One that is given back is
+//	          nobody's from when that is sent.
+//	a grant   that can't be beside the shares that are here tells that they are lost.
+//
+// The queue is one for all kinds, and nobody joins past the first in line, a nested shared hold apart. While others
+// wait, a share is joined for a Tenure, or 1023 times; then its holds end, it goes back, and the first in line asks by a
+// new attempt.
 //
 // # When a lease has to be proved
 //
@@ -135,6 +176,7 @@
 //
 // The names are those of the invariants in docs/design.md.
 //
+//   - K1: holds that overlap are all shared, or all slot holds: share.suits, mayRide.
 //   - S1: there is one lease and, where the backend excludes, one holder; a hold ends at
 //     its deadline, which is never later than the lease's, which is earlier than the
 //     backend's (lease.go).

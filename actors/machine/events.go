@@ -30,6 +30,10 @@ type (
 	// is an Extended.
 	Extend struct{ *Extension }
 
+	// Downgrade says that the holder of an exclusive hold goes on with a shared one: from now on, whether the backend
+	// answers or not. The answer is an Extended, once a renewal has said so to the backend.
+	Downgrade struct{ *Extension }
+
 	// Watch says that a holder wants to know when others wait for the key. The answer is
 	// a Wanted, at once or later, unless the hold ends before.
 	Watch struct{ *Hold }
@@ -83,6 +87,7 @@ func (Taken) event()     {}
 func (Withdrawn) event() {}
 func (Release) event()   {}
 func (Extend) event()    {}
+func (Downgrade) event() {}
 func (Watch) event()     {}
 func (Disown) event()    {}
 func (Answered) event()  {}
@@ -105,6 +110,7 @@ type Extension struct {
 	until  Instant // when to give up
 	next   *Extension
 	listed bool // it is unanswered
+	turns  bool // it is a Downgrade
 }
 
 // A Disowning is a request to end this process's lease.
@@ -139,6 +145,8 @@ func (v Verb) String() string {
 type Call struct {
 	Verb      Verb
 	Attempt   uint64        // its number
+	Kind      backends.Kind // what the attempt asks for, and what its lease may be by now
+	N, Want   int32         // of an acquire or a renewal of slots: see backends.Request
 	Ambiguous bool          // an earlier request of the attempt was never answered
 	Long      bool          // of a release: more than backends.LongLease may be left of the lease
 	TTL       time.Duration // of an acquire or a renewal

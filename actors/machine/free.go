@@ -21,7 +21,11 @@ func (f *free) plan(m *Machine, p *plan) *Call {
 	pause := f.retry
 	m.enter(&m.asking)
 	m.asking.retry = pause
-	return m.asking.ask(m)
+	c := m.asking.ask(m)
+	if c == nil {
+		m.enter(&m.free)
+	}
+	return c
 }
 
 // answered takes the result of a look at the key, the only call of the phase.

@@ -17,14 +17,15 @@ const leastGiven = 4
 // repeated takes it that the backend repeats our call. From here on, before that is sent, a push that echoes an earlier
 // number is no grant: the answer to the repetition, which may be on its way when the push comes, would know better.
 func (m *Machine) repeated(r Repeated) {
-	if m.phase == &m.asking && r.Attempt == m.asking.attempt {
-		m.asking.said(r.Ask, r.Alive, r.Sent)
+	if a := m.asker(); a != nil && r.Attempt == a.attempt {
+		a.said(r.Ask, r.Alive, r.Sent)
 	}
 }
 
 // gave takes a push that says that the key's lease was given to us. If all of it is true, the lease is ours with no call
 // in between. Anything else only has us ask:
 //
+//	the attempt asks for a share            the lease that was given is a lock: the next ask makes a share of it
 //	a call is in flight                     its answer may be from after the push, and say that another has the key
 //	another attempt, or an earlier call     what the session has learned since is newer
 //	the first in line shows its deadline    it wants a lease that is confirmed
@@ -33,7 +34,7 @@ func (m *Machine) repeated(r Repeated) {
 //	a gap for pollers, or one that is due   nothing is granted in it
 func (m *Machine) gave(g Gave) {
 	s := m.asking // a copy: the phase may end
-	if m.phase == &m.asking && m.call == nil && g.Ask != 0 && g.Ask == s.number && g.Attempt == s.attempt && m.gap.open(m.now) && !m.gap.due(m.now) {
+	if m.phase == &m.asking && m.call == nil && g.Ask != 0 && g.Ask == s.number && g.Attempt == s.attempt && s.kind == backends.Exclusive && m.gap.open(m.now) && !m.gap.due(m.now) {
 		l := leased{doubted: s.doubted}
 		l.give(g, &s, m.now)
 		if l.opens(m.now, m.queue.first) && !l.doubts(m) && !l.stale(m) {

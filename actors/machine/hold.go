@@ -18,6 +18,9 @@ type Spec struct {
 
 	// Confirmed grants the hold under no lease that is not confirmed: the caller shows its Deadline to others.
 	Confirmed bool
+
+	Kind backends.Kind // what the hold may overlap; with AtLeast: nothing
+	N    int32         // of Slots: how many slots there are, as the caller says
 }
 
 // lasts returns for how long a lease has to keep the key from others, from the grant on.
@@ -33,6 +36,9 @@ type Hold struct {
 	Fence   uint64
 	Granted Instant
 
+	// Within is set before the first event: its caller has that hold of the key, and would wait for itself. See nest.
+	Within *Hold
+
 	Deadline Instant // when the hold ends unless it is renewed; an Offer or a Move says that it has changed
 	Over     Instant // when it ended without a release; 0 before that
 
@@ -42,17 +48,23 @@ type Hold struct {
 	until      Instant // when its caller has waited long enough: for the key, or for the end of its release
 	bound      Instant // what Deadline may not pass (MaxHold); 0: none
 	prev, next *Hold   // its neighbours in its list
+	under      *leased // by which it was offered; nil before
 	listed     list    // in which list it is
-	short      bool    // it ends with a lease that is not confirmed, before its Expires is over: see give
-	revoked    bool    // while among the holders: told to stop, and not counted as a loss again
-	watched    bool    // a Watch is unanswered
-	Handoff    bool    // set by an Offer: it is under a lease that was there already
-	Lingers    bool    // set before its Released: its lease lingers, since nobody wants the key
+	kind       backends.Kind
+	nested     bool // while it waits: it joins Within, past the others
+	short      bool // it ends with a lease that is not confirmed, before its Expires is over: see give
+	revoked    bool // while among the holders: told to stop, and not counted as a loss again
+	watched    bool // a Watch is unanswered
+	Handoff    bool // set by an Offer: it is under a lease that was there already
+	Lingers    bool // set before its Released: its lease lingers, since nobody wants the key
 }
 
 // CameAt sets when the caller came, for Why. It is for an acquire that its caller has
 // given up by then, and that gets no Arrive.
 func (h *Hold) CameAt(now Instant) { h.arrived = now }
+
+// has reports whether the hold is there, and was not revoked.
+func (h *Hold) has() bool { return h.listed == inHolders && !h.revoked }
 
 // Revoked reports whether the hold's lease was revoked before its release.
 func (h *Hold) Revoked() bool { return h.revoked }
@@ -76,7 +88,7 @@ func (h *Hold) renewAt(pace float64) Instant {
 	if h.Deadline == h.bound {
 		return h.Deadline.Add(time.Hour)
 	}
-	return h.Deadline.Add(share(h.Spec.Expires/3, pace) - h.Spec.Expires)
+	return h.Deadline.Add(part(h.Spec.Expires/3, pace) - h.Spec.Expires)
 }
 
 // endsAt returns when a hold that nobody releases ends, and whether it is lost then
@@ -102,7 +114,8 @@ func (h *Hold) extendTo(t Instant) bool {
 }
 
 // grantedAt sets what an offer under l says.
-func (h *Hold) grantedAt(now Instant, l *lease) {
+func (h *Hold) grantedAt(now Instant, l *leased) {
+	h.under = l
 	h.Granted, h.Fence, h.Handoff = now, l.fence(), l.granted
 	h.boundFrom(now)
 	h.extendTo(now.Add(h.Spec.Expires))

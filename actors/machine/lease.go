@@ -2,6 +2,8 @@ package machine
 
 import (
 	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
 )
 
 const (
@@ -60,6 +62,7 @@ type lease struct {
 	passed   int32   // handoffs since others wait
 
 	revoked  bool          // it is not renewed, and goes back as soon as its holders have stopped
+	kind     backends.Kind // what it carries: a lock any kind, one at a time
 	unproved bool          // the last renewal failed: the deadline may be final
 	granted  bool          // a hold was, under this lease
 	given    time.Duration // it came by a push, for that long, and is not confirmed; 0: it is
@@ -78,7 +81,7 @@ func (l *lease) set(c *Call, now Instant) {
 	l.deadline = c.Sent.Add(r.TTL - marginOf(r.TTL))
 	l.ends = max(l.ends, now.Add(r.TTL)) // an earlier request that was not answered may be on its way yet
 	l.pace = paceOf(l.first == 0 || l.given != 0, c.Chance)
-	l.renewAt, l.renewed = c.Sent.Add(share(r.TTL/3, l.pace)), c.Sent
+	l.renewAt, l.renewed = c.Sent.Add(part(r.TTL/3, l.pace)), c.Sent
 	l.base, l.n = r.Base, 0
 	if l.first == 0 {
 		l.first = r.Base
@@ -181,11 +184,16 @@ func (m *Machine) spare(expires time.Duration) time.Duration {
 // renewalBudget returns how long a renewal may take: a third of what is left, so that
 // one connection that hangs leaves time for two more tries.
 func (m *Machine) renewalBudget() time.Duration {
-	const least = 50 * time.Millisecond // a slow server still has to be able to answer
 	end := m.leased.deadline
 	for h := m.holders.first; h != nil; h = h.next {
 		end = min(end, h.Deadline)
 	}
+	return m.budgetUntil(end)
+}
+
+// budgetUntil returns how long a call may take that a hold's end waits for, or that stands in the way of one.
+func (m *Machine) budgetUntil(end Instant) time.Duration {
+	const least = 50 * time.Millisecond // a slow server still has to be able to answer
 	left := end.Sub(m.now)
 	return min(Patience, max(left/3, least), max(left, time.Millisecond))
 }

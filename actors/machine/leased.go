@@ -12,8 +12,13 @@ const probeEvery = time.Second
 
 // leased is the phase in which the lease is ours: somebody here holds the key, or is
 // about to, or it lingers.
+//
+// A share is kept in the same way: see sharing.
 type leased struct {
 	lease
+	share   *share  // nil: it is the lock
+	ridden  Instant // since when the lock carries shared or slot holds; 0: it does not. See mayRide
+	turns   bool    // a holder of the lock wants to go on with a shared hold
 	doubted Instant // a lease that was last proved before may be gone: see doubts
 	linger  Instant // nobody needs the lease, and it may stay until then
 	failing Instant // when the first of the renewals that failed in a row began
@@ -30,12 +35,15 @@ func (l *leased) plan(m *Machine, p *plan) *Call {
 		return m.phase.plan(m, p)
 	case m.holders.len == 0 && l.goesBack(m, p):
 		m.gap.leaseGoes(m.now, m.queue.len == 0)
-		m.settle(l.attempt, Releasing, l.ends)
+		m.settle(l.end(l.ends))
 		return m.phase.plan(m, p)
 	case l.revoked:
 		return l.planProbe(m, p)
+	case l.turnsNow(m, p):
+		m.turn()
+		return m.phase.plan(m, p)
 	}
-	return l.planRenewal(m, p)
+	return l.planRenewal(m, p, false)
 }
 
 // goesBack reports whether the lease, which nobody holds, goes back now: nobody here
@@ -100,80 +108,6 @@ func (l *leased) stale(m *Machine) bool { return m.ages() && m.now >= l.staleAt(
 
 func (l *leased) staleAt() Instant { return l.renewed.Add(ProofLasts + 1) }
 
-// planRenewal renews the lease when it gets too short for those who hold or wait.
-func (l *leased) planRenewal(m *Machine, p *plan) *Call {
-	need := l.need(m)
-	p.after = l.retry.at
-	if need == 0 || !l.renewalDue(m, p, need) {
-		return nil
-	}
-	ttl := ttlFor(need)
-	// If the reply is lost, the backend may already have shortened the lease.
-	l.deadline = min(l.deadline, m.now.Add(ttl-marginOf(ttl)))
-	return &Call{Verb: Renewing, Attempt: l.attempt, TTL: ttl, Known: l.base, AtLeast: l.sureNeed(m)}
-}
-
-// need returns how long the lease should last from now, spare included; 0: it
-// lingers.
-func (l *leased) need(m *Machine) time.Duration {
-	var need, expires time.Duration
-	for h := m.holders.first; h != nil; h = h.next {
-		expires = max(expires, h.Spec.Expires)
-		need = max(need, h.Deadline.Sub(m.now))
-		if h.Spec.Renew || h.short {
-			need = max(need, h.Spec.Expires)
-		}
-	}
-	if head := m.queue.first; head != nil && !l.yields(m) {
-		expires = max(expires, head.Spec.lasts())
-		need = max(need, head.Spec.lasts())
-	}
-	if l.rests { // a crash must leave the lease
-		need = max(need, m.rest.over().Sub(m.now))
-	}
-	checked := false
-	for x := m.extensions; x != nil; x = x.next {
-		need = max(need, x.needs())
-		checked = checked || x.Check
-	}
-	if need == 0 {
-		return 0
-	}
-	need += m.spare(expires)
-	if checked {
-		need = max(need, l.deadline.Sub(m.now)) // to look must not shorten what is looked at
-	}
-	return need
-}
-
-// renewalDue reports whether a renewal is due: after a third of its time, or before
-// that because a hold needs it, can't be granted or soon won't be.
-func (l *leased) renewalDue(m *Machine, p *plan, need time.Duration) bool {
-	due := p.from(l.renewAt) || p.seen(m.extensions != nil) || p.seen(l.doubts(m))
-	for h := m.holders.first; h != nil; h = h.next {
-		due = due || h.Spec.Renew && !h.short && p.from(h.renewAt(l.pace))
-	}
-	if head := m.queue.first; head != nil {
-		due = due || m.ages() && p.from(l.staleAt()) ||
-			p.seen(!l.yields(m) && (l.soonTooShort(m, head) || !l.confirmedFor(head) || !l.sureFor(&head.Spec, m.now)))
-	}
-	// The long hold that the lease was made for is over: a crash would leave the lease
-	// to its end. A backend may decline, so it is not asked all the time.
-	tooLong := l.deadline.Sub(m.now) > 2*need+time.Second
-	return due || tooLong && p.from(l.renewed.Add(maxSlack/2))
-}
-
-// soonTooShort reports whether the next hold won't be grantable soon, so that a
-// renewal beside the running hold saves it the wait; or whether it is time to ask the
-// backend, by a renewal, for others who wait: twice a Tenure while holds are handed
-// on, where the backend has no push that would tell (L4).
-func (l *leased) soonTooShort(m *Machine, head *Hold) bool {
-	expires := head.Spec.lasts()
-	return l.deadline.Sub(m.now) < expires+slackOf(expires)/2 || l.n > spareN ||
-		!m.cfg.Can.Wakes && m.cfg.Can.Exclusive && !l.contended && l.granted &&
-			m.now.Sub(l.renewed) >= m.cfg.Tenure/2
-}
-
 // planProbe asks for a revoked lease, without giving it more time, while callers wait
 // behind a hold that has not stopped. While the lease is there, its holders have
 // their time to stop. If it was deleted, others may have the key, and the waiters
@@ -201,15 +135,16 @@ func (l *leased) answered(m *Machine, c *Call) {
 		l.retry = retry{}
 		l.set(c, m.now)
 		if !l.revoked {
-			m.prolong(c.Sent)
+			l.prolong(m, c.Sent)
 		}
 	case backends.IsNotHeld(c.Err):
-		m.lose(c.Err)
+		l.lose(m, c.Err)
+		m.dropLease()
 	case backends.IsRevoked(c.Err):
 		m.news.answered = m.now
 		l.retry = retry{}
 		l.renewed = c.Sent // it is there
-		m.revoke(c.Err)
+		l.revoke(m, c.Err)
 	default:
 		l.failed(m, c)
 	}
@@ -219,39 +154,12 @@ func (l *leased) failed(m *Machine, c *Call) {
 	l.retry.failed(c, m.now)
 	l.retry.at = min(l.retry.at, m.now.Add(c.TTL/10))
 	l.unproved = true
-	m.warn(c)
+	l.warn(m, c)
 	l.ends = max(l.ends, m.now.Add(c.TTL)) // it may have run
 	m.failTries(c)
 	if backends.IsRefused(c.Err) {
-		m.failExtensions(c.Err)
+		l.failExtensions(m, c.Err)
 		m.failQueue(c.Err)
-	}
-}
-
-// prolong lets holds have what a renewal brought that was sent then.
-func (m *Machine) prolong(sent Instant) {
-	l := &m.leased
-	for h := m.holders.first; h != nil; h = h.next {
-		if h.Spec.Renew || h.short {
-			to := sent.Add(h.Spec.Expires)
-			h.short = h.short && to > l.deadline // a renewal that was sent before the hold began may have asked for less
-			m.move(h, min(to, l.deadline))
-		}
-	}
-	m.answerExtensions(func(x *Extension) (done bool, err error) {
-		if !x.covered(l, m.now) || x.Check && sent < x.asked {
-			return false, nil
-		}
-		if !x.Check {
-			m.lengthen(x)
-		}
-		return true, nil
-	})
-}
-
-func (m *Machine) move(h *Hold, to Instant) {
-	if h.extendTo(to) {
-		m.emit(Effect{Kind: Move, Hold: h})
 	}
 }
 
@@ -259,11 +167,11 @@ func (m *Machine) move(h *Hold, to Instant) {
 // them, but they stay holders until they release: nobody else gets the key while
 // they may still be at work, up to their deadlines. No renewal moves these any
 // more. Waiters here then ask for a lease of their own.
-func (m *Machine) revoke(why error) {
-	m.leased.revoked, m.news.err = true, nil
+func (l *leased) revoke(m *Machine, why error) {
+	l.revoked, m.news.err = true, nil
 	m.dropRest()
 	for h := m.holders.first; h != nil; h = h.next {
-		if h.revoked {
+		if h.under != l || h.revoked {
 			continue
 		}
 		h.revoked = true
@@ -273,15 +181,23 @@ func (m *Machine) revoke(why error) {
 }
 
 // lose ends everything that stood on a lease that is gone.
-func (m *Machine) lose(why error) {
-	for h := m.holders.first; h != nil; h = m.holders.first {
-		m.endHold(h, backends.Wrap(backends.ErrLost, "", why))
+func (l *leased) lose(m *Machine, why error) {
+	for h := m.holders.first; h != nil; {
+		next := h.next
+		if h.under == l {
+			m.endHold(h, backends.Wrap(backends.ErrLost, "", why))
+		}
+		h = next
 	}
-	m.dropLease()
+}
+
+// end is what it takes to give the lease back, which is over by itself then.
+func (l *leased) end(by Instant) settling {
+	return settling{attempt: l.attempt, kind: l.kind, verb: Releasing, until: by}
 }
 
 // dropLease gives up a lease that is over or lost. Its attempt is settled all
 // the same: a copy of its request that is still on its way must grant nothing.
 func (m *Machine) dropLease() {
-	m.settle(m.leased.attempt, Releasing, max(m.leased.ends, m.now))
+	m.settle(m.leased.end(max(m.leased.ends, m.now)))
 }

@@ -43,7 +43,11 @@ func (l *leased) lingers(m *Machine) bool {
 // yields (see yields).
 func (m *Machine) keep() {
 	l := &m.leased
-	if m.phase != l || m.holders.len > 0 {
+	switch {
+	case m.sharing != nil:
+		m.sharing.keep(m)
+		return
+	case m.phase != l || m.holders.len > 0:
 		return
 	}
 	switch {

@@ -47,14 +47,15 @@ type Machine struct {
 	holders holds // at most one where the backend excludes
 	offered *Hold // Taken or Withdrawn is awaited
 
-	phase     phase // one of the next four; the others are zero
+	phase     phase // one of the next five; the others are zero
 	free      free
 	asking    asking
 	leased    leased
 	settling  settling
-	call      *Call  // the phase's, in flight; a phase ends only when there is none
-	ambiguous uint64 // the newest attempt of which a request was sent and never answered
-	planned   plan   // of the step under way; here so that it costs no allocation
+	sharing   *sharing // most keys never have shares
+	call      *Call    // the phase's, in flight; a phase ends only when there is none
+	ambiguous uint64   // the newest attempt of which a request was sent and never answered
+	planned   plan     // of the step under way; here so that it costs no allocation
 
 	releasing  *Hold      // its caller waits for what becomes of the key
 	extensions *Extension // the first of those that are unanswered
@@ -84,6 +85,8 @@ type other struct {
 	since Instant
 	known bool // since is
 	place int  // ours in the backend's queue; 0 if not queued
+	kind  backends.Kind
+	out   int // of shares: how many, or how many permits
 }
 
 // New returns the machine of a key that nobody wants.
@@ -141,6 +144,8 @@ func (m *Machine) take(e Event) {
 		m.release(e.Hold)
 	case Extend:
 		m.extend(e.Extension)
+	case Downgrade:
+		m.downgrade(e.Extension)
 	case Watch:
 		m.watch(e.Hold)
 	case Disown:
@@ -168,8 +173,14 @@ func (m *Machine) takeReply(e Event) {
 	m.offered = nil
 	switch e.(type) {
 	case Taken:
-		m.leased.handedTo(h)
+		h.under.handedTo(h)
 		m.beginRest(h)
+		if s := h.under.share; s != nil {
+			s.uses++
+			m.answerReleaseOf(&s.releasing, nil)
+		} else if m.holders.len == 0 {
+			m.leased.rides(h, m.now)
+		}
 		m.holders.push(h)
 		m.answerRelease(nil)
 	case Withdrawn:
@@ -182,6 +193,7 @@ func (m *Machine) takeReply(e Event) {
 // when to look again.
 func (m *Machine) advance() Instant {
 	m.keep()
+	m.denest()
 	if m.offer() {
 		return 0
 	}
@@ -200,18 +212,35 @@ func (m *Machine) advance() Instant {
 // excludes, to all, one after the other, where it does not.
 func (m *Machine) offer() bool {
 	h := m.queue.first
-	if h == nil || m.phase != &m.leased || m.closing || m.busy() || !m.leased.grants(m, h) {
+	if h == nil || m.closing {
+		return false
+	}
+	l := m.carrier(h)
+	if l == nil {
 		return false
 	}
 	m.queue.drop(h)
-	h.grantedAt(m.now, &m.leased.lease)
+	h.grantedAt(m.now, l)
 	m.offered = h
 	m.emit(Effect{Kind: Offer, Hold: h})
 	return true
 }
 
+// carrier returns the lease by which h may have the key now; nil if there is none.
+func (m *Machine) carrier(h *Hold) *leased {
+	switch l := &m.leased; {
+	case m.sharing != nil:
+		return m.sharing.carrier(m, h)
+	case m.phase == l && (!m.cfg.Can.Exclusive || m.holders.len == 0 || m.mayRide(h)) && l.grants(m, h):
+		return l
+	}
+	return nil
+}
+
 // busy reports whether somebody here holds the key, and nobody else can.
-func (m *Machine) busy() bool { return m.cfg.Can.Exclusive && m.holders.len > 0 }
+func (m *Machine) busy() bool {
+	return m.cfg.Can.Exclusive && m.holders.len > 0 && m.sharing == nil && m.leased.ridden == 0
+}
 
 // enter makes p, one of m's own four, the phase. The one that ends leaves nothing: a
 // method of it that goes on has to copy before what it needs.
@@ -219,7 +248,7 @@ func (m *Machine) enter(p phase) {
 	if m.leased.kept {
 		m.keeper.Drop()
 	}
-	m.free, m.asking, m.leased, m.settling = free{}, asking{}, leased{}, settling{}
+	m.free, m.asking, m.leased, m.settling, m.sharing = free{}, asking{}, leased{}, settling{}, nil
 	m.phase = p
 }
 
@@ -252,56 +281,6 @@ func (m *Machine) answered(c *Call) {
 		m.news.unheard = c.Began
 	}
 	m.phase.answered(m, c)
-}
-
-// woken takes a push: a hint that something changed at the backend.
-func (m *Machine) woken(kind backends.WakeKind) {
-	l := &m.leased
-	switch kind {
-	case backends.Given:
-		// Ask now; or again, if we are asking and the answer is from before.
-		if m.phase == &m.asking {
-			m.asking.woken = m.queue.len > 0
-		}
-	case backends.Wanted:
-		// A push is faster than an answer: what is in flight may be answered by what was
-		// true before somebody came, and then nobody would say it again for a heartbeat.
-		if m.call != nil {
-			m.call.wanted = true
-		}
-		if m.phase == &m.leased {
-			l.note(true, m.now)
-		}
-	case backends.Doubted:
-		m.doubt()
-	case backends.Revoking:
-		// The word may be of an earlier lease, or anybody's who may publish: it takes a
-		// renewal to know. Nothing is granted before that; what lingers just goes. A rest
-		// that has ended here only may end at the backend all the same: it is asked.
-		m.doubt()
-		l.linger = 0
-		if m.phase == &m.free {
-			m.rest = rest{}
-		}
-	case backends.Answering:
-		// A call in flight may still fail for the earlier reason; then the next follows
-		// at once.
-		if m.call != nil {
-			m.call.again = true
-		}
-		m.phase.retries().end()
-	}
-}
-
-// doubt has the lease proved before the next grant. That goes for a lease that is
-// being asked for, too: its grant may be by the server from before.
-func (m *Machine) doubt() {
-	switch m.phase {
-	case &m.asking:
-		m.asking.doubted = m.now
-	case &m.leased:
-		m.leased.doubted, m.leased.retry.at = m.now, 0
-	}
 }
 
 // Idle reports whether nothing is held, wanted or under way: the machine may be

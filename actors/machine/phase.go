@@ -48,11 +48,14 @@ func (p *plan) seen(is bool) bool { return is && p.from(p.now) }
 func (m *Machine) plan() Instant {
 	var look earliest
 	for h := m.holders.first; h != nil; h = h.next {
-		at, _ := h.endsAt(m.leased.unproved)
+		at, _ := h.endsAt(h.under.unproved)
 		look.of(at)
 	}
 	if m.releasing != nil {
 		look.of(m.releasing.until)
+	}
+	if m.sharing != nil {
+		m.sharing.eachRelease(func(h **Hold) { look.of((*h).until) })
 	}
 	for x := m.extensions; x != nil; x = x.next {
 		look.of(x.until)
@@ -78,8 +81,11 @@ func (m *Machine) plan() Instant {
 
 func (m *Machine) begin(c *Call) {
 	c.Began, c.Budget = m.now, Patience
-	c.Ambiguous = c.Verb != Looking && c.Attempt == m.ambiguous
-	if c.Verb == Renewing {
+	c.Ambiguous = c.Ambiguous || c.Verb != Looking && c.Attempt == m.ambiguous
+	switch {
+	case m.sharing != nil:
+		c.Budget = m.sharing.budget(m, c)
+	case c.Verb == Renewing:
 		c.Budget = m.renewalBudget()
 	}
 	if m.closing {
@@ -116,7 +122,7 @@ func (r *retry) length(c *Call) time.Duration {
 	if r.failures < 8 {
 		d = min(firstPause<<(r.failures-1), mostPause)
 	}
-	return d/2 + share(d/2, c.Chance)
+	return d/2 + part(d/2, c.Chance)
 }
 
 // end ends the pause after failures: the backend may be well again.
@@ -126,4 +132,4 @@ func (r *retry) end() {
 	}
 }
 
-func share(d time.Duration, s float64) time.Duration { return time.Duration(float64(d) * s) }
+func part(d time.Duration, s float64) time.Duration { return time.Duration(float64(d) * s) }

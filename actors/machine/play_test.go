@@ -63,7 +63,7 @@ const began = Instant(1000 * second)
 func newPlay() *play {
 	p := &play{now: began, base: 100, holds: map[string]*Hold{}}
 	p.cfg = Config{
-		Can:        backends.Capabilities{Exclusive: true, Wakes: true},
+		Can:        backends.Capabilities{Exclusive: true, Wakes: true, Kinds: true},
 		Owner:      "me",
 		Tenure:     20 * ms,
 		MaxWaiters: 100,
@@ -123,6 +123,8 @@ func (p *play) phase() string {
 		return "leased"
 	case &p.m.settling:
 		return "settling"
+	case p.m.sharing:
+		return "sharing"
 	}
 	return "no phase"
 }

@@ -24,9 +24,7 @@ type holds struct {
 }
 
 func (q *holds) push(h *Hold) {
-	if h.listed != nowhere {
-		panic("machine: hold is in a list already")
-	}
+	q.check(h)
 	h.listed, h.prev, h.next = q.name, q.last, nil
 	if q.last == nil {
 		q.first = h
@@ -35,6 +33,24 @@ func (q *holds) push(h *Hold) {
 	}
 	q.last = h
 	q.len++
+}
+
+// pushFirst puts h before all others.
+func (q *holds) pushFirst(h *Hold) {
+	first := q.first
+	if first == nil {
+		q.push(h)
+		return
+	}
+	q.check(h)
+	h.listed, h.next, first.prev, q.first = q.name, first, h, h
+	q.len++
+}
+
+func (q *holds) check(h *Hold) {
+	if h.listed != nowhere {
+		panic("machine: hold is in a list already")
+	}
 }
 
 func (q *holds) remove(h *Hold) {
@@ -64,6 +80,27 @@ type queue struct {
 }
 
 func (q *queue) add(h *Hold, now Instant) {
+	q.counts(h, now)
+	q.push(h)
+}
+
+// addFirst adds h before all others.
+func (q *queue) addFirst(h *Hold, now Instant) {
+	q.counts(h, now)
+	q.pushFirst(h)
+}
+
+// addLast puts one that was dropped behind all others.
+func (q *queue) addLast(h *Hold) {
+	q.soonest = min(q.soonest, h.until)
+	if h.Spec.Try {
+		q.tries++
+	}
+	q.push(h)
+}
+
+// counts notes how long h waits, which is added.
+func (q *queue) counts(h *Hold, now Instant) {
 	h.arrived, h.until = now, math.MaxInt64
 	if h.Spec.Timeout > 0 {
 		h.until = now.Add(h.Spec.Timeout)
@@ -74,7 +111,6 @@ func (q *queue) add(h *Hold, now Instant) {
 	if h.Spec.Try {
 		q.tries++
 	}
-	q.push(h)
 }
 
 func (q *queue) drop(h *Hold) {

@@ -18,28 +18,36 @@ func (m *Machine) release(h *Hold) {
 	}
 	// A revoked hold has already ended for its caller, who still waits here until the
 	// key is free: see Outcome. Its lease never lingers: see yields.
-	m.holders.remove(h)
+	m.leaves(h)
 	m.cancelExtensions(h)
 	if h.Unused {
 		m.dropRest()
 	}
 	m.emit(Effect{Kind: Finish, Hold: h})
-	m.leased.linger, m.used = m.now.Add(m.mayLinger()), true
-	if m.holders.len > 0 {
+	l, s := h.under, h.under.share
+	l.linger, m.used = m.now.Add(m.mayLinger()), true
+	if s != nil && s.uses > 0 || s == nil && m.holders.len > 0 {
 		m.emit(Effect{Kind: Released, Hold: h, Err: h.Outcome(nil)})
 		return
 	}
 	// The caller waits until then at the most; the release itself goes on. No second
 	// caller ever waits: this one is answered when the next holder is granted the
 	// key, or when the lease lingers (see advance).
-	h.until = m.now.Add(min(Patience, m.leased.deadline.Sub(m.now)))
-	m.releasing = h
+	h.until = m.now.Add(min(Patience, l.deadline.Sub(m.now)))
+	if s != nil {
+		s.releasing = h
+	} else {
+		m.releasing = h
+	}
 }
 
 // answerRelease tells the caller who released what became of the key.
-func (m *Machine) answerRelease(err error) {
-	if h := m.releasing; h != nil {
-		m.releasing = nil
+func (m *Machine) answerRelease(err error) { m.answerReleaseOf(&m.releasing, err) }
+
+// answerReleaseOf tells the caller who released what became of its lease.
+func (m *Machine) answerReleaseOf(releasing **Hold, err error) {
+	if h := *releasing; h != nil {
+		*releasing = nil
 		m.emit(Effect{Kind: Released, Hold: h, Err: h.Outcome(err)})
 	}
 }
@@ -82,23 +90,30 @@ func (m *Machine) complaint() error {
 func (m *Machine) extend(x *Extension) {
 	h := x.Hold
 	m.expire()
-	if h.listed != inHolders || h.revoked {
+	if !h.has() {
 		m.extended(x, h.Outcome(backends.ErrNotHeld))
 		return
 	}
+	l := h.under
 	x.asked = m.now
 	want := x.wants(m.now)
 	switch {
 	case x.Check:
-		m.phase.retries().end()
+		l.retry.end()
 	case h.bound != 0 && want > h.bound:
 		m.extended(x, fmt.Errorf("%w: extend by %v goes beyond the hold's MaxHold", backends.ErrInvalid, x.By))
 		return
-	case x.covered(&m.leased, m.now) && m.leased.given == 0 && !m.leased.doubts(m):
+	case x.covered(l, m.now) && l.given == 0 && !l.doubts(m):
 		m.lengthen(x)
 		m.extended(x, nil)
 		return
 	}
+	m.list(x)
+}
+
+// list has an extension wait for a renewal.
+func (m *Machine) list(x *Extension) {
+	h := x.Hold
 	x.until = m.now.Add(Patience)
 	if !h.short { // else the answer that is awaited moves the deadline
 		x.until = min(x.until, h.Deadline)
@@ -170,15 +185,18 @@ func (m *Machine) expireExtensions() {
 			return false, nil
 		}
 		words := "%q was not extended"
-		if x.Check {
+		switch {
+		case x.Check:
 			words = "%q could not be checked"
+		case x.turns:
+			words = "the downgrade of %q goes on in the background"
 		}
 		return true, backends.Wrap(backends.ErrUnavailable, fmt.Sprintf(words, m.keeper.Key()), m.complaint())
 	})
 }
 
-func (m *Machine) failExtensions(err error) {
-	m.answerExtensions(func(*Extension) (bool, error) { return true, err })
+func (l *leased) failExtensions(m *Machine, err error) {
+	m.answerExtensions(func(x *Extension) (bool, error) { return x.Hold.under == l, err })
 }
 
 // cancelExtensions answers the extensions of a hold that has ended.
@@ -194,7 +212,7 @@ func (m *Machine) cancelExtensions(h *Hold) {
 // watch has the holder told when others wait. One that has ended is told at once: its
 // caller may wait for that with nothing else to end it.
 func (m *Machine) watch(h *Hold) {
-	if h.listed != inHolders || h.revoked {
+	if !h.has() {
 		m.emit(Effect{Kind: Wanted, Hold: h})
 		return
 	}
@@ -205,11 +223,11 @@ func (m *Machine) watch(h *Hold) {
 // where no caller with one try is left by now, or in another process. Where nobody
 // excludes, nobody waits.
 func (m *Machine) answerWatches() {
-	if !m.cfg.Can.Exclusive || m.queue.len == 0 && !m.leased.contended {
+	if !m.cfg.Can.Exclusive || m.queue.len == 0 && !m.leased.contended && m.sharing == nil {
 		return
 	}
 	for h := m.holders.first; h != nil; h = h.next {
-		if h.watched {
+		if h.watched && (m.queue.len > 0 || h.under.contended) {
 			h.watched = false
 			m.emit(Effect{Kind: Wanted, Hold: h})
 		}
@@ -223,18 +241,32 @@ func (m *Machine) answerWatches() {
 func (m *Machine) disown(d *Disowning) {
 	m.expire()
 	l := &m.leased
-	if m.phase != l || l.kept || d.Base != 0 && !l.minted(d.Base) { // to those who ask here, what lingers is free
+	switch {
+	case m.sharing != nil:
+		m.sharing.disown(m, d)
+	case m.phase == l && !l.kept && (d.Base == 0 || l.minted(d.Base)): // to those who ask here, what lingers is free
+		l.disown(m, d)
+	}
+	if !d.Ours {
 		m.emit(Effect{Kind: Disowned, Disowning: d})
 		return
 	}
-	d.Ours, d.until = true, m.now.Add(min(Patience, l.deadline.Sub(m.now)))
-	m.revoke(backends.ErrRevoked)
-	for h := m.holders.first; h != nil; h = m.holders.first {
-		m.holders.remove(h)
-		h.Over = m.now
-	}
 	d.next, d.listed = m.disownings, true
 	m.disownings = d
+}
+
+func (l *leased) disown(m *Machine, d *Disowning) {
+	d.until = max(d.until, m.now.Add(min(Patience, l.deadline.Sub(m.now))))
+	d.Ours = true
+	l.revoke(m, backends.ErrRevoked)
+	for h := m.holders.first; h != nil; {
+		next := h.next
+		if h.under == l {
+			m.leaves(h)
+			h.Over = m.now
+		}
+		h = next
+	}
 }
 
 // expireDisownings answers the revokers that have waited long enough for a lease.

@@ -35,11 +35,11 @@ func (l *lease) sureFor(s *Spec, now Instant) bool {
 // sureNeed returns for how long the backend is asked, by a renewal, to keep the key: for
 // the next hold, and for one that begins anew.
 func (l *leased) sureNeed(m *Machine) (need time.Duration) {
-	if head := m.queue.first; head != nil && !l.yields(m) {
+	if head := l.next(m); head != nil && !l.yields(m) {
 		need = head.Spec.sure()
 	}
 	for x := m.extensions; x != nil; x = x.next {
-		if x.As != nil {
+		if x.As != nil && x.Hold.under == l {
 			need = max(need, x.As.sure())
 		}
 	}

@@ -11,17 +11,18 @@ import (
 // the lease would have ended by itself.
 type settling struct {
 	attempt uint64
-	verb    Verb // Releasing or Cancelling
+	kind    backends.Kind // that it asked for, or may be
+	verb    Verb          // Releasing or Cancelling
 	until   Instant
 	rests   bool // the key is to rest
 	retry   retry
 }
 
 // settle enters the phase.
-func (m *Machine) settle(attempt uint64, v Verb, until Instant) {
-	rests := m.leased.rests // which enter resets
+func (m *Machine) settle(s settling) {
+	s.rests = m.leased.rests // which enter resets
 	m.enter(&m.settling)
-	m.settling = settling{attempt: attempt, verb: v, until: until, rests: rests}
+	m.settling = s
 }
 
 func (s *settling) retries() *retry { return &s.retry }
@@ -30,7 +31,7 @@ func (s *settling) plan(m *Machine, p *plan) *Call {
 	if !p.from(s.retry.at) {
 		return nil
 	}
-	c := &Call{Verb: s.verb, Attempt: s.attempt, Long: s.verb == Releasing && s.until.Sub(p.now) > backends.LongLease}
+	c := &Call{Verb: s.verb, Attempt: s.attempt, Kind: s.kind, Long: s.verb == Releasing && s.until.Sub(p.now) > backends.LongLease}
 	if s.rests {
 		c.AtLeast = m.rest.left(m.now)
 	}
@@ -38,22 +39,45 @@ func (s *settling) plan(m *Machine, p *plan) *Call {
 }
 
 func (s *settling) answered(m *Machine, c *Call) {
-	err := c.Err
-	switch {
-	case err == nil, backends.IsNotHeld(err) && s.retry.failures > 0:
-		// Not held: an earlier try may have done it, and its reply was lost.
-		s.end(m, nil)
-	case backends.IsNotHeld(err):
-		s.end(m, backends.ErrNotHeld)
-	case lasts(err), m.closing && m.now >= m.closeBy, m.now >= s.until:
-		s.leave(m, err)
-	default:
-		s.retry.failed(c, m.now)
-		m.failTries(c)
-		if backends.IsRefused(err) {
-			m.failQueue(err)
-		}
+	switch s.takes(m, c) {
+	case ended:
+		s.end(m, s.outcome(c))
+	case givenUp:
+		s.leave(m, c.Err)
 	}
+}
+
+// The ways in which the end of an attempt may stand after a call.
+type endState uint8
+
+const (
+	pending endState = iota // it is tried again
+	ended                   // nothing of the attempt is left
+	givenUp                 // it is given up: what is left ends by its ttl
+)
+
+// takes takes what was answered to the end of the attempt.
+func (s *settling) takes(m *Machine, c *Call) endState {
+	switch err := c.Err; {
+	case err == nil, backends.IsNotHeld(err):
+		return ended
+	case lasts(err), m.closing && m.now >= m.closeBy, m.now >= s.until:
+		return givenUp
+	}
+	s.retry.failed(c, m.now)
+	m.failTries(c)
+	if backends.IsRefused(c.Err) {
+		m.failQueue(c.Err)
+	}
+	return pending
+}
+
+// outcome is that of an end that was answered. Not held: an earlier try may have done it, and its reply was lost.
+func (s *settling) outcome(c *Call) error {
+	if backends.IsNotHeld(c.Err) && s.retry.failures == 0 {
+		return backends.ErrNotHeld
+	}
+	return nil
 }
 
 // lasts reports whether a release was refused for a lasting reason. A refused

@@ -11,13 +11,13 @@ import (
 	"github.com/turnstile-go/turnstile/backends"
 )
 
-var phases = []string{"free", "asking", "leased", "settling"}
+var phases = []string{"free", "asking", "leased", "settling", "sharing"}
 
 // table is every row.
 func table() (all []row) {
 	for _, rows := range [][]row{
 		freeRows, askingRows, answerRows, leasedRows, releaseRows, renewedRows, timedRows, settlingRows, closeRows, panicRows, gapRows, watchRows, lingerRows, ambiguousRows, restRows,
-		gaveRows, repeatedRows, givenRows,
+		gaveRows, repeatedRows, givenRows, sharingRows, sharesRows, slotsRows, endingRows, sharedCloseRows, turnRows, nestedRows, otherKindRows,
 	} {
 		all = append(all, rows...)
 	}
@@ -33,6 +33,11 @@ func TestTable(t *testing.T) {
 
 // cell returns the phase and the event of a row, and the play just before it.
 func (r *row) cell() (from, event string, p *play) {
+	defer func() {
+		if e := recover(); e != nil {
+			panic(fmt.Sprint(r.name, ": ", e))
+		}
+	}()
 	p = newPlay().all(r.start...)
 	p.now = p.now.Add(r.after)
 	from = p.phase()
@@ -83,7 +88,7 @@ func TestTableIsWhole(t *testing.T) {
 		}
 	}
 	events := []string{
-		"Arrive", "Leave", "Taken", "Withdrawn", "Release", "Extend", "Watch", "Disown", "Answered", "Tick", "Close", "Panicked",
+		"Arrive", "Leave", "Taken", "Withdrawn", "Release", "Extend", "Downgrade", "Watch", "Disown", "Answered", "Tick", "Close", "Panicked",
 		"Gave", "Repeated", "Woken Given", "Woken Wanted", "Woken Doubted", "Woken Revoking", "Woken Answering",
 	}
 	var want []string
@@ -98,6 +103,10 @@ func TestTableIsWhole(t *testing.T) {
 		"leased Answered renew":     "ok; not held; revoked; may have run; refused for good; refused for now",
 		"settling Answered release": "ok; not held; may have run; refused for good; refused for now",
 		"settling Answered cancel":  "ok; may have run",
+		"sharing Answered acquire":  "granted; held by another; did not run; may have run; settled; refused for good; refused for now",
+		"sharing Answered renew":    "ok; not held; revoked; may have run; refused for good; refused for now",
+		"sharing Answered release":  "ok; not held; may have run; refused for good; refused for now",
+		"sharing Answered cancel":   "ok; may have run",
 	} {
 		for answer := range strings.SplitSeq(answers, "; ") {
 			want = append(want, verb+" "+answer)
@@ -143,27 +152,32 @@ func TestTableHasEveryState(t *testing.T) {
 		}
 	}
 	for state, in := range map[string]string{
-		"a call in flight":   "free asking leased settling",
-		"no call in flight":  "free asking leased settling",
-		"somebody waits":     "free asking leased settling",
-		"nobody waits":       "free asking leased settling",
-		"one try waits":      "asking leased settling",
-		"closing":            "free asking leased settling",
-		"failing":            "asking leased settling",
-		"contended":          "leased",
-		"revoked":            "leased",
+		"a call in flight":   "free asking leased settling sharing",
+		"no call in flight":  "free asking leased settling sharing",
+		"somebody waits":     "free asking leased settling sharing",
+		"nobody waits":       "free asking leased settling sharing",
+		"one try waits":      "asking leased settling sharing",
+		"closing":            "free asking leased settling sharing",
+		"failing":            "asking leased settling sharing",
+		"contended":          "leased sharing",
+		"revoked":            "leased sharing",
 		"to rest":            "free leased settling",
-		"lingering":          "leased",
+		"lingering":          "leased sharing",
 		"not confirmed":      "leased",
-		"in doubt":           "asking leased",
-		"an extension open":  "leased",
-		"a disowning open":   "leased settling",
-		"a release open":     "leased settling",
-		"a gap due":          "asking leased",
+		"in doubt":           "asking leased sharing",
+		"an extension open":  "leased sharing",
+		"a disowning open":   "leased settling sharing",
+		"a release open":     "leased settling sharing",
+		"a gap due":          "asking leased sharing",
 		"without exclusion":  "leased",
-		"without wakes":      "leased",
-		"servers replaced":   "leased",
-		"handoff turned off": "leased",
+		"carrying others":    "leased",
+		"a share beside":     "sharing",
+		"may be a lock":      "sharing",
+		"spare permits":      "sharing",
+		"a lock stands by":   "sharing",
+		"without wakes":      "leased sharing",
+		"servers replaced":   "leased sharing",
+		"handoff turned off": "leased sharing",
 	} {
 		for phase := range strings.FieldsSeq(in) {
 			if !seen[phase+", "+state] {
@@ -176,7 +190,7 @@ func TestTableHasEveryState(t *testing.T) {
 func (p *play) states() map[string]bool {
 	m := p.m
 	leased := m.phase == &m.leased
-	return map[string]bool{
+	states := map[string]bool{
 		"a call in flight":   m.call != nil,
 		"no call in flight":  m.call == nil,
 		"somebody waits":     m.queue.len > 0,
@@ -198,6 +212,31 @@ func (p *play) states() map[string]bool {
 		"without wakes":      !m.cfg.Can.Wakes,
 		"servers replaced":   m.cfg.Can.FailsOver,
 		"handoff turned off": m.cfg.NoHandoff,
+		"carrying others":    m.leased.ridden != 0 && m.holders.len > 0,
+	}
+	p.statesOfShares(states)
+	return states
+}
+
+// statesOfShares adds those of any share.
+func (p *play) statesOfShares(states map[string]bool) {
+	s := p.m.sharing
+	if s == nil {
+		return
+	}
+	states["a lock stands by"] = s.won != nil
+	for _, e := range s.ends {
+		states["failing"] = states["failing"] || e.retry.failures > 0
+		states["a release open"] = states["a release open"] || e.releasing != nil
+	}
+	for _, h := range s.shares {
+		for state, is := range map[string]bool{
+			"contended": h.contended, "revoked": h.revoked, "lingering": h.uses == 0 && p.m.now < h.linger, "in doubt": h.doubts(p.m),
+			"a release open": h.releasing != nil, "failing": h.retry.failures > 0, "a share beside": len(s.shares) > 1,
+			"may be a lock": h.lock, "spare permits": h.kind == backends.Slots && h.uses < h.permits,
+		} {
+			states[state] = states[state] || is
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 //	extended a · disowned ours · disowned nothing
 //	ask acquire 1 for 10.658s               · as its owner, · one try, · probe 2, · within 1s
 //	ask renew 1 for 10.658s over 101        over the newest base it knows
+//	ask renew 1 slots 2 of 3 for …          of another kind; permits it keeps, and how many slots there are
 //	ask release 1 · ask cancel 1 · ask look · …, ambiguous · …, to rest 1m0s
 //	drop renew 1 · undo acquire 1
 //	warn a after 300ms: unavailable · leak: unavailable
@@ -75,6 +76,12 @@ func tellCall(c *Call) string {
 	if c.Verb != Looking {
 		words += fmt.Sprintf(" %d", c.Attempt)
 	}
+	if c.Kind != backends.Exclusive {
+		words += fmt.Sprintf(" %v", c.Kind)
+	}
+	if c.N > 0 {
+		words += fmt.Sprintf(" %d of %d", c.Want, c.N)
+	}
 	switch c.Verb {
 	case Acquiring:
 		words += fmt.Sprintf(" for %v", c.TTL)
@@ -123,6 +130,9 @@ func tellWhy(w *Why) string {
 
 func tellError(err error) string {
 	var words []string
+	if errors.Is(err, backends.ErrDeadlock) {
+		return "deadlock" // which is an ErrHeld as well
+	}
 	for _, known := range []struct {
 		err  error
 		name string

@@ -8,10 +8,13 @@ import (
 
 // arrive queues an acquire, or answers it at once.
 func (m *Machine) arrive(h *Hold) {
-	h.arrived = m.now
+	h.arrived, h.kind = m.now, h.Spec.Kind
 	switch {
 	case m.closing:
 		m.refuse(h, backends.ErrClosed)
+	case h.Within != nil && m.nest(h):
+	case h.Spec.Try && m.triesInVain(h):
+		m.timeOut(h)
 	case h.Spec.Try && (m.busy() || m.news.holder != nil && m.queue.len > 0 && m.phase.retries().failures == 0):
 		// One try waits neither behind a holder nor behind other waiters.
 		m.timeOut(h)
@@ -84,6 +87,9 @@ func (m *Machine) expire() {
 	if m.releasing != nil && m.now >= m.releasing.until {
 		m.answerRelease(m.releaseGoesOn())
 	}
+	if m.sharing != nil {
+		m.sharing.expire(m)
+	}
 	m.expireDisownings()
 	m.stopTrying()
 	m.expireExtensions()
@@ -95,7 +101,7 @@ func (m *Machine) expire() {
 func (m *Machine) expireHolds() {
 	for h := m.holders.first; h != nil; {
 		next := h.next
-		if at, lost := h.endsAt(m.leased.unproved); m.now >= at {
+		if at, lost := h.endsAt(h.under.unproved); m.now >= at {
 			cause := backends.ErrExpired
 			if lost {
 				cause = backends.Wrap(backends.ErrLost, "no renewal got through", m.complaint())
@@ -106,10 +112,18 @@ func (m *Machine) expireHolds() {
 	}
 }
 
+// leaves takes a hold off its lease.
+func (m *Machine) leaves(h *Hold) {
+	m.holders.remove(h)
+	if s := h.under.share; s != nil {
+		s.uses--
+	}
+}
+
 // endHold ends a hold that was not released.
 func (m *Machine) endHold(h *Hold, cause error) {
-	m.holders.remove(h)
-	m.leased.linger = 0 // what ended badly does not linger
+	m.leaves(h)
+	h.under.linger = 0 // what ended badly does not linger
 	m.cancelExtensions(h)
 	h.Over = min(m.now, h.Deadline) // a process that was stopped comes late
 	m.emit(Effect{Kind: End, Hold: h, Err: cause})

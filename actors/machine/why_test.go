@@ -127,15 +127,15 @@ func TestInfo(t *testing.T) {
 		{name: "nothing", start: nothing},
 		{
 			name: "held", start: leasedBy("a", as("team")).then(wait(second), arrive("b")),
-			want: Info{Held: true, Leased: true, Holder: "team", Fence: 101 << 10, HeldFor: second, ExpiresIn: 9 * second, Waiters: 1},
+			want: Info{Held: true, Leased: true, Holder: "team", Holds: 1, Fence: 101 << 10, HeldFor: second, ExpiresIn: 9 * second, Waiters: 1},
 		},
 		{
 			name: "held for too long", start: leasedBy("a").then(wait(11 * second)),
-			want: Info{Held: true, Leased: true, Holder: "me", Fence: 101 << 10, HeldFor: 11 * second},
+			want: Info{Held: true, Leased: true, Holder: "me", Holds: 1, Fence: 101 << 10, HeldFor: 11 * second},
 		},
 		{
 			name: "revoked", start: revokedFrom.then(leave("b")),
-			want: Info{Held: true, Leased: true, Revoked: true, Holder: "me", Fence: 101 << 10, HeldFor: renewAt, ExpiresIn: left},
+			want: Info{Held: true, Leased: true, Revoked: true, Holder: "me", Holds: 1, Fence: 101 << 10, HeldFor: renewAt, ExpiresIn: left},
 		},
 		{name: "lingering", start: lingering, want: Info{Leased: true, Lingers: 101}},
 		{name: "waiting elsewhere", start: queuedAt("a"), want: Info{Waiters: 1, Place: 2}},
