@@ -11,6 +11,9 @@ import (
 // A place is that of a waiting attempt.
 type place struct {
 	token backends.Token
+	kind  backends.Kind
+	n     int
+	want  int
 	ask   uint64
 	alive time.Duration
 	until time.Time
@@ -21,7 +24,7 @@ func (s *store) queueLocked(r backends.Request) bool {
 	if s.inboxes[r.Token.Session()] == nil || !r.Queue {
 		return false
 	}
-	p := place{token: r.Token, ask: r.Ask, alive: r.Alive, until: time.Now().Add(r.Alive)}
+	p := place{token: r.Token, kind: r.Kind, n: r.N, want: r.Want, ask: r.Ask, alive: r.Alive, until: time.Now().Add(r.Alive)}
 	line := s.waiting[r.Key]
 	if i := slices.IndexFunc(line, func(p place) bool { return p.token == r.Token }); i >= 0 {
 		line[i] = p
@@ -61,7 +64,7 @@ func (s *store) serveLocked(key string) {
 		s.leases[key] = &storedLease{token: p.token, ends: time.Now().Add(p.alive), first: base, base: base}
 		s.inboxes[p.token.Session()](backends.Wake{
 			Key: key, Kind: backends.Gave, Attempt: p.token.Attempt(), Ask: p.ask, Base: base, TTL: p.alive,
-			Contended: len(s.waiting[key]) > 0,
+			Contended: s.contendedLocked(backends.Attempt{Key: key, Token: p.token}),
 		})
 	}
 }
@@ -99,7 +102,7 @@ func newPusher(s *store, seed uint64, f faults, p pushFaults) *pusher {
 
 func (p *pusher) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
-		Name: "fake", Exclusive: true, Rests: true, Fair: true, Wakes: true, Fences: true, Inspects: true, FailsOver: p.faults.failsOver,
+		Name: "fake", Exclusive: true, Rests: true, Fair: true, Wakes: true, Fences: true, Inspects: true, Kinds: true, FailsOver: p.faults.failsOver,
 	}
 }
 

@@ -21,9 +21,12 @@ type store struct {
 	gone    map[string][]storedLease // the leases that were deleted by then
 	waiting map[string][]place       // of sessions that hear pushes; the others poll
 	inboxes map[backends.Session]func(backends.Wake)
+	locks   bool // who asks for a share of a free key is granted the lock
 }
 
 type storedLease struct {
+	kind        backends.Kind // of the shares, if there are any: then the rest is theirs
+	shares      []*storedShare
 	token       backends.Token
 	ends        time.Time
 	first, base uint64 // the bases it began with, and has by now
@@ -41,6 +44,9 @@ func newStore() *store {
 
 func (s *store) leaseLocked(key string) *storedLease {
 	l := s.leases[key]
+	if l != nil && l.kind != backends.Exclusive {
+		l.sweep()
+	}
 	if l != nil && !time.Now().Before(l.ends) {
 		delete(s.leases, key)
 		l = nil
@@ -53,7 +59,12 @@ func (s *store) lease(key string) (storedLease, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.leaseLocked(key); l != nil {
-		return *l, true
+		c := *l
+		c.shares = nil
+		for _, h := range l.shares {
+			c.shares = append(c.shares, &storedShare{h.token, h.ends, h.permits, h.first, h.base, h.revoked})
+		}
+		return c, true
 	}
 	return storedLease{}, false
 }
@@ -87,6 +98,10 @@ func (s *store) acquire(r backends.Request) (backends.Reply, error) {
 	l := s.leaseLocked(r.Key)
 	ends := time.Now().Add(r.TTL)
 	switch {
+	case l != nil && l.kind != backends.Exclusive:
+		return s.joinLocked(l, r)
+	case l == nil && r.Kind != backends.Exclusive && !s.locks, l != nil && l.token == r.Token && r.Kind != backends.Exclusive && !l.revoked:
+		return s.makeLocked(r, l), nil
 	case l == nil:
 		l = &storedLease{token: r.Token, ends: ends}
 		s.leases[r.Key] = l
@@ -95,18 +110,14 @@ func (s *store) acquire(r backends.Request) (backends.Reply, error) {
 			l.ends = ends
 		}
 	default:
-		retry := 10 * time.Millisecond
-		if s.queueLocked(r) {
-			retry = 300 * time.Millisecond
-		}
-		return backends.Reply{Outcome: backends.Held, Holder: "someone", FreeIn: time.Until(l.ends), Retry: retry}, nil
+		return s.heldLocked(l, r), nil
 	}
 	s.leaveLocked(r.Attempt)
 	l.base = s.mintLocked(r.Key)
 	if l.first == 0 {
 		l.first = l.base
 	}
-	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: time.Until(l.ends), Contended: len(s.waiting[r.Key]) > 0}, nil
+	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: time.Until(l.ends), Contended: s.contendedLocked(r.Attempt)}, nil
 }
 
 func (s *store) revoke(key string, r backends.Revocation) backends.Revoked {
@@ -116,6 +127,8 @@ func (s *store) revoke(key string, r backends.Revocation) backends.Revoked {
 	switch {
 	case l == nil:
 		return backends.NobodyHolds
+	case l.kind != backends.Exclusive:
+		return s.revokeSharesLocked(key, l, r)
 	case r.Base != 0 && (r.Base < l.first || r.Base > l.base):
 		return backends.Superseded
 	case r.Now, l.resting:
@@ -142,7 +155,7 @@ func (s *store) renew(a backends.Attempt, ttl time.Duration, known uint64) (back
 		l.ends = ends
 	}
 	l.base = s.mintLocked(a.Key)
-	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: ttl, Contended: len(s.waiting[a.Key]) > 0}, nil
+	return backends.Reply{Outcome: backends.Granted, Base: l.base, TTL: ttl, Contended: s.contendedLocked(a)}, nil
 }
 
 func (s *store) release(a backends.Attempt) error {
@@ -155,6 +168,9 @@ func (s *store) release(a backends.Attempt) error {
 	s.settled[a.Key][session] = max(s.settled[a.Key][session], a.Token.Attempt())
 	s.leaveLocked(a)
 	l := s.leaseLocked(a.Key)
+	if l != nil && l.kind != backends.Exclusive {
+		return s.leaveShareLocked(l, a)
+	}
 	if l == nil || l.token != a.Token {
 		return backends.ErrNotHeld
 	}
@@ -318,12 +334,15 @@ func (f *fakeBackend) Inspect(_ context.Context, key string) (backends.Info, err
 	if !held {
 		return backends.Info{}, nil
 	}
+	if l.kind != backends.Exclusive {
+		return l.info(), nil
+	}
 	return backends.Info{Held: true, Revoked: l.revoked, Resting: l.resting, Base: &l.base}, nil
 }
 
 // Capabilities are what a backend that declares none has, and that keys can rest.
 func (f *fakeBackend) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Name: "custom", Exclusive: true, Inspects: true, Rests: true}
+	return backends.Capabilities{Name: "custom", Exclusive: true, Inspects: true, Rests: true, Kinds: true}
 }
 
 func (f *fakeBackend) Close() error { return nil }

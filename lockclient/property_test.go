@@ -36,14 +36,10 @@ type op struct {
 	shown   bool          // it shows its deadline to others, so it wants no hold that is not confirmed
 	wind    time.Duration // what it takes to stop, once told that its hold is revoked
 	deleted bool          // its key is revoked with Now at some time: others don't wait for that
-}
-
-// A revocation is somebody's, of whoever has the key then.
-type revocation struct {
-	at     time.Duration
-	client int
-	key    string
-	now    bool
+	kind    backends.Kind
+	n       int32 // of slots
+	down    bool  // it goes on with a shared hold, half way through
+	nest    bool  // its callee takes a shared hold of the key, half way through
 }
 
 // A run is what became of an op.
@@ -58,6 +54,8 @@ type run struct {
 	short    error     // the hold ended before it should have
 	uncover  error     // S7: the store's lease did not cover the hold
 	void     bool      // its lease was deleted before it began, or its push named a base that no lease has
+	turned   time.Time // when it was downgraded; zero: never
+	nested   *run      // of its callee
 }
 
 // TestRandomScripts checks S1, S2, S5, S6, S7, L2, L3 and L7 over random
@@ -91,57 +89,6 @@ func TestRandomScripts(t *testing.T) {
 	})
 }
 
-func drawOps(rt *rapid.T) []op {
-	ms := func(label string, low, high int) time.Duration {
-		return time.Duration(rapid.IntRange(low, high).Draw(rt, label)) * time.Millisecond
-	}
-	ops := make([]op, rapid.IntRange(1, 40).Draw(rt, "ops"))
-	at := time.Duration(0)
-	for i := range ops {
-		at += time.Duration(rapid.IntRange(1, 60_000).Draw(rt, "gap")) * time.Microsecond
-		o := op{
-			at: at, client: rapid.IntRange(0, 1).Draw(rt, "client"),
-			key:     rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key"),
-			expires: ms("expires", 10, 600), hold: ms("hold", 0, 700),
-			release: rapid.IntRange(0, 9).Draw(rt, "release") > 0,
-			renew:   rapid.IntRange(0, 3).Draw(rt, "renew") == 0,
-			watch:   rapid.IntRange(0, 2).Draw(rt, "watch") == 0,
-			wind:    ms("wind", 0, 100),
-		}
-		if o.release && rapid.IntRange(0, 3).Draw(rt, "long") == 0 {
-			// Long leases that are released soon: whatever is left of one by a
-			// fault still stands when the script is over.
-			o.expires = ms("long expires", 2_000, 60_000)
-		}
-		if rapid.IntRange(0, 5).Draw(rt, "wait") > 0 {
-			o.timeout = ms("timeout", 1, 4000)
-		}
-		if rapid.IntRange(0, 2).Draw(rt, "gives up") == 0 {
-			o.cancel = ms("cancel", 1, 1500)
-		}
-		if rapid.IntRange(0, 4).Draw(rt, "extends") == 0 {
-			o.extend = ms("extend", 10, 900)
-		}
-		if rapid.IntRange(0, 9).Draw(rt, "rests") == 0 {
-			o.least = ms("least", 1, 1500)
-		}
-		ops[i] = o
-	}
-	return ops
-}
-
-func drawRevocations(rt *rapid.T) []revocation {
-	all := make([]revocation, rapid.IntRange(0, 3).Draw(rt, "revocations"))
-	for i := range all {
-		all[i] = revocation{
-			at:     time.Duration(rapid.IntRange(1, 2000).Draw(rt, "revoke at")) * time.Millisecond,
-			key:    rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "revoked key"),
-			client: rapid.IntRange(0, 1).Draw(rt, "revoker"), now: rapid.Bool().Draw(rt, "now"),
-		}
-	}
-	return all
-}
-
 func runScript(t *testing.T, s *store, ops []op, revocations []revocation, over [2]backends.Backend, cfg Config) []error {
 	var clients [2]*Client
 	for i := range clients {
@@ -158,7 +105,7 @@ func runScript(t *testing.T, s *store, ops []op, revocations []revocation, over 
 			time.Sleep(ops[i].at) // virtual: the script's own clock
 			o := ops[i]
 			o.deleted = slices.ContainsFunc(revocations, func(r revocation) bool { return r.now && r.key == o.key })
-			o.revoked = slices.ContainsFunc(revocations, func(r revocation) bool { return r.key == o.key })
+			o.revoked = o.revoked || slices.ContainsFunc(revocations, func(r revocation) bool { return r.key == o.key })
 			runs[i] = runOp(clients[o.client], s, o)
 		})
 	}
@@ -182,7 +129,11 @@ func runScript(t *testing.T, s *store, ops []op, revocations []revocation, over 
 		if n := s.places(key); n != 0 {
 			failures = append(failures, fmt.Errorf("S5: %d still wait for %s", n, key))
 		}
-		failures = append(failures, checkKeyHistory(key, runs)...)
+		if slices.ContainsFunc(ops, func(o op) bool { return o.kind != backends.Exclusive }) {
+			failures = append(failures, checkKinds(key, runs)...)
+		} else {
+			failures = append(failures, checkKeyHistory(key, runs)...)
+		}
 	}
 	for _, r := range runs {
 		failures = append(failures, checkRun(r)...)
@@ -217,7 +168,7 @@ func runOp(c *Client, s *store, o op) run {
 		opts = append(opts, option.Confirmed)
 	}
 	arrived := time.Now()
-	lock, err := c.Acquire(ctx, o.key, opts...)
+	lock, err := o.acquire(ctx, c, opts)
 	r.outcomes++
 	r.resolved, r.err = time.Now(), err
 	if err != nil {
@@ -230,16 +181,21 @@ func runOp(c *Client, s *store, o op) run {
 	}
 	r.void = s.deletedBefore(o.key, r.fence>>10) || uint64(r.start.UnixMicro())-r.fence>>10 > twist/2
 	// A revocation by its own client may have ended it in the same instant.
-	if l, held := s.lease(o.key); (!held || l.ends.Before(full)) && lock.Context().Err() == nil && !r.void {
+	if l, held := s.lease(o.key); (!held || !l.covers(r.fence, full)) && lock.Context().Err() == nil && !r.void {
 		r.uncover = fmt.Errorf("S7: fence %d granted until %v, store says %v until %v", r.fence, lock.Deadline(), held, l.ends)
 	}
 	held := lock.Context()
+	over := endOf(held, o.deleted)
 	if o.watch {
 		lock.Wanted()
 	}
 	ended := !sleep(held, o.hold/2)
 	if !ended && o.extend > 0 {
 		_ = lock.Extend(o.extend) // may fail: the faults see to that
+	}
+	if !ended {
+		r.turns(lock)
+		r.nests(c, lock)
 	}
 	ended = !sleep(held, o.hold-o.hold/2) || ended
 	if !o.release && !o.renew {
@@ -253,6 +209,9 @@ func runOp(c *Client, s *store, o op) run {
 	r.end = time.Now() // what the holder claims ends when it learns of a loss, or here
 	if deadline := lock.Deadline(); deadline.Before(r.end) {
 		r.end = deadline
+	}
+	if at, lost := over(); lost && at.Before(r.end) {
+		r.end = at
 	}
 	err = lock.Release()
 	// It could not know. Its release may not have asked, since the lease lingers; or it

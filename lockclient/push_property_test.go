@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +52,7 @@ func TestRandomScriptsWithPushes(t *testing.T) {
 				},
 			})
 		}
+		p.mayRevoke(ops)
 		cfg := Config{KeyPrefix: NoPrefix, NoHandoff: rapid.IntRange(0, 3).Draw(rt, "noHandoff") == 0}
 		if rapid.Bool().Draw(rt, "linger") {
 			cfg.Linger = 100 * time.Millisecond
@@ -67,6 +69,16 @@ func TestRandomScriptsWithPushes(t *testing.T) {
 			rt.Errorf("%v", err)
 		}
 	})
+}
+
+// mayRevoke notes that a push says of the ops' keys that they were revoked: then a rest is not waited for here.
+func (p pushFaults) mayRevoke(ops []op) {
+	for i := range ops {
+		o := &ops[i]
+		o.revoked = slices.ContainsFunc(p.others, func(other otherPush) bool {
+			return other.wake.Kind == backends.Revoking && (other.wake.Key == "" || other.wake.Key == o.key)
+		})
+	}
 }
 
 // pushes reports whether anybody hears pushes.
