@@ -25,7 +25,14 @@ const (
 func (c *Coordinator) Revoke(ctx context.Context, b backends.Revoker, key string, r backends.Revocation) (backends.Revoked, error) {
 	full := c.cfg.Prefix + key
 	if r.Now {
-		if ours, err := c.disown(key, r.Base); ours {
+		others, err := c.markShares(ctx, b, full, r)
+		if err != nil {
+			return backends.NobodyHolds, err
+		}
+		switch ours, err := c.disown(key, r.Base); {
+		case err == nil && others:
+			return c.deleteMarked(ctx, b, full, 0)
+		case ours:
 			return backends.Deleted, err
 		}
 	}
@@ -59,9 +66,9 @@ func (c *Coordinator) deleteMarked(ctx context.Context, b backends.Revoker, full
 			switch i, err := inspector.Inspect(ctx, full); {
 			case err != nil:
 				return backends.NobodyHolds, err
-			case !i.Revoked:
+			case !marked(i, base):
 				return backends.Deleted, nil // its holder has given it back
-			case base == 0 && i.Base != nil:
+			case base == 0 && i.Kind == backends.Exclusive && i.Base != nil:
 				base = *i.Base // so that no later lease is deleted in its place
 			}
 		}
@@ -73,11 +80,66 @@ func (c *Coordinator) deleteMarked(ctx context.Context, b backends.Revoker, full
 			return backends.NobodyHolds, backends.Interrupted(ctx, c.can.Name)
 		}
 	}
+	if base == 0 && c.can.Kinds {
+		return c.deleteShares(ctx, b, full)
+	}
 	found, err := b.Revoke(ctx, full, backends.Revocation{Base: base, Now: true})
 	if err != nil {
 		return found, err
 	}
 	return backends.Deleted, nil // by us, or by its holder or its end before
+}
+
+// markShares marks all shares of a key as revoked that somebody wants to end now, our own too. It reports whether there
+// are any. Our own are given back after that: else the key might pass to another lease, which then were marked.
+func (c *Coordinator) markShares(ctx context.Context, b backends.Revoker, full string, r backends.Revocation) (bool, error) {
+	inspector, inspects := c.backend.(backends.Inspector)
+	if r.Base != 0 || !c.can.Kinds || !inspects {
+		return false, nil
+	}
+	i, err := inspector.Inspect(ctx, full)
+	if err != nil || i.Kind == backends.Exclusive {
+		return false, err
+	}
+	found, err := b.Revoke(ctx, full, backends.Revocation{Reason: r.Reason})
+	return found == backends.Marked, err
+}
+
+// marked reports whether what has that base is there, and revoked. 0: anything.
+func marked(i backends.Info, base uint64) bool {
+	if i.Kind == backends.Exclusive {
+		return i.Revoked
+	}
+	for _, h := range i.Holders {
+		if h.Revoked && (base == 0 || base == h.First || base == h.Base) {
+			return true
+		}
+	}
+	return false
+}
+
+// deleteShares deletes the shares that are marked as revoked, each by its base, so that no later one is deleted with them.
+func (c *Coordinator) deleteShares(ctx context.Context, b backends.Revoker, full string) (backends.Revoked, error) {
+	for {
+		i, err := c.backend.(backends.Inspector).Inspect(ctx, full)
+		if err != nil {
+			return backends.NobodyHolds, err
+		}
+		if !marked(i, 0) {
+			return backends.Deleted, nil
+		}
+		for _, h := range i.Holders {
+			if !h.Revoked {
+				continue
+			}
+			if found, err := b.Revoke(ctx, full, backends.Revocation{Base: h.First, Now: true}); err != nil {
+				return found, err
+			}
+		}
+		if i.Kind == backends.Exclusive { // the key has passed to a lease that is marked as well
+			return b.Revoke(ctx, full, backends.Revocation{Base: *i.Base, Now: true})
+		}
+	}
 }
 
 // disown ends all holds on this process's lease of the key, if it minted base (0:

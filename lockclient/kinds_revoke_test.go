@@ -1,0 +1,57 @@
+package lockclient
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
+
+// TestRevokeNowEndsAllShares, our own, those of others, and those of one that does not answer. Somebody who comes
+// meanwhile keeps the key.
+func TestRevokeNowEndsAllShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var clients [3]*Client
+		var fakes [3]*pusher
+		var locks [3]*Lock
+		for i := range clients {
+			fakes[i] = newPusher(s, uint64(i), faults{}, pushFaults{})
+			clients[i] = newOver(t, fakes[i], Config{KeyPrefix: NoPrefix})
+			lock, err := op{key: "k", kind: backends.Shared}.acquire(t.Context(), clients[i], []Option{Expires(time.Hour)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			locks[i] = lock
+		}
+		fakes[2].kill(true) // a silent holder
+		next := make(chan *Lock)
+		go func() {
+			lock, err := clients[1].Acquire(context.Background(), "k", Expires(time.Hour), Timeout(time.Minute))
+			if err != nil {
+				t.Error(err)
+			}
+			next <- lock
+		}()
+		synctest.Wait()
+		began := time.Now()
+		if found, err := clients[0].Revoke(t.Context(), "k", Revocation{Now: true}); found != backends.Deleted || err != nil {
+			t.Errorf("%v, %v", found, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it takes %v", took)
+		}
+		for i, lock := range locks[:2] {
+			if cause := context.Cause(lock.Context()); !errors.Is(cause, ErrRevoked) {
+				t.Errorf("holder %d goes on: %v", i, cause)
+			}
+			_ = lock.Release() // it has ended
+		}
+		release(t, <-next)
+		fakes[2].kill(false)
+		_ = locks[2].Release() // it has ended
+	})
+}
