@@ -63,7 +63,8 @@ type Sharer interface {
 	// wait at the head and fit are told. Every later call of that attempt says the same Kind.
 	// For a share of slots r.Want is how many permits it keeps, at least 1; what it gives
 	// back is nobody's from when that was sent. The reply has Kind and Permits.
-	// Otherwise it is as Renew.
+	// Otherwise it is as Renew. A lock that became a share goes on: a caller that knows no base but the
+	// lock's, since the answer was lost, renews it.
 	RenewShare(ctx context.Context, r Request, known uint64) (Reply, error)
 }
 

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -227,6 +228,19 @@ func shareOneTry(st *store) error {
 	return first(second(c.joins(tried(c.reader(key)))), a.keepsShare(q))
 }
 
+// comesIn waits for a share. A backend may be too busy with the others, and say so: that is no answer.
+func (s *session) comesIn(r backends.Request) error {
+	for deadline := time.Now().Add(checkLimit / 2); ; {
+		_, err := s.await(r, time.Until(deadline))
+		if err == nil {
+			_, err = s.joins(r)
+		}
+		if !errors.Is(err, backends.ErrUnavailable) || s.ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
 // manyShare: more than one call looks at, all at the head. None is left behind.
 func manyShare(st *store) error {
 	const sessions = backends.MostWanted + 6
@@ -250,11 +264,7 @@ func manyShare(st *store) error {
 	}
 	for i, s := range all {
 		go func() { // ends with its grant, or with the check's context; waited for below
-			_, err := s.await(waiting[i], checkLimit/2)
-			if err == nil {
-				_, err = s.joins(waiting[i])
-			}
-			errs <- err
+			errs <- s.comesIn(waiting[i])
 		}()
 	}
 	time.Sleep(alive / 4) // most have asked by then; whoever has not comes later
