@@ -91,6 +91,8 @@ func (e *WaitError) circumstances() []string {
 func (e *WaitError) holder() string {
 	by := "held by another"
 	switch {
+	case e.Kind != backends.Exclusive:
+		return e.holders()
 	case e.Local:
 		by = "held in this process"
 	case e.Holder != "":
@@ -102,6 +104,37 @@ func (e *WaitError) holder() string {
 		by += fmt.Sprintf(" for %v", round(e.HeldFor))
 	}
 	return by
+}
+
+// holders is holder of a key that is held shared, or by slot holds.
+func (e *WaitError) holders() string {
+	by := "held shared"
+	switch {
+	case e.Kind == backends.Slots && e.Out == 1:
+		by = "1 slot held"
+	case e.Kind == backends.Slots && e.Out == 0:
+		by = "slots held"
+	case e.Kind == backends.Slots:
+		by = fmt.Sprintf("%d slots held", e.Out)
+	case e.Out > 1:
+		by += fmt.Sprintf(" by %d", e.Out)
+	}
+	if e.HeldFor > 0 {
+		by += fmt.Sprintf(" for %v", round(e.HeldFor))
+	}
+	who := legible(e.Holder)
+	if e.Local {
+		who = "in this process"
+	}
+	switch {
+	case who == "":
+		return by
+	case e.Out > 1:
+		return by + ", one of them " + who
+	case e.Local:
+		return by + ", " + who
+	}
+	return by + ", by " + who
 }
 
 // legible keeps a label, which is another process's to choose, from writing lines
@@ -152,11 +185,16 @@ func (e *WaitError) MarshalJSON() ([]byte, error) {
 		Holder   string  `json:"holder,omitempty"`
 		Local    bool    `json:"local,omitempty"`
 		HeldFor  float64 `json:"held_for_seconds,omitempty"`
+		Kind     string  `json:"kind,omitempty"`
+		Out      int     `json:"out,omitempty"`
 		Silent   bool    `json:"silent,omitempty"`
 		Err      string  `json:"error,omitempty"`
 		CtxError string  `json:"ctx_error,omitempty"`
 	}{Key: e.Key, Waited: seconds(e.Waited), Try: e.Try, Place: e.Place, Queue: e.Queue, Process: e.Process,
-		Held: e.held(), Holder: e.Holder, Local: e.Local, HeldFor: seconds(e.HeldFor), Silent: e.Silent}
+		Held: e.held(), Holder: e.Holder, Local: e.Local, HeldFor: seconds(e.HeldFor), Out: e.Out, Silent: e.Silent}
+	if e.held() {
+		out.Kind = e.Kind.String()
+	}
 	if !utf8.ValidString(e.Key) {
 		out.Bytes = []byte(e.Key)
 	}

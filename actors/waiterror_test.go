@@ -31,6 +31,14 @@ var facts = map[string][]fact{
 		{func(e *WaitError) { e.Holder, e.Local, e.HeldFor = "me:1", true, 90*time.Millisecond }, "held in this process for 90ms"},
 		{func(e *WaitError) { e.Local = true }, "held in this process"},
 		{func(e *WaitError) { e.HeldFor = time.Second }, "held by another for 1s"},
+		{func(e *WaitError) {
+			e.Kind, e.Out, e.Holder, e.HeldFor = backends.Shared, 3, "a.example:123", 4*time.Second
+		}, "held shared by 3 for 4s, one of them a.example:123"},
+		{func(e *WaitError) { e.Kind, e.Out, e.Holder = backends.Shared, 1, "a.example:123" }, "held shared, by a.example:123"},
+		{func(e *WaitError) { e.Kind, e.Holder, e.Local = backends.Shared, "me:1", true }, "held shared, in this process"},
+		{func(e *WaitError) { e.Kind, e.Out, e.Holder = backends.Slots, 3, "a.example:123" }, "3 slots held, one of them a.example:123"},
+		{func(e *WaitError) { e.Kind, e.Out, e.Holder = backends.Slots, 1, "a.example:123" }, "1 slot held, by a.example:123"},
+		{func(e *WaitError) { e.Kind, e.Holder, e.Local, e.HeldFor = backends.Slots, "me:1", true, time.Second }, "slots held for 1s, in this process"},
 	},
 	"place":   {{func(e *WaitError) { e.Place, e.Queue = 2, 7 }, "place 2 of 7 in this process"}},
 	"process": {{func(e *WaitError) { e.Process = 3 }, "process 3 in line"}},
@@ -104,7 +112,7 @@ func TestAWaitErrorSaysWhatIsKnownAndNoMore(t *testing.T) {
 		}
 	}
 	try(nil, kinds)
-	if want := 3 * 6 * 2 * 2 * 4 * 3 * 2; n != want {
+	if want := 3 * 12 * 2 * 2 * 4 * 3 * 2; n != want {
 		t.Fatalf("%d sentences, want %d", n, want)
 	}
 }
@@ -127,11 +135,13 @@ func TestAWaitErrorIsOneLineWhateverTheLabel(t *testing.T) {
 func TestAWaitErrorAsJSON(t *testing.T) {
 	for want, e := range map[string]*WaitError{
 		`{"key":"k","waited_seconds":0,"held":false}`: {Key: "k"},
-		`{"key":"k","waited_seconds":29.721,"place":2,"queue":7,"process":3,"held":true,"holder":"a:1","held_for_seconds":303,"ctx_error":"context deadline exceeded"}`: {
+		`{"key":"k","waited_seconds":29.721,"place":2,"queue":7,"process":3,"held":true,"holder":"a:1","held_for_seconds":303,"kind":"exclusive","ctx_error":"context deadline exceeded"}`: {
 			Key: "k", Waited: 29721921 * time.Microsecond, Place: 2, Queue: 7, Process: 3, Held: true,
 			Holder: "a:1", HeldFor: 303 * time.Second, CtxError: context.DeadlineExceeded},
-		`{"key":"k","waited_seconds":0.001,"try":true,"held":true,"holder":"me","local":true}`: {
+		`{"key":"k","waited_seconds":0.001,"try":true,"held":true,"holder":"me","local":true,"kind":"exclusive"}`: {
 			Key: "k", Waited: 1999 * time.Microsecond, Try: true, Holder: "me", Local: true},
+		`{"key":"k","waited_seconds":1,"held":true,"holder":"a:1","kind":"slots","out":3}`: {
+			Key: "k", Waited: time.Second, Held: true, Holder: "a:1", Kind: backends.Slots, Out: 3},
 		`{"key":"\ufffdx","key_base64":"/3g=","waited_seconds":2,"held":false,"silent":true,"error":"backend unavailable: redis: EOF"}`: {
 			Key: "\xffx", Waited: 2 * time.Second, Silent: true, Err: backends.Unavailable("redis", io.EOF)},
 	} {

@@ -322,11 +322,13 @@ func TestAnInfoAsJSON(t *testing.T) {
 	held, none := 29721921*time.Microsecond, 0
 	for want, info := range map[string]Info{
 		`{"key":"k","held":false}`: {Key: "k"},
-		`{"key":"k","held":true,"holder":"a:1","fence":"4611686018427387905","held_for_seconds":29.721,"local_waiters":2,"waiting_processes":0,"waiters":[]}`: {
+		`{"key":"k","held":true,"holder":"a:1","fence":"4611686018427387905","held_for_seconds":29.721,"local_waiters":2,"waiting_processes":0,"waiters":[],"kind":"exclusive"}`: {
 			Key: "k", Held: true, Holder: &holder, Fence: &fence, HeldFor: &held, Local: 2, Processes: &none, Waiters: []Waiter{}},
-		`{"key":"k","held":true,"waiters":[{"label":"a:1","waiting_for_seconds":29.721},{}]}`: {
-			Key: "k", Held: true, Waiters: []Waiter{{&holder, &held}, {}}},
-		`{"key":"\ufffdx","key_base64":"/3g=","held":true,"revoked":true,"foreign":true}`: {Key: "\xffx", Held: true, Revoked: true, Foreign: true},
+		`{"key":"k","held":true,"waiters":[{"label":"a:1","waiting_for_seconds":29.721,"kind":"slots","slots":3},{"kind":"exclusive"}],"kind":"exclusive"}`: {
+			Key: "k", Held: true, Waiters: []Waiter{{Label: &holder, For: &held, Kind: KindSlots, Slots: 3}, {}}},
+		`{"key":"k","held":true,"kind":"slots","out":2,"slots":3,"holders":[{"label":"a:1","fence":"4611686018427387905","held_for_seconds":29.721,"slots":2,"revoked":true},{"fence":"1024","expires_in_seconds":29.721}]}`: {
+			Key: "k", Held: true, Kind: KindSlots, Out: 2, Slots: 3, Holders: []Holder{{Label: &holder, Fence: fence, HeldFor: &held, Slots: 2, Revoked: true}, {Fence: 1024, ExpiresIn: &held}}},
+		`{"key":"\ufffdx","key_base64":"/3g=","held":true,"revoked":true,"foreign":true,"kind":"exclusive"}`: {Key: "\xffx", Held: true, Revoked: true, Foreign: true},
 	} {
 		if got, err := json.Marshal(info); err != nil || string(got) != want {
 			t.Errorf("%s, %v; want %s", got, err, want)

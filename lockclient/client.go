@@ -73,7 +73,8 @@ func newClient(backend backends.Backend, cfg Config, closeLog func()) (*Client, 
 //   - ErrRefused, an ErrUnavailable, at once if the backend refuses in a way that
 //     waiting can't mend.
 //   - ErrDeadlock at once if ctx comes from a hold of key in this client that goes on
-//     (from Lock.Context, or from Do): the acquire would wait for itself.
+//     (from Lock.Context, or from Do): the acquire would wait for itself. It is granted
+//     all the same if it can be at once: see Shared.
 //   - ErrInvalid, ErrOverloaded, ErrClosed.
 //
 // With an error there is no hold, and nothing is left in any queue: on embedded://
@@ -143,7 +144,13 @@ func (c *Client) ask(ctx context.Context, key string, spec actors.Spec) (*Lock, 
 		return nil, err
 	}
 	l := &Lock{parent: ctx}
-	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {
+	var err error
+	if parent := c.holderOf(ctx, key); parent != nil {
+		err = c.coordinator.BeginWithin(&l.hold, &parent.hold, key, spec)
+	} else {
+		err = c.coordinator.Begin(&l.hold, key, spec)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -160,7 +167,7 @@ func (c *Client) may(ctx context.Context, key string) error {
 		// A ctx that has ended wins over a key that is free: the caller is gone.
 		return tooLate(ctx, key)
 	}
-	return c.deadlock(ctx, key)
+	return nil
 }
 
 // wait blocks until the acquire has its one outcome. That it times out is the

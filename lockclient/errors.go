@@ -47,11 +47,12 @@ var (
 // Its fields are Key; Waited; Try, if it was one try; Place and Queue, this caller's
 // place among those that waited in this process (0 of 0 if it never queued); Process,
 // this process's place among those that waited for the backend (0: unknown); Held, if
-// somebody has the key; Holder and HeldFor (empty, 0: unknown); Local, if the holder is
-// in this process; Silent, if no attempt got an answer; Err, the backend's last error
+// somebody has the key; Kind, of what hold; Out, if the key is held shared or by slot holds, how
+// many processes or slots (0: unknown); Holder and HeldFor, then of one of them (empty, 0: unknown); Local, if
+// the holder is in this process; Silent, if no attempt got an answer; Err, the backend's last error
 // or nil, with the types of its causes; CtxError, context.DeadlineExceeded or nil.
 //
 // As JSON its durations are in seconds and its names in snake case: key,
-// waited_seconds, held; and, where they are not zero, try, place, queue, process,
-// holder, local, held_for_seconds, silent, error, ctx_error.
+// waited_seconds, held; kind, if held; and, where they are not zero, try, place, queue, process,
+// out, holder, local, held_for_seconds, silent, error, ctx_error.
 type WaitError = actors.WaitError

@@ -127,14 +127,21 @@ func ExampleInfo_MarshalJSON() {
 	holder, fence, since := "vm-3:812", uint64(1<<61), 90*time.Second
 	text, err := json.Marshal(lockclient.Info{Key: "a_key", Held: true, Holder: &holder, Fence: &fence, HeldFor: &since})
 	fmt.Println(string(text), err)
-	// Output: {"key":"a_key","held":true,"holder":"vm-3:812","fence":"2305843009213693952","held_for_seconds":90} <nil>
+	// Output: {"key":"a_key","held":true,"holder":"vm-3:812","fence":"2305843009213693952","held_for_seconds":90,"kind":"exclusive"} <nil>
 }
 
 func ExampleWaiter_MarshalJSON() {
 	label, since := "vm-4:77", 1500*time.Millisecond
 	text, err := json.Marshal(lockclient.Waiter{Label: &label, For: &since})
 	fmt.Println(string(text), err)
-	// Output: {"label":"vm-4:77","waiting_for_seconds":1.5} <nil>
+	// Output: {"label":"vm-4:77","waiting_for_seconds":1.5,"kind":"exclusive"} <nil>
+}
+
+func ExampleHolder_MarshalJSON() {
+	label, since := "vm-4:77", 1500*time.Millisecond
+	text, err := json.Marshal(lockclient.Holder{Label: &label, Fence: 1 << 61, HeldFor: &since, Slots: 2})
+	fmt.Println(string(text), err)
+	// Output: {"label":"vm-4:77","fence":"2305843009213693952","held_for_seconds":1.5,"slots":2} <nil>
 }
 
 func ExampleAtLeast() {

@@ -21,8 +21,8 @@ type Info struct {
 	Fence  *uint64 // of the hold in this process; else the newest that the backend has minted, which
 	// a hold of another process may not have reached yet
 	HeldFor   *time.Duration // since the hold, or another process's lease, was granted
-	ExpiresIn *time.Duration // unless renewed
-	Revoked   bool           // somebody revoked it, and its holder has not released it yet
+	ExpiresIn *time.Duration // unless renewed; of several holders the last one's
+	Revoked   bool           // somebody revoked it, and its holder has not released it yet; of several holders: all
 	Foreign   bool           // the holder is another library's client
 	Resting   bool           // nobody holds it, and nobody may before ExpiresIn: see AtLeast; Held is true
 	Local     int            // callers waiting in this process
@@ -33,27 +33,27 @@ type Info struct {
 	// waits. All callers of one client are one of them.
 	Waiters []Waiter
 
+	Kind Kind // of what is held: see Shared and Slots
+	// Out is how many have the key, if it is held shared (processes) or by slot holds (slots);
+	// 0 if it is held exclusively. What lingers with a process that nobody has asked for it counts.
+	Out   int
+	Slots int // of how many, as those say who hold them: the most; 0: unknown, or no slot holds
+	// Holders are those of a key that is held shared or by slot holds, the first 100: Holder,
+	// Fence and HeldFor are then those of this process's hold, or of one of them.
+	Holders []Holder
+
 	first uint64 // the first fence of the lease that is there; 0: unknown
 }
 
-// A Waiter is a process in a key's queue. A nil field is unknown.
-type Waiter struct {
-	Label *string        // Config.Owner of its client, or the Owner of the first who waits there
-	For   *time.Duration // how long it has waited
-}
-
-// MarshalJSON writes the duration in seconds.
-func (w Waiter) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Label *string  `json:"label,omitempty"`
-		For   *float64 `json:"waiting_for_seconds,omitempty"`
-	}{w.Label, seconds(w.For)})
-}
-
 // Current reports whether the hold with this fence still stands, as far as is
-// known: the fence is of the lease that has the key. It is false where the backend
+// known: the fence is of a lease that has the key. It is false where the backend
 // can't tell.
 func (i Info) Current(fence uint64) bool {
+	for _, h := range i.Holders {
+		if fence >= h.Fence && fence>>fenceBits <= h.newest {
+			return true
+		}
+	}
 	return i.Held && !i.Foreign && !i.Resting && i.first != 0 && i.Fence != nil &&
 		fence >= i.first && fence>>fenceBits <= *i.Fence>>fenceBits
 }
@@ -77,8 +77,16 @@ func (i Info) MarshalJSON() ([]byte, error) {
 		Place     *int     `json:"place,omitempty"`
 		Processes *int     `json:"waiting_processes,omitempty"`
 		Waiters   []Waiter `json:"waiters,omitzero"`
+		Kind      string   `json:"kind,omitempty"`
+		Out       int      `json:"out,omitempty"`
+		Slots     int      `json:"slots,omitempty"`
+		Holders   []Holder `json:"holders,omitempty"`
 	}{Key: i.Key, Held: i.Held, Holder: i.Holder, Revoked: i.Revoked, Foreign: i.Foreign, Resting: i.Resting,
-		Local: i.Local, Place: i.Place, Processes: i.Processes, Waiters: i.Waiters}
+		Local: i.Local, Place: i.Place, Processes: i.Processes, Waiters: i.Waiters,
+		Out: i.Out, Slots: i.Slots, Holders: i.Holders}
+	if i.Held && !i.Resting {
+		out.Kind = i.Kind.String()
+	}
 	if i.Fence != nil {
 		out.Fence = strconv.FormatUint(*i.Fence, 10)
 	}
@@ -129,13 +137,14 @@ func (c *Client) inspect(ctx context.Context, key string) (Info, error) {
 		info.Waiters = []Waiter{}
 	}
 	for _, w := range remote.Waiters {
-		info.Waiters = append(info.Waiters, Waiter{Label: w.Label, For: w.For})
+		info.Waiters = append(info.Waiters, Waiter{Label: w.Label, For: w.For, Kind: w.Kind, Slots: w.N})
 	}
+	if local.Lingers != 0 && remote.Base != nil {
+		remote = without(remote, local.Lingers)
+	}
+	info.share(remote)
 	if local.Held {
 		return info, nil // of our own hold we know more than the backend
-	}
-	if local.Lingers != 0 && remote.Base != nil && *remote.Base == local.Lingers {
-		remote = backends.Info{Base: remote.Base} // the lease is ours, and nobody's hold
 	}
 	info.Held, info.Holder, info.Foreign, info.Resting = remote.Held, remote.Holder, remote.Foreign, remote.Resting
 	info.HeldFor, info.ExpiresIn = remote.HeldFor, remote.ExpiresIn
@@ -157,6 +166,12 @@ func (c *Client) local(i actors.Info) Info {
 	if i.Held {
 		info.Holder, info.Fence, info.first = &i.Holder, &i.Fence, i.Fence
 		info.HeldFor, info.ExpiresIn = &i.HeldFor, &i.ExpiresIn
+		switch info.Kind = i.Kind; i.Kind {
+		case KindShared:
+			info.Out = 1
+		case KindSlots:
+			info.Out = i.Holds
+		}
 	}
 	return info
 }

@@ -1,6 +1,10 @@
 package lockclient
 
-import "context"
+import (
+	"context"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
 
 // Lead elects a leader among all that call it with the same key, and runs f while this
 // process leads. It waits for the key, without a bound of its own unless the option Timeout
@@ -18,6 +22,8 @@ import "context"
 // ErrTimeout after the option Timeout, which counts anew after each loss; ErrClosed, when
 // the client was closed.
 //
+// With Shared or Slots it is ErrInvalid.
+//
 // With MaxHold a leader steps down after that time, and takes its turn again. A revocation
 // (turnstile release --force) makes it step down at once.
 func (c *Client) Lead(ctx context.Context, key string, f func(ctx context.Context, fence uint64) error, opts ...Option) error {
@@ -26,6 +32,9 @@ func (c *Client) Lead(ctx context.Context, key string, f func(ctx context.Contex
 	o, err := c.options(o, opts)
 	if err != nil {
 		return err
+	}
+	if kind, _ := kindOf(o); kind != backends.Exclusive {
+		return invalid("Lead: a leader's hold is exclusive")
 	}
 	for {
 		lost, err := c.under(ctx, key, o, func(ctx context.Context, l *Lock) error { return f(ctx, l.Fence()) })

@@ -26,17 +26,27 @@ func (w *within) Value(key any) any {
 	return w.parent.Value(key)
 }
 
-// deadlock returns ErrDeadlock if ctx comes from a hold of key in this client that goes
-// on. Where a backend excludes nobody, such an acquire is granted at once.
-func (c *Client) deadlock(ctx context.Context, key string) error {
+// holderOf returns the hold of key in this client that ctx comes from and that goes on, the
+// innermost one; nil if there is none.
+//
+//go:noinline
+func (c *Client) holderOf(ctx context.Context, key string) *Lock {
 	for {
 		l, ok := ctx.Value(holding{}).(*Lock)
-		switch {
-		case !ok:
-			return nil
-		case l.hold.Has(c.coordinator, key) && c.coordinator.Capabilities().Exclusive:
-			return fmt.Errorf("%w: the acquire's own ctx comes from a hold of key %q", backends.ErrDeadlock, key)
+		if !ok || l.hold.Has(c.coordinator, key) {
+			return l
 		}
 		ctx = l.parent
 	}
+}
+
+// deadlock returns ErrDeadlock if ctx comes from a hold of key in this client that goes on,
+// and a hold of that kind can't be beside it. Whether another can, the key's actor decides when it is
+// asked for. Where a backend excludes nobody, each is granted at once.
+func (c *Client) deadlock(ctx context.Context, key string, kind Kind) error {
+	l := c.holderOf(ctx, key)
+	if l == nil || !c.coordinator.Capabilities().Exclusive || kind != KindExclusive && kind == l.hold.Kind() {
+		return nil
+	}
+	return fmt.Errorf("%w: the acquire's own ctx comes from a hold of key %q", backends.ErrDeadlock, key)
 }

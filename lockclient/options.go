@@ -85,6 +85,7 @@ func specOf(o options) actors.Spec {
 	if o.Timeout == 0 {
 		s.Try, s.Timeout = true, tryTimeout
 	}
+	s.Kind, s.N = kindOf(o)
 	return s
 }
 
@@ -124,5 +125,5 @@ func (c *Client) choose(o *options, opts []Option) error {
 	case !isLabel(o.Owner):
 		return invalid("Owner: %s", labelLimits)
 	}
-	return nil
+	return c.checkKind(o)
 }

@@ -26,12 +26,14 @@ const (
 type Revocation struct {
 	// Fence, if not 0, is the hold's: nothing is revoked if its lease is no longer
 	// the one that has the key. Holds that a process hands on locally share a lease.
+	// Of a key that is held shared or by slot holds it is Holder.Fence, and names that one process;
+	// 0 means all of them.
 	Fence uint64
 	// Now deletes the key, if its holder has not released it 0.6 s after it was asked
 	// to stop. It is for a holder that does not answer any more. Another library's
 	// key is deleted at once. A holder that still runs overlaps with the next one,
 	// but its process hands nothing on. This client's own holds end at once, and
-	// their key is released.
+	// their key is released. Of a key that several hold, each is deleted alone.
 	Now bool
 	// Reason is shown to the holder, in the text of the error that its Context ends
 	// with: 0 to MaxReason bytes of UTF-8 without control characters. It reaches holders

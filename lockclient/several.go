@@ -22,7 +22,7 @@ import (
 // On failure it gives back what it had. The error names the key that was not to be had,
 // and is otherwise one of Acquire's:
 //
-//   - ErrDeadlock if ctx comes from a hold of any of the keys.
+//   - ErrDeadlock if ctx comes from a hold of any of the keys: see Acquire.
 //   - ErrLost or ErrRevoked, if a hold was lost while others were waited for.
 //   - ErrInvalid for no keys at all.
 //   - ErrUnavailable as well, if a lease could not be made as long as Expires in time.
@@ -31,7 +31,7 @@ func (c *Client) AcquireAll(ctx context.Context, keys []string, opts ...Option) 
 	if err != nil {
 		return nil, err
 	}
-	if keys, err = c.set(ctx, keys); err != nil {
+	if keys, err = c.set(ctx, keys, o); err != nil {
 		return nil, err
 	}
 	begin := time.Now()
@@ -57,18 +57,19 @@ func (c *Client) AcquireAll(ctx context.Context, keys []string, opts ...Option) 
 }
 
 // set checks the keys of a set, and returns them as they are taken.
-func (c *Client) set(ctx context.Context, keys []string) ([]string, error) {
+func (c *Client) set(ctx context.Context, keys []string, o options) ([]string, error) {
 	if len(keys) == 0 {
 		return nil, invalid("no keys")
 	}
 	keys = slices.Clone(keys)
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
+	kind, _ := kindOf(o)
 	for _, key := range keys {
 		if err := checkKey(key); err != nil {
 			return nil, err
 		}
-		if err := c.deadlock(ctx, key); err != nil {
+		if err := c.deadlock(ctx, key, kind); err != nil {
 			return nil, err
 		}
 	}

@@ -11,6 +11,9 @@ type Options struct {
 	MaxHold time.Duration
 	AtLeast time.Duration
 	Renew   bool
+	Shared  bool
+	Slotted bool // Slots was said
+	Slots   int
 	Owner   string // empty: the client's
 
 	// Confirmed: see the function of that name.
