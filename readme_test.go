@@ -49,7 +49,7 @@ func TestTablesSayWhatBackendsDeclare(t *testing.T) {
 	} {
 		can := backends.Describe(b)
 		row := fmt.Sprintf("| `%s` |", url)
-		for _, has := range []bool{can.Exclusive, can.Fair, can.Wakes, can.Fences, can.Inspects, can.Rests} {
+		for _, has := range []bool{can.Exclusive, can.Fair, can.Wakes, can.Fences, can.Inspects, can.Kinds, can.Rests} {
 			row += map[bool]string{true: " yes |", false: " no |"}[has]
 		}
 		short := row[:strings.LastIndex(row[:len(row)-1], "|")+1] // the README doesn't tell of rests

@@ -23,6 +23,8 @@ The workload is either one that the flags describe, or --experiments, which vary
   keys         1 to 1000000 keys
   processes    1 to 8 processes on one key
   round-trip   0 to 20 ms added to each request and its reply
+  readers      1 to 1000 goroutines on one key, nine of ten holds shared
+  slots        64 goroutines on one key, 1 to 64 of them at a time
   recovery     a holder is killed: how long until the next one has the key
   open-loop    holds planned at a rate, whether or not the last came in time
 

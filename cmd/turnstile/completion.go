@@ -126,10 +126,18 @@ func (s settings) keys(ctx context.Context, begun string) []cobra.Completion {
 	var keys []cobra.Completion
 	for _, i := range infos {
 		if strings.HasPrefix(i.Key, begun) && typeable(i.Key) {
-			keys = append(keys, cobra.CompletionWithDesc(i.Key, "held by "+owner(i)+heldSince(i)))
+			keys = append(keys, cobra.CompletionWithDesc(i.Key, held(i)+heldSince(i)))
 		}
 	}
 	return keys
+}
+
+// held is in whose hands a key is, in a few words.
+func held(i lockclient.Info) string {
+	if i.Kind != lockclient.KindExclusive {
+		return together(i.Kind, i.Out)
+	}
+	return "held by " + owner(i)
 }
 
 func heldSince(i lockclient.Info) string {

@@ -155,8 +155,13 @@ func (p *plan) acquire(ctx context.Context) acquisition {
 	// The command is told of the hold by its deadline, and can't be stopped as fast as a hold may end that
 	// is not confirmed.
 	opts := []lockclient.Option{lockclient.Renew(), lockclient.Timeout(rest), option.Confirmed}
-	if p.atLeast > 0 {
+	switch {
+	case p.atLeast > 0:
 		opts = append(opts, lockclient.AtLeast(p.atLeast))
+	case p.shared:
+		opts = append(opts, lockclient.Shared())
+	case p.slots > 0:
+		opts = append(opts, lockclient.Slots(p.slots))
 	}
 	a.hold, a.err = p.take(ctx, a.client, opts)
 	told()

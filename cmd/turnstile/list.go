@@ -20,7 +20,10 @@ const aboutLs = `Ls lists the keys that are held, by anybody on the backend, sor
 
 A dash is something that the backend can't tell. HOLDER is host:pid and the command of a run, or
 its --label. FENCE is the newest of the key. WAITING counts processes. A key with spaces, and a
-name with characters that a terminal would act on, is quoted as in Go. STATE is one of
+name with characters that a terminal would act on, is quoted as in Go.
+
+KIND is exclusive, or shared by 3, or slots 2 of 3. A key that several processes hold has a line
+for each, the first 100, with a FENCE that names it for release --fence. STATE is one of
 
   held      its holder works
   revoked   its holder was told to stop, and has not let go yet
@@ -77,11 +80,13 @@ func (s settings) list(ctx context.Context) error {
 		}
 		return writeJSON(s.stdout, infos)
 	}
-	rows := [][]string{{"KEY", "HOLDER", "FENCE", "HELD-FOR", "EXPIRES-IN", "WAITING", "STATE"}}
+	rows := [][]string{{"KEY", "HOLDER", "FENCE", "HELD-FOR", "EXPIRES-IN", "WAITING", "KIND", "STATE"}}
 	for _, i := range infos {
-		rows = append(rows, []string{
-			printable(i.Key), holderOf(i), fenceOf(i), ago(i.HeldFor), ago(i.ExpiresIn), count(i.Processes), stateOf(i),
-		})
+		for _, one := range eachHolder(i) {
+			rows = append(rows, []string{
+				printable(one.Key), holderOf(one), fenceOf(one), ago(one.HeldFor), ago(one.ExpiresIn), count(one.Processes), kindOf(one), stateOf(one),
+			})
+		}
 	}
 	return writeTable(s.stdout, rows)
 }

@@ -46,7 +46,7 @@ func TestAForeignHolderIsListedWithoutWhatItHasNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, said := on(t, server.URL(), "ls")
-	if rows := regexp.MustCompile(`(?m)^(endless|mortal) +- +- +- +(-|[0-9](\.\d+)?s|\d+ms) +0 +foreign$`).FindAllString(out, -1); code != 0 || len(rows) != 2 {
+	if rows := regexp.MustCompile(`(?m)^(endless|mortal) +- +- +- +(-|[0-9](\.\d+)?s|\d+ms) +0 +exclusive +foreign$`).FindAllString(out, -1); code != 0 || len(rows) != 2 {
 		t.Errorf("%d, %s%s", code, out, said)
 	}
 

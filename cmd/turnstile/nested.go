@@ -11,8 +11,8 @@ import (
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
-// warnOfParent warns if the turnstile that we run under holds the key: each then
-// waits for the other to end, unless we run in its background. TURNSTILE_KEY alone
+// warnOfParent warns if the turnstile that we run under holds the key, and we can't hold it
+// beside that: each then waits for the other to end, unless we run in its background. TURNSTILE_KEY alone
 // proves nothing: the variables may be inherited from a hold that is over, of
 // another prefix or on another backend. The fence decides it.
 func (p *plan) warnOfParent(ctx context.Context, client *lockclient.Client) {
@@ -23,7 +23,7 @@ func (p *plan) warnOfParent(ctx context.Context, client *lockclient.Client) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(askFor, p.timeout))
 	defer cancel()
-	if i, err := client.Inspect(ctx, key); err == nil && i.Current(fence) {
+	if i, err := client.Inspect(ctx, key); err == nil && i.Current(fence) && p.waitsFor(i) {
 		p.log.Warn("the turnstile run that started this one holds the key, until its own command ends", "key", key, "fence", fence)
 	}
 }

@@ -23,6 +23,8 @@ A holder that does not answer, or that is another library's client, can't be ask
 free when its lease ends. --now does not wait for that: it deletes the key if the holder has not
 let go 0.6 s after it was told; the holder may go on working beside the next one.
 
+Where several hold KEY (run --shared, --slots), all of them are told, or with --fence one of them.
+
 On a terminal, release shows who holds KEY and asks first. With --fence it does nothing unless
 the hold with that fence still has KEY: the number is FENCE of ls or show, or TURNSTILE_FENCE
 of a command. (The goroutines of a Go program may share a lease: there it may end the hold of
@@ -84,7 +86,7 @@ func newRelease(o *options) *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.BoolVar(&f.force, "force", false, "required: the holder of KEY is told to stop")
-	fs.StringVar(&f.fence, "fence", "", "only if the hold with fence `N` still has KEY")
+	fs.StringVar(&f.fence, "fence", "", "only if the hold with fence `N` still has KEY; of several holders, that one")
 	fs.StringVar(&f.reason, "reason", "", "show the holder `TEXT` as the reason, at most 256 bytes; only file:// keeps it")
 	fs.BoolVar(&f.now, "now", false, "delete KEY outright; its holder may go on beside the next one")
 	fs.BoolVarP(&f.yes, "yes", "y", false, "don't ask")
@@ -170,39 +172,35 @@ func (v *revocation) run(ctx context.Context) error {
 	case !before.Held:
 		return v.free()
 	}
-	fence := v.fence
+	if one := addressed(before, v.fence); v.fence != 0 && one.Held {
+		before = one
+	}
+	fences := []uint64{v.fence}
 	if !v.yes {
 		yes, err := v.ask(ctx, before)
 		if err != nil || !yes {
 			return v.refused(ctx, err)
 		}
 		// Whoever was shown is meant, and nobody who came while the question stood.
-		switch {
-		case fence != 0:
-		case before.Foreign:
+		if v.fence == 0 && before.Foreign {
 			if done, err := v.foreign(ctx); done {
 				return err
 			}
-		case before.Fence != nil:
-			fence = *before.Fence
+		} else if v.fence == 0 {
+			fences = fencesOf(before)
 		}
 	}
-	v.done = "its holder may have been told to stop"
-	found, err := v.client.Revoke(ctx, v.key, lockclient.Revocation{Fence: fence, Now: v.now, Reason: v.reason})
-	if errors.Is(err, lockclient.ErrInvalid) {
-		v.done = "" // it was refused before it was sent
-	}
+	found, err := v.revoke(ctx, fences)
 	if err != nil {
 		return v.broken(ctx, err)
 	}
-	v.done = ""
 	switch found {
 	case lockclient.Marked:
 		v.done = "it stays revoked, its holder was told to stop"
 	case lockclient.NobodyHolds:
 		return v.free()
 	case lockclient.Superseded:
-		return v.superseded(ctx, fence)
+		return v.superseded(ctx, fences[0])
 	case lockclient.Deleted:
 		if before.Resting {
 			return v.say("%s rests no longer", v.name())
@@ -210,6 +208,26 @@ func (v *revocation) run(ctx context.Context) error {
 		return v.say("%s was deleted; it was held by %s, which may go on until it notices", v.name(), sketch(before))
 	}
 	return v.wait(ctx, before)
+}
+
+// revoke ends the holds with these fences, and returns what it found, of several the most.
+func (v *revocation) revoke(ctx context.Context, fences []uint64) (found lockclient.Revoked, err error) {
+	v.done = "its holder may have been told to stop"
+	for i, fence := range fences {
+		one, err := v.client.Revoke(ctx, v.key, lockclient.Revocation{Fence: fence, Now: v.now, Reason: v.reason})
+		if errors.Is(err, lockclient.ErrInvalid) && i == 0 {
+			v.done = "" // it was refused before it was sent
+		}
+		if err != nil {
+			return found, err
+		}
+		// One of several that has left meanwhile is no news.
+		if i == 0 || one == lockclient.Marked || one == lockclient.Deleted && found != lockclient.Marked {
+			found = one
+		}
+	}
+	v.done = ""
+	return found, nil
 }
 
 // foreign goes on with another library's client, which has no fence to be named by:
@@ -235,7 +253,7 @@ func (v *revocation) foreign(ctx context.Context) (done bool, err error) {
 // revoked is not renewed, so that after its end nobody is left to wait for.
 func (v *revocation) wait(ctx context.Context, before lockclient.Info) error {
 	begin := time.Now()
-	now, err := v.client.Inspect(ctx, v.key)
+	now, err := v.look(ctx)
 	if err != nil {
 		return v.broken(ctx, err)
 	}
@@ -266,7 +284,7 @@ func (v *revocation) wait(ctx context.Context, before lockclient.Info) error {
 			return v.still("held by %s, which did not let go in %s: --now deletes it", sketch(now), readable(waited))
 		case waited > holderPatience && !mentioned:
 			mentioned = true
-			v.mention("%s was told to stop, and has not let go yet: its lease ends in %s; --now deletes it", owner(before), ago(now.ExpiresIn))
+			v.mention("%s %s %s; --now deletes it", owner(now), stillThere(now), ago(now.ExpiresIn))
 		}
 		select {
 		case <-tick.C:
@@ -274,13 +292,19 @@ func (v *revocation) wait(ctx context.Context, before lockclient.Info) error {
 			return v.broken(ctx, ctx.Err())
 		}
 		asked := time.Now()
-		if now, err = v.client.Inspect(ctx, v.key); err != nil {
+		if now, err = v.look(ctx); err != nil {
 			return v.broken(ctx, err)
 		}
 		if !gone(before, now) && now.ExpiresIn != nil {
 			over = asked.Add(*now.ExpiresIn) // another library's client may have made it longer
 		}
 	}
+}
+
+// look is what is left of those that are meant.
+func (v *revocation) look(ctx context.Context) (lockclient.Info, error) {
+	i, err := v.client.Inspect(ctx, v.key)
+	return addressed(i, v.fence), err
 }
 
 // gone reports whether the hold that was there before no longer is. The next holder's
@@ -293,5 +317,5 @@ func gone(before, now lockclient.Info) bool {
 	case before.Foreign || now.Foreign:
 		return before.Foreign != now.Foreign
 	}
-	return !now.Revoked
+	return !now.Revoked && len(now.Holders) == 0
 }

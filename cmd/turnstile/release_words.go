@@ -89,11 +89,17 @@ func (v *revocation) ask(ctx context.Context, i lockclient.Info) (bool, error) {
 	case i.Foreign:
 		what = "It can't be told to stop. Wait until its key ends?"
 	}
-	state := "is held by"
-	if i.Resting {
-		state, what = "rests after", "End its rest?"
+	whose := " is held by " + sketch(i) + ". "
+	switch {
+	case i.Resting:
+		whose, what = " rests after "+sketch(i)+". ", "End its rest?"
+	case len(i.Holders) > 1:
+		whose = ": " + together(i.Kind, i.Out) + "\n  " + strings.Join(holderLines(i), "\n  ") + "\n"
+		if !v.now {
+			what = "Tell them to stop?"
+		}
 	}
-	fmt.Fprintf(v.stderr, "%s %s %s. %s [y/N] ", v.name(), state, sketch(i), what)
+	fmt.Fprintf(v.stderr, "%s%s%s [y/N] ", v.name(), whose, what)
 	answer := make(chan string, 1)
 	go func() { // ends with its line, or with the process: a read of a terminal can't be cut short
 		line, _ := bufio.NewReader(v.in).ReadString('\n')
@@ -108,11 +114,21 @@ func (v *revocation) ask(ctx context.Context, i lockclient.Info) (bool, error) {
 	}
 }
 
+// stillThere is what those do that were told to stop and have not; the end of their lease follows.
+func stillThere(i lockclient.Info) string {
+	if len(i.Holders) > 1 {
+		return "were told to stop, and have not let go yet: the last of their leases ends in"
+	}
+	return "was told to stop, and has not let go yet: its lease ends in"
+}
+
 // owner names the holder.
 func owner(i lockclient.Info) string {
 	switch {
 	case i.Foreign:
 		return "another library's client"
+	case len(i.Holders) > 1:
+		return fmt.Sprintf("%d holders", len(i.Holders))
 	case i.Holder == nil || *i.Holder == "":
 		return "an unknown holder"
 	}
@@ -122,7 +138,7 @@ func owner(i lockclient.Info) string {
 // sketch is the holder in a few words: a.example:123 (fence 17, for 5m3s, 2 wait).
 func sketch(i lockclient.Info) string {
 	var facts []string
-	if f := fenceOf(i); f != unknown {
+	if f := fenceOf(i); f != unknown && len(i.Holders) < 2 {
 		facts = append(facts, "fence "+f)
 	}
 	if i.HeldFor != nil {

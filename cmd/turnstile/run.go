@@ -38,6 +38,8 @@ type plan struct {
 	grace     time.Duration // between TERM and KILL
 	longest   time.Duration // that the command may run; 0: as long as it likes
 	atLeast   time.Duration // that the keys stay nobody else's; 0: no longer than the command runs
+	shared    bool          // others who share may hold the keys as well
+	slots     int           // how many may hold the keys at a time; 0: that is not said
 	conflict  int           // the exit code when the key was not acquired in time
 
 	// found is the last known state of the key when it was not acquired in time.
@@ -52,8 +54,9 @@ type runFlags struct {
 	timeout, expires, grace string // of --timeout, --expires, --kill-after
 	maxHold, atLeast        string // of --max-hold, --at-least
 	also                    []string
+	slots                   string // of --slots
 	conflict, label         string // of --conflict-exit-code, --label
-	try, shell              bool   // of --nonblock, --command
+	try, shell, shared      bool   // of --nonblock, --command, --shared
 }
 
 const aboutRun = `Run waits for KEY, runs COMMAND while it holds KEY, and exits with COMMAND's exit code.
@@ -82,6 +85,11 @@ With --also, COMMAND runs while it holds all keys, and TURNSTILE_KEY and TURNSTI
 KEY. Keys are taken in one order, whatever the order on the command line, so that two runs never
 wait for each other.
 
+With --shared, other runs with --shared may hold KEY at the same time, and nobody else. With
+--slots N, at most N runs that say --slots N, or less, hold KEY at a time. Each run is judged by
+its own N: to change the limit, start new runs with another one. Both wait for those that came
+before them, and need a backend that keeps such holds: file:// and redis:// do.
+
 With --at-least, KEY (with --also, each key) stays taken for that long after it was acquired, though
 COMMAND ends, fails or crashes before: a job that many machines start at about the same time runs once.
 
@@ -90,6 +98,8 @@ With -E 0 a KEY that was not acquired is no news: nothing is printed, unless -v 
 const runExamples = `  turnstile run nightly -- ./backup.sh --full
   turnstile run -n -E 0 cron-job -- ./sync        # skip this run while the last one still runs
   turnstile run -n -E 0 --at-least 30s nightly -- ./report   # once, though each machine's cron starts it
+  turnstile run --slots 3 reindex -- ./reindex    # on three machines at most
+  turnstile run --shared db -- ./backup.sh        # beside other readers, but not beside a writer
   turnstile run --also db --also cache deploy -- ./migrate
   turnstile run -w 90 -c deploy 'git pull && make deploy'`
 
@@ -124,11 +134,13 @@ func newRun(o *options) *cobra.Command {
 	f.StringVarP(&r.conflict, "conflict-exit-code", "E", "75", "exit with `N` when KEY is not acquired in time")
 	f.StringVar(&r.grace, "kill-after", "", "send KILL `DURATION` after TERM; at most a third of --expires (default 5s, or that third)")
 	f.StringVar(&r.maxHold, "max-hold", "", "end COMMAND, with exit code 76, when it has run for `DURATION` (default: no limit)")
+	f.BoolVar(&r.shared, "shared", false, "others may hold KEY as well, if they say --shared, too")
+	f.StringVar(&r.slots, "slots", "", "at most `N` may hold KEY at a time, of those that say --slots N or less; 1 to 10000")
 	f.StringArrayVar(&r.also, "also", nil, "hold `KEY` as well, all or none; again for more")
 	f.StringVar(&r.atLeast, "at-least", "", "nobody else gets KEY before `DURATION` has passed since it was acquired, at most 24h")
 	f.StringVar(&r.label, "label", "", "show others `TEXT` as the holder of KEY, at most 256 bytes (default host:pid and COMMAND's name)")
 	f.BoolVarP(&r.shell, "command", "c", false, "COMMAND is one string for /bin/sh -c")
-	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil, "max-hold": nil, "at-least": nil, "label": nil})
+	completeFlags(cmd, map[string][]cobra.Completion{"timeout": nil, "expires": nil, "conflict-exit-code": nil, "kill-after": nil, "max-hold": nil, "at-least": nil, "slots": nil, "label": nil})
 	_ = cmd.RegisterFlagCompletionFunc("also", heldKeys(o))
 	return cmd
 }
@@ -179,6 +191,9 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 	if p.atLeast > lockclient.MaxExpires {
 		return nil, usage("--at-least %v: at most %v", p.atLeast, lockclient.MaxExpires)
 	}
+	if err := r.kind(cmd, p); err != nil {
+		return nil, err
+	}
 	for _, key := range r.also {
 		if err := checkKey(key); err != nil {
 			return nil, err
@@ -191,6 +206,24 @@ func (r *runFlags) plan(cmd *cobra.Command, s settings, args []string) (*plan, e
 		}
 	}
 	return p, p.command(args, r.shell)
+}
+
+// kind completes the flags that say what the hold may overlap.
+func (r *runFlags) kind(cmd *cobra.Command, p *plan) error {
+	slotted := cmd.Flags().Changed("slots")
+	var err error
+	switch p.shared = r.shared; {
+	case r.shared && slotted:
+		return usage("--shared and --slots: choose one")
+	case (r.shared || slotted) && p.atLeast > 0:
+		return usage("--at-least keeps KEY from everybody else: it goes with neither --shared nor --slots")
+	case !slotted:
+		return nil
+	}
+	if p.slots, err = strconv.Atoi(r.slots); err != nil || p.slots < 1 || p.slots > lockclient.MaxSlots {
+		return usage("--slots %q: a number from 1 to %d", r.slots, lockclient.MaxSlots)
+	}
+	return nil
 }
 
 // command takes what follows the flags: KEY, maybe --, and the command.

@@ -13,7 +13,8 @@ import (
 
 const aboutShow = `Show tells who holds KEY: the holder, its fence, since when, until when unless it is renewed,
 and how many processes wait. Where the backend names them (file://, redis://), they are listed
-in the order of the queue. A dash is something that the backend can't tell.
+in the order of the queue. Of a key that several hold (run --shared, --slots), each is listed with
+a fence that names it for release --fence. A dash is something that the backend can't tell.
 
 That KEY is free is an answer like any other: the exit code is 0.`
 
@@ -73,7 +74,15 @@ func (s settings) show(ctx context.Context, key string) error {
 // portrait is what is known of a key, a line each.
 func portrait(i lockclient.Info) string {
 	rows := [][2]string{{"key", printable(i.Key)}, {"state", stateOf(i) + meaning(i)}}
-	if i.Held {
+	if i.Held && !i.Resting {
+		rows = append(rows, [2]string{"kind", kindOf(i)})
+	}
+	switch {
+	case len(i.Holders) > 0:
+		for _, line := range holderLines(i) {
+			rows = append(rows, [2]string{"holder", line})
+		}
+	case i.Held:
 		rows = append(rows, [][2]string{
 			{"holder", holderOf(i)},
 			{"fence", fenceOf(i)},
@@ -98,10 +107,10 @@ func waiterOf(w lockclient.Waiter) string {
 	if w.Label != nil && *w.Label != "" {
 		label = cell(*w.Label)
 	}
-	if w.For == nil {
-		return label
+	if w.For != nil {
+		label += " for " + ago(w.For)
 	}
-	return label + " for " + ago(w.For)
+	return label + wants(w)
 }
 
 // meaning explains a state that is not plain.

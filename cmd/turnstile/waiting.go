@@ -100,6 +100,8 @@ func who(i lockclient.Info) string {
 		return "held by another library's client"
 	case i.Resting:
 		return "it rests" + after(i.Holder)
+	case i.Kind != lockclient.KindExclusive:
+		return together(i.Kind, i.Out)
 	case i.Holder == nil || *i.Holder == "":
 		return "held"
 	}
@@ -115,7 +117,10 @@ func since(i lockclient.Info) string {
 	if i.Held {
 		s = heldSince(i)
 	}
-	if i.Held && !i.Foreign && i.Fence != nil {
+	switch {
+	case i.Held && i.Kind != lockclient.KindExclusive && i.Holder != nil:
+		s += amongThem(i.Out, *i.Holder)
+	case i.Held && !i.Foreign && i.Fence != nil:
 		s += " (fence " + strconv.FormatUint(*i.Fence, 10) + ")"
 	}
 	return s

@@ -85,6 +85,12 @@ func (p *plan) late(why *lockclient.WaitError) string {
 	switch {
 	case p.found.Resting:
 		s += ": it rests" + after(&why.Holder) + moreRest(p.found)
+	case why.Kind != lockclient.KindExclusive:
+		s += ": " + together(why.Kind, why.Out)
+		if why.HeldFor > 0 {
+			s += " for " + readable(why.HeldFor)
+		}
+		s += amongThem(why.Out, why.Holder)
 	case why.Holder != "" && why.HeldFor > 0:
 		s += fmt.Sprintf(": held by %s for %s", printable(why.Holder), readable(why.HeldFor))
 	case why.Holder != "":
