@@ -53,8 +53,8 @@ func (l *load) closed(ctx context.Context, c *contender) error {
 // A wait under way at the end is seen through and counts among the waits; its
 // hold does not count, as it came too late.
 func (l *load) hold(ctx context.Context, c *contender, began int64) (done bool, err error) {
-	k := c.key()
-	held, err := l.locker.Lock(ctx, l.names[k])
+	k, of := c.key(), l.kind(c)
+	held, err := l.take(ctx, of, l.names[k])
 	if err != nil {
 		if l.phases.now() != stopped || ctx.Err() == nil {
 			return true, fmt.Errorf("acquire: %w", err)
@@ -65,8 +65,8 @@ func (l *load) hold(ctx context.Context, c *contender, began int64) (done bool, 
 		}
 		return true, nil
 	}
-	wait, handed := l.granted(c, k, began)
-	l.section(c, k, held.Fence(), began != 0)
+	wait, handed := l.granted(c, k, of, began)
+	l.section(c, k, of, held.Fence(), began != 0)
 	// The phase is read before the release: a hold belongs to the phase in which
 	// it was had.
 	phase := l.phases.now()
@@ -89,21 +89,21 @@ func (l *load) hold(ctx context.Context, c *contender, began int64) (done bool, 
 }
 
 // granted tells the times of a grant, -1 for none. Only who was waiting when the
-// key was released tells of the way from release to grant.
-func (l *load) granted(c *contender, k int, began int64) (wait, handed int64) {
+// key was released, and got it alone, tells of the way from release to grant.
+func (l *load) granted(c *contender, k int, of holdKind, began int64) (wait, handed int64) {
 	if began == 0 {
 		return -1, -1
 	}
 	now := l.clock.now()
-	if released, ok := l.record.handed(k, c.me); ok && released > began {
+	if released, ok := l.record.handed(k, c.me); ok && released > began && of == exclusive {
 		return now - began, now - released
 	}
 	return now - began, -1
 }
 
 // section is what the lock protects.
-func (l *load) section(c *contender, k int, fence uint64, timed bool) {
-	if b := l.record.enter(k, c.me, fence); b != nil {
+func (l *load) section(c *contender, k int, of holdKind, fence uint64, timed bool) {
+	if b := l.enter(c, k, of, fence); b != nil {
 		c.broken(b)
 	}
 	pause(l.clock, l.spec.Workload.Hold)
@@ -113,7 +113,21 @@ func (l *load) section(c *contender, k int, fence uint64, timed bool) {
 		// Before the call, so that the way to the server is part of the time.
 		released = l.clock.now()
 	}
-	l.record.leave(k, c.me, released)
+	if of == exclusive {
+		l.record.leave(k, c.me, released)
+	} else {
+		l.record.part(k)
+	}
+}
+
+func (l *load) enter(c *contender, k int, of holdKind, fence uint64) *breach {
+	switch of {
+	case shared:
+		return l.record.join(k, c.me, 0, fence)
+	case slotted:
+		return l.record.join(k, c.me, l.spec.Workload.Slots, fence)
+	}
+	return l.record.enter(k, c.me, fence)
 }
 
 func (l *load) yield() {

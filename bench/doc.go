@@ -7,6 +7,7 @@
 //	plan.go      experiments × strategies in rounds; experiments.go the usual ones
 //	measure.go   one run of one strategy; servers.go and delay.go its place
 //	performer.go a process's part, here or, worker.go, in another; phases.go
+//	kinds.go     holds that are shared, or so many at a time
 //	load.go      its contenders; contender.go one of them; openloop.go when they start
 //	record.go    what the locks protect; keys.go, meters.go, clock.go, pause.go
 //	recovery.go  what happens when a holder is killed

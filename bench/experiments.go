@@ -19,7 +19,9 @@ var (
 	keyAxis       = axis{all: []int{1, 10, 100, 1000, 10_000, 100_000, 1_000_000}, few: []int{1, 100, 10_000, 1_000_000}}
 	processAxis   = axis{all: []int{1, 2, 4, 8}, few: []int{1, 2, 4, 8}}
 	roundTripAxis = axis{all: []int{0, 1, 2, 5, 10, 20}, few: []int{0, 2, 20}} // ms
-	rateAxis      = axis{all: []int{200, 1000, 5000}, few: []int{1000}}        // holds a second
+	readerAxis    = axis{all: []int{1, 4, 16, 64, 256, 1000}, few: []int{1, 64, 1000}}
+	slotAxis      = axis{all: []int{1, 2, 4, 8, 16, 32, 64}, few: []int{1, 8, 64}}
+	rateAxis      = axis{all: []int{200, 1000, 5000}, few: []int{1000}} // holds a second
 )
 
 type axis struct{ all, few []int }
@@ -63,6 +65,14 @@ func Experiments(s Scale) []Experiment {
 	add(RoundTrips, roundTripAxis, func(x int, w Workload) Point {
 		w.Goroutines, w.RoundTrip = 64, time.Duration(x)*time.Millisecond
 		return Point{X: w.RoundTrip.Seconds(), Workload: w}
+	})
+	add(Readers, readerAxis, func(x int, w Workload) Point {
+		w.Goroutines, w.Shared = x, 0.9
+		return Point{X: float64(x), Workload: w}
+	})
+	add(Slots, slotAxis, func(x int, w Workload) Point {
+		w.Goroutines, w.Slots = 64, x
+		return Point{X: float64(x), Workload: w}
 	})
 	// A section of 100 µs, so that the key is free most of the time at the rates
 	// that are planned; the waits are the lock's then, and not the plan's.

@@ -15,6 +15,7 @@ import (
 type load struct {
 	spec   spec
 	locker Locker
+	others others // than exclusive holds, as the workload wants them
 	record *record
 	clock  clock
 	names  []string // of the keys, by their number in the record
@@ -52,7 +53,7 @@ type outcome struct {
 func newLoad(l Locker, rec *record, sp spec) *load {
 	n := sp.Workload.Goroutines
 	load := &load{
-		spec: sp, locker: l, record: rec, clock: newClock(),
+		spec: sp, locker: l, others: othersOf(l, sp.Workload), record: rec, clock: newClock(),
 		phases: newPhases(), names: keyNames(sp.Place.Run, sp.Workload.Keys), meters: newMeters(n),
 	}
 	load.shift.Store(warmupShift)

@@ -56,7 +56,15 @@ func (p Plan) Cases() []Case {
 // takesPart says whether the point means anything to the strategy.
 func takesPart(s Strategy, at Point) bool {
 	most := s.Describe().MaxContenders
-	return (at.Only == nil || slices.Contains(at.Only, s.Name())) && fits(s, at) && (most == 0 || at.Workload.Contenders() <= most)
+	named := slices.Contains(at.Only, s.Name())
+	return (at.Only == nil && hasKind(s, at) || named) && fits(s, at) && (most == 0 || at.Workload.Contenders() <= most)
+}
+
+// hasKind says whether the strategy has holds of the kind that the point is about. Another one
+// takes part where it is named: to be compared with, by its exclusive holds.
+func hasKind(s Strategy, at Point) bool {
+	kinds := s.Describe().Kinds
+	return (at.Workload.Shared == 0 || slices.Contains(kinds, KindShared)) && (at.Workload.Slots == 0 || slices.Contains(kinds, KindSlots))
 }
 
 // follows says whether the strategy fits all points of an experiment. One that

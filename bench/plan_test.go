@@ -118,7 +118,7 @@ func TestExperimentsAreAllValid(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{Contenders, Keys, Processes, RoundTrips, Recovery, OpenLoop} {
+	for _, name := range []string{Contenders, Keys, Processes, RoundTrips, Readers, Slots, Recovery, OpenLoop} {
 		if !seen[name] {
 			t.Errorf("no %s", name)
 		}

@@ -22,7 +22,9 @@ type cell struct {
 	fence    atomic.Uint64 // the highest that a holder brought
 	last     atomic.Uint64 // who set released
 	released atomic.Int64  // when that holder began its release, 0: it was not timed
-	_        [4]uint64
+	together atomic.Int64  // how many hold the key that don't hold it alone
+	joined   atomic.Uint64 // the highest fence that one of those brought
+	_        [2]uint64
 }
 
 // A strip is who held key 0, one grant after another. The lock under test keeps
@@ -85,13 +87,16 @@ func (r *record) enter(key, me int, fence uint64) *breach {
 	if before := c.inside.Swap(uint64(me) + 1); before != 0 {
 		return &breach{kindOverlap, fmt.Sprintf("key %d: contender %d got it while contender %d was in", key, me, before-1)}
 	}
+	if n := c.together.Load(); n != 0 {
+		return &breach{kindOverlap, fmt.Sprintf("key %d: contender %d got it alone while %d were in together", key, me, n)}
+	}
 	if key == 0 && r.strip.state.Load() == stripOn {
 		r.strip.add(me)
 	}
 	if fence == 0 {
 		return nil
 	}
-	if before := c.fence.Swap(fence); before >= fence {
+	if before := max(c.fence.Swap(fence), c.joined.Load()); before >= fence {
 		return &breach{kindFence, fmt.Sprintf("key %d: contender %d got fence %d after %d", key, me, fence, before)}
 	}
 	return nil

@@ -46,6 +46,8 @@ const (
 	Keys       = "keys"       // X: how many keys there are
 	Processes  = "processes"  // X: processes on one key
 	RoundTrips = "round-trip" // X: seconds added to each request and its reply
+	Readers    = "readers"    // X: goroutines on one key, nine of ten holds shared
+	Slots      = "slots"      // X: how many of 64 goroutines hold the key at a time
 	Recovery   = "recovery"   // a holder is killed; X is its lease in seconds
 	OpenLoop   = "open-loop"  // X: planned holds a second
 	Custom     = "custom"     // one workload, as asked for on the command line

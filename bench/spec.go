@@ -62,6 +62,10 @@ func (w Workload) Check() error {
 		return fmt.Errorf("bench: %d processes", w.Processes)
 	case w.Zipf != 0 && !(w.Zipf > 1):
 		return fmt.Errorf("bench: zipf %v: it has to be above 1", w.Zipf)
+	case !(w.Shared >= 0 && w.Shared <= 1):
+		return fmt.Errorf("bench: %v of the holds shared: 0 to 1", w.Shared)
+	case w.Slots < 0 || w.Slots > 0 && w.Shared > 0:
+		return fmt.Errorf("bench: %d slots, and %v of the holds shared: one of the two", w.Slots, w.Shared)
 	case w.Hold < 0 || w.Think < 0 || w.Warmup < 0 || w.RoundTrip < 0:
 		return errors.New("bench: a time below 0")
 	case w.Duration <= 0:

@@ -35,6 +35,8 @@ func testStrategies() []Strategy {
 		testStrategy{"fences", PlaceProcess, func(Place) Locker { return &fences{channels: newChannels()} }},
 		testStrategy{"backwards", PlaceProcess, func(Place) Locker { return &fences{channels: newChannels(), backwards: true} }},
 		testStrategy{"forgetful", PlaceProcess, func(Place) Locker { return new(forgetful) }},
+		testStrategy{"rw", PlaceProcess, func(Place) Locker { return new(rwLocks) }},
+		testStrategy{"rw, broken", PlaceProcess, func(Place) Locker { return &rwLocks{broken: true} }},
 		testStrategy{"failing", PlaceProcess, func(Place) Locker { return new(failing) }},
 	}...)
 }

@@ -20,6 +20,9 @@ type Description struct {
 	Settings string `json:"settings"` // every setting that is not a default, and the defaults that matter
 	Place    string `json:"place"`    // PlaceProcess, PlaceEmbedded, PlaceFile, PlaceRedis, PlaceMemcached, PlaceEtcd
 	Peer     bool   `json:"peer"`     // another library's, or a seed's loop: what ours is compared with
+	// Kinds of hold that it has beside exclusive ones: KindShared if its Locker is a Sharer, KindSlots
+	// if it is a Slotter.
+	Kinds []string `json:"kinds,omitempty"`
 	// Unsafe strategies excuse nobody: their overlaps fail the run like all others'. It says
 	// that the strategy promises no exclusion, so that it is not chosen by default.
 	Unsafe bool `json:"unsafe,omitempty"`

@@ -78,6 +78,12 @@ func title(r *Row) string {
 			t += fmt.Sprintf(", %s %v", part.what, part.d)
 		}
 	}
+	if w.Shared > 0 {
+		t += fmt.Sprintf(", %s %% of the holds shared", Number(100*w.Shared))
+	}
+	if w.Slots > 0 {
+		t += fmt.Sprintf(", %d at a time", w.Slots)
+	}
 	if w.Zipf > 0 {
 		t += fmt.Sprintf(", Zipf %v", w.Zipf)
 	}

@@ -15,6 +15,11 @@ type Workload struct {
 	// frequent: P(k) ∝ (1+k)^-s. 0: uniform.
 	Zipf float64 `json:"zipf,omitempty"`
 
+	// Shared is the part of the holds that are shared, of strategies that have such; 0 to 1.
+	Shared float64 `json:"shared,omitempty"`
+	// Slots, if not 0, makes each hold one of so many at a time, of strategies that have such.
+	Slots int `json:"slots,omitempty"`
+
 	Hold  time.Duration `json:"hold,omitempty"`  // inside the section; 0: empty
 	Think time.Duration `json:"think,omitempty"` // between a release and the next acquire, closed loop
 

@@ -1,6 +1,6 @@
 // Command peers measures Turnstile beside other libraries' locks: redsync,
 // bsm/redislock and rueidislock on Redis, etcd's concurrency.Mutex on etcd, and
-// moby/locker and x/sync's semaphore in process.
+// moby/locker, x/sync's semaphore and sync.RWMutex in process.
 //
 //	go run . -report report.html
 //	go run . -workloads hot,free -experiments "" -json
@@ -30,6 +30,9 @@
 // The workloads (their goals are in docs/benchmarks.md#goals):
 //
 //	hot        64 goroutines on one key, one process
+//	shared     64 goroutines share one key; sharing: in two processes
+//	readers    64 goroutines on one key, nine of ten holds shared
+//	slots      64 goroutines on 8 slots of one key
 //	processes  4 processes of 16 goroutines on one key
 //	keys64     10 000 keys, 64 goroutines; ours with Linger, too
 //	keys512    10 000 keys, 512 goroutines, beside the server's own ceiling

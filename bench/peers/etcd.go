@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
+	recipe "go.etcd.io/etcd/client/v3/experimental/recipes"
 	"go.uber.org/zap"
 
 	"github.com/turnstile-go/turnstile/bench"
@@ -31,6 +33,18 @@ func etcdRivals() []rival {
 			return fmt.Sprintf("concurrency.Mutex, a session (WithTTL(%d)) for each caller at a time, kept for the next; one client; one node, data in the system's temporary directory, fsync on, its defaults; up to %d contenders (of 10 000 some get \"too many requests\")", r.ttl(), etcdMost)
 		},
 		open: openEtcd,
+	}, {
+		name: "etcd-rwmutex", place: bench.PlaceEtcd, expires: expires, maxContenders: etcdMost, kinds: []string{bench.KindShared},
+		settings: func(rival) string {
+			return "client/v3/experimental/recipes.RWMutex, otherwise as etcd; a wait can't be broken off: ctx is looked at before it and after it"
+		},
+		open: func(ctx context.Context, r rival, at bench.Place) (bench.Locker, error) {
+			l, err := openEtcd(ctx, r, at)
+			if err != nil {
+				return nil, err
+			}
+			return etcdReaders{l.(*etcdLocks)}, nil
+		},
 	}}
 }
 
@@ -115,6 +129,38 @@ func (e *etcdLocks) Lock(ctx context.Context, key string) (bench.Held, error) {
 		e.giveBack(s)
 		return err
 	}), nil
+}
+
+// etcdReaders are etcd's recipe for readers and writers.
+type etcdReaders struct{ *etcdLocks }
+
+func (e etcdReaders) Lock(ctx context.Context, key string) (bench.Held, error) {
+	return e.take(ctx, key, (*recipe.RWMutex).Lock, (*recipe.RWMutex).Unlock)
+}
+
+func (e etcdReaders) Share(ctx context.Context, key string) (bench.Held, error) {
+	return e.take(ctx, key, (*recipe.RWMutex).RLock, (*recipe.RWMutex).RUnlock)
+}
+
+func (e etcdReaders) take(ctx context.Context, key string, lock, release func(*recipe.RWMutex) error) (bench.Held, error) {
+	s, err := e.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := recipe.NewRWMutex(s, key)
+	give := func() error {
+		err := release(m)
+		e.giveBack(s)
+		return err
+	}
+	if err := lock(m); err != nil {
+		s.Orphan() // what it left in the queue, if anything, goes with its lease
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(err, give())
+	}
+	return unlock(give), nil
 }
 
 // Close lets the leases end by themselves: revoking thousands, one synced write

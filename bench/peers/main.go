@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,8 @@ type options struct {
 // compared are the strategies that the experiments are drawn for, unless others are
 // named: more of them would be hard to tell apart.
 var compared = []string{
-	"mutex", channel, "moby-locker", "semaphore", embedded, file, ours, lingering, "turnstile-memcached",
-	"pylock", "retools", "distributedlock", "redsync", "redislock", "rueidislock", "etcd",
+	"mutex", channel, "moby-locker", "semaphore", "rwmutex", embedded, file, ours, lingering, "turnstile-memcached",
+	"pylock", "retools", "distributedlock", "redsync", "redislock", "rueidislock", "etcd", "etcd-rwmutex",
 }
 
 func main() {
@@ -136,7 +137,7 @@ func (o options) plan() (p bench.Plan, err error) {
 	}
 	for _, e := range experiments {
 		for i := range e.Points {
-			e.Points[i].Only = only
+			e.Points[i].Only = slices.DeleteFunc(slices.Clone(only), func(name string) bool { return !hasKind(all, name, e.Points[i].Workload) })
 		}
 	}
 	p = bench.Plan{Strategies: all, Experiments: experiments, Rounds: o.rounds}.Within(o.within)
@@ -147,6 +148,14 @@ func (o options) plan() (p bench.Plan, err error) {
 		return p, errors.New("nothing to measure")
 	}
 	return p, nil
+}
+
+// hasKind says whether a strategy has holds of the kind that a curve is about. One without is
+// no rival there.
+func hasKind(all []bench.Strategy, name string, w bench.Workload) bool {
+	at := slices.IndexFunc(all, func(s bench.Strategy) bool { return s.Name() == name })
+	kinds := all[at].Describe().Kinds
+	return (w.Shared == 0 || slices.Contains(kinds, bench.KindShared)) && (w.Slots == 0 || slices.Contains(kinds, bench.KindSlots))
 }
 
 // takingPart are the plan's strategies that it measures at all: the report shows no

@@ -41,7 +41,7 @@ func (o *options) forNumbers(flags *flag.FlagSet) {
 // judged keeps in each row the strategies that a goal is about: ours, and the rivals
 // it is compared with. own keeps ours only.
 func judged(all []row, own bool) []row {
-	kept := slices.Clone(all)
+	kept := slices.DeleteFunc(slices.Clone(all), func(r row) bool { return len(r.reaches) == 0 }) // only shown
 	for i, r := range kept {
 		kept[i].strategies = slices.DeleteFunc(slices.Clone(r.strategies), func(s string) bool {
 			isOurs := strings.HasPrefix(s, "turnstile-")

@@ -23,11 +23,18 @@ func processRivals() []rival {
 			},
 		},
 		{
-			name: "semaphore", place: bench.PlaceProcess,
+			name: "semaphore", place: bench.PlaceProcess, kinds: []string{bench.KindSlots},
 			settings: func(rival) string {
-				return "golang.org/x/sync: a semaphore.NewWeighted(1) a key in a sync.Map; entries stay"
+				return "golang.org/x/sync: a semaphore.NewWeighted(1) a key in a sync.Map, of slots NewWeighted(n); entries stay"
 			},
 			open: func(context.Context, rival, bench.Place) (bench.Locker, error) { return new(semaphores), nil },
+		},
+		{
+			name: "rwmutex", place: bench.PlaceProcess, kinds: []string{bench.KindShared},
+			settings: func(rival) string {
+				return "a sync.RWMutex a key in a sync.Map; entries stay; a wait can't be broken off: ctx is looked at before it and after it"
+			},
+			open: func(context.Context, rival, bench.Place) (bench.Locker, error) { return new(rwMutexes), nil },
 		},
 	}
 }
@@ -51,13 +58,17 @@ func (m mobyLocks) Lock(ctx context.Context, key string) (bench.Held, error) {
 
 func (mobyLocks) Close() error { return nil }
 
-// semaphores are one semaphore of weight one a key.
+// semaphores are one semaphore a key. All that take a key say the same n.
 type semaphores struct{ byKey sync.Map }
 
 func (s *semaphores) Lock(ctx context.Context, key string) (bench.Held, error) {
+	return s.Slot(ctx, key, 1)
+}
+
+func (s *semaphores) Slot(ctx context.Context, key string, n int) (bench.Held, error) {
 	v, ok := s.byKey.Load(key)
 	if !ok {
-		v, _ = s.byKey.LoadOrStore(key, semaphore.NewWeighted(1))
+		v, _ = s.byKey.LoadOrStore(key, semaphore.NewWeighted(int64(n)))
 	}
 	sem := v.(*semaphore.Weighted)
 	if err := sem.Acquire(ctx, 1); err != nil {
@@ -67,3 +78,40 @@ func (s *semaphores) Lock(ctx context.Context, key string) (bench.Held, error) {
 }
 
 func (*semaphores) Close() error { return nil }
+
+// rwMutexes are one sync.RWMutex a key.
+type rwMutexes struct{ byKey sync.Map }
+
+func (m *rwMutexes) of(key string) *sync.RWMutex {
+	v, ok := m.byKey.Load(key)
+	if !ok {
+		v, _ = m.byKey.LoadOrStore(key, new(sync.RWMutex))
+	}
+	return v.(*sync.RWMutex)
+}
+
+func (m *rwMutexes) Lock(ctx context.Context, key string) (bench.Held, error) {
+	l := m.of(key)
+	return waited(ctx, l.Lock, l.Unlock)
+}
+
+func (m *rwMutexes) Share(ctx context.Context, key string) (bench.Held, error) {
+	l := m.of(key)
+	return waited(ctx, l.RLock, l.RUnlock)
+}
+
+// waited takes a lock whose wait can't be broken off: a caller whose ctx has ended finds
+// out when its turn comes, and passes it on.
+func waited(ctx context.Context, lock, release func()) (bench.Held, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	lock()
+	if err := ctx.Err(); err != nil {
+		release()
+		return nil, err
+	}
+	return unlock(func() error { release(); return nil }), nil
+}
+
+func (*rwMutexes) Close() error { return nil }

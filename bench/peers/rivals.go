@@ -28,7 +28,8 @@ type rival struct {
 	pool    int // connections of a go-redis client; 0: the driver's default
 	open    func(context.Context, rival, bench.Place) (bench.Locker, error)
 
-	maxContenders int // 0: any number
+	kinds         []string // of hold, beside exclusive ones
+	maxContenders int      // 0: any number
 }
 
 var (
@@ -40,7 +41,7 @@ var (
 func (r rival) Name() string { return r.name }
 
 func (r rival) Describe() bench.Description {
-	return bench.Description{Settings: r.settings(r), Place: r.place, Peer: true, MaxContenders: r.maxContenders}
+	return bench.Description{Settings: r.settings(r), Place: r.place, Peer: true, Kinds: r.kinds, MaxContenders: r.maxContenders}
 }
 
 func (r rival) Inner() []string { return r.inner }

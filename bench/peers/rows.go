@@ -111,6 +111,25 @@ func rows() []row {
 			},
 		},
 		{
+			// The channel's holds are exclusive: how often one can change hands is what the goal is about.
+			name: "shared", title: "64 goroutines share one key, one process", experiment: "shared", x: 64,
+			workload: bench.Workload{Goroutines: 64, Keys: 1, Shared: 1}, strategies: []string{embedded, file, ours, "rwmutex", channel}, shown: []column{rate, requests},
+			reaches: []reach{{embedded, rate, 0.8, channel}, {ours, requests, 0.01, ""}},
+		},
+		{
+			name: "readers", title: "64 goroutines, one key, 90 % of the holds shared", experiment: bench.Readers, x: 64,
+			workload: bench.Workload{Goroutines: 64, Keys: 1, Shared: 0.9}, strategies: []string{embedded, file, ours, "rwmutex", "etcd-rwmutex"}, shown: []column{rate, waitP99},
+		},
+		{
+			name: "sharing", title: "2 processes of 32 goroutines share one key", experiment: "sharing", x: 2,
+			workload: bench.Workload{Goroutines: 32, Processes: 2, Keys: 1, Shared: 1}, strategies: []string{ours, ours + "-nohandoff"}, shown: []column{rate, requests},
+			reaches: []reach{{ours, rate, 10, ours + "-nohandoff"}},
+		},
+		{
+			name: "slots", title: "64 goroutines, 8 slots of one key, one process", experiment: bench.Slots, x: 8,
+			workload: bench.Workload{Goroutines: 64, Keys: 1, Slots: 8}, strategies: []string{embedded, file, ours, "semaphore"}, shown: []column{rate, waitP99},
+		},
+		{
 			name: "processes", title: "4 processes of 16 goroutines, one key", experiment: bench.Processes, x: 4,
 			workload: bench.Workload{Goroutines: 16, Processes: 4, Keys: 1}, strategies: withEtcd, shown: []column{rate, waitP99, jainProcesses},
 			reaches: []reach{

@@ -140,6 +140,8 @@ func (p *page) scaling() (out []any) {
 		{bench.Contenders, "contenders", "contenders on one key (log)"},
 		{bench.Keys, "keys", "keys (log)"},
 		{bench.Processes, "processes", "processes on one key"},
+		{bench.Readers, "goroutines, 90 % of the holds shared", "goroutines on one key (log)"},
+		{bench.Slots, "slots for 64 goroutines", "slots of one key (log)"},
 		{bench.RoundTrips, "round trip", "round trip added by a proxy"},
 	} {
 		c := p.curves("cost-"+e.experiment, e.experiment, "Cost per hold against "+e.against+": lower is better", cost, e.x, "time for each one (log)", seconds, tickSeconds)
@@ -180,6 +182,12 @@ func describe(w *bench.Workload) string {
 		parts[0] = fmt.Sprintf("%s in each of %d processes", parts[0], w.Processes)
 	}
 	parts = append(parts, "on "+plural(w.Keys, "key"))
+	if w.Shared > 0 {
+		parts = append(parts, count(100*w.Shared)+" % of the holds shared")
+	}
+	if w.Slots > 0 {
+		parts = append(parts, count(float64(w.Slots))+" at a time")
+	}
 	if w.Zipf > 0 {
 		parts = append(parts, fmt.Sprintf("(Zipf, s = %g)", w.Zipf))
 	}

@@ -51,6 +51,7 @@ type turnstile struct {
 	name     string
 	place    string
 	unsafe   bool
+	kinds    []string
 	expires  time.Duration
 	settings string // beside those that all have
 	config   func(*lockclient.Config)
@@ -60,28 +61,30 @@ type turnstile struct {
 // ours are the variants over each backend that excludes, and open://.
 func ours() []turnstile {
 	var list []turnstile
+	together := []string{bench.KindShared, bench.KindSlots}
 	for _, b := range []struct {
 		name, place string
 		// lingers is what the backend makes of Linger 1s.
 		lingers string
+		kinds   []string // of hold that the backend keeps, beside exclusive ones
 		url     func(bench.Place) url.URL
 	}{
 		// The run's name keeps one run's keys from the next one's in this process.
-		{"embedded", bench.PlaceEmbedded, "Linger 1s, from the first hold on", func(at bench.Place) url.URL {
+		{"embedded", bench.PlaceEmbedded, "Linger 1s, from the first hold on", together, func(at bench.Place) url.URL {
 			return url.URL{Scheme: "embedded", Path: "/" + at.Run}
 		}},
 		// A directory below the run's: the backend makes it, with the mode it wants.
-		{"file", bench.PlaceFile, "Linger 1s, of which this backend keeps a Tenure, 20ms", func(at bench.Place) url.URL {
+		{"file", bench.PlaceFile, "Linger 1s, of which this backend keeps a Tenure, 20ms", together, func(at bench.Place) url.URL {
 			return url.URL{Scheme: "file", Path: path.Join(filepath.ToSlash(at.Dir), "locks")}
 		}},
-		{"redis", bench.PlaceRedis, "Linger 1s", func(at bench.Place) url.URL {
+		{"redis", bench.PlaceRedis, "Linger 1s", together, func(at bench.Place) url.URL {
 			return url.URL{Scheme: "redis", Host: at.Addr}
 		}},
-		{"memcached", bench.PlaceMemcached, "Linger 1s, of which this backend keeps a Tenure, 20ms", func(at bench.Place) url.URL {
+		{"memcached", bench.PlaceMemcached, "Linger 1s, of which this backend keeps a Tenure, 20ms", nil, func(at bench.Place) url.URL {
 			return url.URL{Scheme: "memcache", Host: at.Addr}
 		}},
 	} {
-		plain := turnstile{name: "turnstile-" + b.name, place: b.place, expires: expires, backend: b.url}
+		plain := turnstile{name: "turnstile-" + b.name, place: b.place, kinds: b.kinds, expires: expires, backend: b.url}
 		list = append(list, plain,
 			plain.with("-nohandoff", "NoHandoff", func(c *lockclient.Config) { c.NoHandoff = true }),
 			plain.with("-linger", b.lingers, func(c *lockclient.Config) { c.Linger = linger }))
@@ -108,7 +111,7 @@ func (t turnstile) Describe() bench.Description {
 	if t.settings != "" {
 		settings = t.settings + "; " + settings
 	}
-	return bench.Description{Settings: settings, Place: t.place, Unsafe: t.unsafe}
+	return bench.Description{Settings: settings, Place: t.place, Kinds: t.kinds, Unsafe: t.unsafe}
 }
 
 // WithExpires is for holders that are killed: their lease ends by itself.
@@ -165,8 +168,25 @@ func (t turnstile) Open(ctx context.Context, at bench.Place) (bench.Locker, erro
 // clients is a Client as the bench takes it.
 type clients struct{ client *lockclient.Client }
 
+var (
+	_ bench.Sharer  = clients{}
+	_ bench.Slotter = clients{}
+)
+
 func (c clients) Lock(ctx context.Context, key string) (bench.Held, error) {
-	lock, err := c.client.Acquire(ctx, key)
+	return c.acquire(ctx, key)
+}
+
+func (c clients) Share(ctx context.Context, key string) (bench.Held, error) {
+	return c.acquire(ctx, key, lockclient.Shared())
+}
+
+func (c clients) Slot(ctx context.Context, key string, n int) (bench.Held, error) {
+	return c.acquire(ctx, key, lockclient.Slots(n))
+}
+
+func (c clients) acquire(ctx context.Context, key string, opts ...lockclient.Option) (bench.Held, error) {
+	lock, err := c.client.Acquire(ctx, key, opts...)
 	if err != nil {
 		return nil, err
 	}
