@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/turnstile-go/turnstile/backends"
 )
 
 // A claim is one hold as its process saw it, in ns of the one clock: it asked,
@@ -20,6 +22,7 @@ type claim struct {
 	asked, granted atomic.Int64
 	ended          atomic.Int64 // 0: the process did not live to see the end
 	fence          atomic.Uint64
+	kind           atomic.Uint64 // backends.Kind, and n of slots above it
 }
 
 // ledgerMost is how many claims a process can make: 10 s at 400 000 a second.
@@ -62,6 +65,11 @@ func openLedger(path string) (l *ledger, unmap func(), err error) {
 
 // open begins a claim; its end is the holder's to write.
 func (l *ledger) open(asked int64, fence uint64) (*claim, error) {
+	return l.openOf(asked, fence, kindOf{})
+}
+
+// openOf is open of a hold of any kind.
+func (l *ledger) openOf(asked int64, fence uint64, kind kindOf) (*claim, error) {
 	n := l.used.Add(1)
 	if n > ledgerMost {
 		return nil, fmt.Errorf("ledger: more than %d claims", ledgerMost)
@@ -69,6 +77,7 @@ func (l *ledger) open(asked int64, fence uint64) (*claim, error) {
 	c := &l.claims[n-1]
 	c.asked.Store(asked)
 	c.fence.Store(fence)
+	c.kind.Store(uint64(kind.kind) | uint64(kind.n)<<8)
 	c.granted.Store(stamp())
 	return c, nil
 }
@@ -80,6 +89,7 @@ type entry struct {
 	process               int
 	asked, granted, ended int64
 	fence                 uint64
+	kindOf
 }
 
 func (e entry) String() string {
@@ -92,7 +102,8 @@ func (l *ledger) entries(process int, killed int64, expires time.Duration) []ent
 	list := make([]entry, 0, l.len())
 	for i := range l.len() {
 		c := &l.claims[i]
-		e := entry{process, c.asked.Load(), c.granted.Load(), c.ended.Load(), c.fence.Load()}
+		kind := c.kind.Load()
+		e := entry{process, c.asked.Load(), c.granted.Load(), c.ended.Load(), c.fence.Load(), kindOf{backends.Kind(kind), int(kind >> 8)}}
 		if e.granted == 0 {
 			continue // killed between the grant and its note
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/turnstile-go/turnstile/backends"
 	"github.com/turnstile-go/turnstile/lockclient"
 )
 
@@ -33,6 +35,9 @@ type spec struct {
 	Expires          time.Duration
 	Rounds           int  // of each goroutine; 0: until stopped
 	Claim            bool // renew each hold and keep it until it is lost; see claimOn
+	Mixed            bool // holds of all kinds, at random
+	Only             backends.Kind
+	N                int // of Slots
 }
 
 // A worker is a process under test.
@@ -187,6 +192,11 @@ func (s spec) loop(ctx context.Context, c *lockclient.Client, l *ledger) error {
 		opts = append(opts, lockclient.Renew())
 	}
 	for round := 0; ctx.Err() == nil && (s.Rounds == 0 || round < s.Rounds); round++ {
+		kind, opts := kindOf{s.Only, s.N}, opts
+		if s.Mixed {
+			kind = anyKind()
+		}
+		opts = append(kind.options(), opts...)
 		asked := stamp()
 		lock, err := c.Acquire(ctx, s.Key, opts...)
 		if err != nil {
@@ -195,14 +205,16 @@ func (s spec) loop(ctx context.Context, c *lockclient.Client, l *ledger) error {
 			}
 			return fmt.Errorf("acquire: %w", err)
 		}
-		claim, err := l.open(asked, lock.Fence())
+		claim, err := l.openOf(asked, lock.Fence(), kind)
 		if err != nil {
 			return err
 		}
 		if s.Claim {
 			claimOn(ctx, lock, claim)
 		} else {
-			rest(ctx, s.Section)
+			if !s.Mixed || rand.N(8) == 0 { // sleeps are long, and overlaps show without them, too
+				rest(ctx, s.Section)
+			}
 			s.endClaim(lock, claim)
 		}
 		// Another may have it by now, if this process was kept from running.
