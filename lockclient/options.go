@@ -48,12 +48,15 @@ func MaxHold(d time.Duration) Option { return func(o *options) { o.MaxHold = d }
 //
 // d is up to 24 h; less than 0, or a backend that can't (open://, or one of the caller's own
 // that does not declare Capabilities.Rests), is ErrInvalid; 0 is the default. The next hold
-// in this process waits for d/100 more, since two clocks may differ. The lease lasts at least
-// d, so a crash leaves the key held for as long. Client.Inspect and List show it as
-// Resting; Client.Revoke ends a rest. The process that had the key is told so by redis://
-// and embedded://; over other backends its own callers still wait until d is over, unless it
-// is this process that revokes. A hold that its acquire could not hand over, since ctx had
-// ended, leaves no rest.
+// in this process waits for d/100 more, since two clocks may differ. memcached counts whole
+// seconds, and keeps a key up to 2 s longer. The lease lasts at least d, so a crash leaves the
+// key held for as long. Until a rest is over, it takes some 2 KB of memory in the process
+// that had the key.
+//
+// Client.Inspect and List show the key as Resting; Client.Revoke ends a rest. The process
+// that had the key is told so by redis:// and embedded://; over other backends its own callers
+// still wait until d is over, unless it is this process that revokes. A hold that its acquire
+// could not hand over, since ctx had ended, leaves no rest.
 func AtLeast(d time.Duration) Option {
 	return func(o *options) { o.AtLeast, o.Confirmed = d, o.Confirmed || d > 0 }
 }
