@@ -159,6 +159,7 @@ func TestWaitersAreServedInTheOrderOfTheirArrival(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			eventually(t, "the first is no waiter any more", func() bool { return c.Stats().Waiters == 0 })
 			order := make(chan int, waiters)
 			var wg sync.WaitGroup
 			for i := range waiters {
