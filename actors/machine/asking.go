@@ -62,8 +62,13 @@ func (s *asking) giveUp(m *Machine, p *plan) *Call {
 		m.free.retry = pause
 		return m.free.plan(m, p)
 	}
-	m.settle(settling{attempt: s.attempt, kind: s.kind, verb: Cancelling, until: m.now.Add(s.ttl)})
+	m.settle(s.end(m.now))
 	return m.settling.plan(m, p)
+}
+
+// end is what it takes to end the attempt: it may have the key for so long, or keep its place.
+func (s *asking) end(now Instant) settling {
+	return settling{attempt: s.attempt, kind: s.kind, verb: Cancelling, until: now.Add(max(s.ttl, s.alive))}
 }
 
 // errUsedUp ends a client that has made 10¹² attempts, which takes 77 days at

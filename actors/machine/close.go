@@ -102,7 +102,7 @@ func (m *Machine) abandonAttempt() {
 		m.enter(&m.free)
 		return
 	}
-	m.settle(settling{attempt: m.asking.attempt, kind: m.asking.kind, verb: Cancelling, until: m.now.Add(m.asking.ttl)})
+	m.settle(m.asking.end(m.now))
 }
 
 // awaited reports whether the caller of a release waits for what becomes of the key.

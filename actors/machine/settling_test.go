@@ -116,6 +116,14 @@ var settlingRows = []row{
 		event: fails(silent), to: "settling", look: firstPauseAtHalf,
 	},
 	{
+		name:  "an attempt that may keep its place for longer than its lease would last",
+		start: queuedAt("a", lasting(100*ms)).then(leave("a"), wait(900*ms)), event: fails(silent), to: "settling", look: firstPauseAtHalf,
+	},
+	{
+		name: "… and no longer", start: queuedAt("a", lasting(100*ms)).then(leave("a"), wait(second)), event: fails(silent),
+		words: "Answered", to: "free", look: never,
+	},
+	{
 		name: "may have run, when the lease is over, but not that of an earlier request", start: shorter.then(release("b"), wait(2*second), tick),
 		after: leaseOf(60*second) - 2*second - 1, event: fails(silent), to: "settling", look: firstPauseAtHalf,
 	},
