@@ -30,10 +30,7 @@ func (s *sharing) end(m *Machine, h *share, by Instant) {
 // stopAsking ends the attempt that asks.
 func (s *sharing) stopAsking(m *Machine) {
 	a := &s.asking
-	s.ends = append(s.ends, &ending{
-		settling:  settling{attempt: a.attempt, kind: a.kind, verb: Cancelling, until: m.now.Add(a.ttl)},
-		ambiguous: a.ambiguous,
-	})
+	s.ends = append(s.ends, &ending{settling: a.end(m.now), ambiguous: a.ambiguous})
 	s.asking = asking{}
 }
 
@@ -214,13 +211,18 @@ func (s *sharing) lingersNoMore() {
 	}
 }
 
-// keep is Machine.keep for the only share.
+// keep is Machine.keep for shares. The keeper knows of one that is alone: beside others it could not free the key.
 func (s *sharing) keep(m *Machine) {
 	s.skipGap(m)
-	if len(s.shares) != 1 || s.shares[0].uses > 0 {
-		return
+	for _, h := range s.shares {
+		if h.uses == 0 {
+			s.keepOne(m, h)
+		}
 	}
-	h := s.shares[0]
+}
+
+func (s *sharing) keepOne(m *Machine, h *share) {
+	alone := len(s.shares) == 1
 	switch {
 	case m.queue.len > 0:
 		if h.kept {
@@ -229,8 +231,8 @@ func (s *sharing) keep(m *Machine) {
 		}
 	case !h.lingers(m):
 		// It goes back: see sweep.
-	case h.kept, m.keeper.Keep(h.attempt):
-		h.kept = true
+	case h.kept, !alone, m.keeper.Keep(h.attempt):
+		h.kept = alone
 		if h.releasing != nil {
 			h.releasing.Lingers = true
 		}

@@ -47,6 +47,10 @@ var endingRows = []row{
 	{name: "the ask has ended", start: askEnds, event: answer(done), to: "sharing", look: renewAt},
 	{name: "the end of an ask was not answered", start: askEnds, event: fails(silent), to: "sharing", look: firstPauseAtHalf},
 	{
+		name: "the end of an ask that may keep its place", start: sharedBy("a").then(arrive("b", lasting(100*ms)), held(), leave("b"), wait(900*ms)),
+		event: fails(silent), to: "sharing", look: firstPauseAtHalf,
+	},
+	{
 		name: "nothing is asked before the ends are over", start: askEnds.then(fails(silent)), event: arrive("c"), to: "sharing", look: firstPauseAtHalf,
 	},
 	{

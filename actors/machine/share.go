@@ -70,9 +70,16 @@ func (s *share) goesBack(m *Machine, p *plan) bool {
 	return false
 }
 
-// lingers reports whether a share that nobody here needs stays for a while: it is all that the process has.
+// lingers reports whether a share that nobody here uses stays for a while: permits beside others that are in use, so that
+// callers who come and go make no calls; else the newest share alone.
 func (s *share) lingers(m *Machine) bool {
-	return len(m.sharing.shares) == 1 && m.sharing.asking.attempt == 0 && s.leased.lingers(m)
+	if s.kind != backends.Slots || m.holders.len == 0 {
+		all := m.sharing.shares
+		if s != all[len(all)-1] {
+			return false
+		}
+	}
+	return m.sharing.asking.attempt == 0 && s.leased.lingers(m)
 }
 
 // plan returns the renewal that the share needs now, if any.

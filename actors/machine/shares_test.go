@@ -225,6 +225,30 @@ var slotsRows = []row{
 		want: []string{"ask renew 1 slots 1 of 3 for " + ttlOf(11500*ms).String() + " over 101"}, to: "sharing", look: 10 * second,
 	},
 	{
+		name: "a permit lingers beside one that is in use", start: twoPermits, event: release("b"),
+		want: []string{"finish b", "released b"}, to: "sharing", look: second,
+	},
+	{
+		name: "… and the next has it", start: twoPermits.then(release("b")), event: arrive("d", slot(2)),
+		want: []string{"offer d 102.1 for 10s, handed on"}, to: "sharing",
+	},
+	{
+		name: "… for as long as a lease does", start: twoPermits.then(release("b"), wait(second)), event: tick,
+		want: []string{"ask release 2 slots"}, to: "sharing", look: 9 * second,
+	},
+	{
+		name: "… or until others wait", start: twoPermits.then(release("b")), event: woken(backends.Wanted),
+		want: []string{"ask release 2 slots"}, to: "sharing", look: 10 * second,
+	},
+	{
+		name: "of two that nobody uses the newer stays", start: twoPermits.then(release("b")), event: release("a"),
+		want: []string{"finish a", "ask release 1 slots"}, to: "sharing", look: 2 * second,
+	},
+	{
+		name: "… alone", start: twoPermits.then(release("b"), release("a")), event: answer(done),
+		want: []string{"released a"}, to: "sharing", look: second,
+	},
+	{
 		name: "a share has fewer permits than were wanted", start: releasing.then(arrive("b", slot(3)), arrive("c", slot(3)), answer(done), shared(permits(1))),
 		event: taken, want: []string{"ask acquire 3 slots 1 of 3 for " + ttl10.String()}, to: "sharing", look: 10 * second,
 	},
@@ -241,6 +265,9 @@ var slotsRows = []row{
 		want: []string{"ask acquire 2 slots 1 of 1 for " + ttl10.String()}, to: "sharing", look: 10 * second,
 	},
 }
+
+// twoPermits: a and b have a permit each, by a share each, and they linger.
+var twoPermits = slotOf("a", 2).with(lingers).then(arrive("b", slot(2)), shared(), taken)
 
 // twoSlots: b and c have two permits, by one share.
 var twoSlots = start{arrive("b", slot(3)), arrive("c", slot(3)), fails(silent, notRun), wait(firstPauseAtHalf), tick, shared(), taken, taken}
