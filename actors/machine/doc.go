@@ -68,6 +68,7 @@
 //	leased    -- Tick, the lease is over -->        settling
 //	leased    -- Downgrade -->                      sharing   the hold is shared from here on
 //	leased    -- Tick, it carries holds of another kind -->     sharing   since a Tenure: others may want to come in
+//	leased    -- Arrive, it carries as many slots as a share can -->    sharing   and others here want more
 //	leased    -- Woken, it carries holds of another kind -->    sharing   others wait
 //	leased    -- Taken, it carries holds of another kind -->    sharing   others had waited before
 //	leased    -- Answered, it carries holds of another kind --> sharing   a Downgrade had to wait for the answer

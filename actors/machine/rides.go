@@ -17,21 +17,23 @@ func (l *leased) rides(h *Hold, now Instant) {
 }
 
 // mayRide reports whether the lock, which somebody here holds, carries h as well: it carries holds of one kind, and fewer
-// of slots than each of them says.
+// of slots than each of them says. It carries no more of them than the share has permits that it becomes.
 func (m *Machine) mayRide(h *Hold) bool {
 	if m.leased.ridden == 0 || h.kind != m.holders.first.kind {
 		return false
 	}
-	return h.kind == backends.Shared || m.holders.len < h.Spec.N
+	return h.kind == backends.Shared || m.holders.len < min(h.Spec.N, backends.MostWanted)
 }
 
 // turnsNow reports whether the lock is to become a share, since others may want to come in: a holder has asked for it,
-// others wait, or a Tenure is over. Of others that only try nobody is told.
+// others wait, or a Tenure is over. Of others that only try nobody is told. Callers here that want more slots than it
+// carries wait for another attempt.
 func (l *leased) turnsNow(m *Machine, p *plan) bool {
 	if l.ridden == 0 || m.holders.len == 0 {
 		return false
 	}
-	return p.seen(l.turns || l.contended) || p.from(l.ridden.Add(m.cfg.Tenure))
+	full := m.queue.len > 0 && m.holders.len == backends.MostWanted && m.holders.first.kind == backends.Slots
+	return p.seen(l.turns || l.contended || full) || p.from(l.ridden.Add(m.cfg.Tenure))
 }
 
 // turn makes a share of the lock, of the kind and number of its holds. To the backend it may be a lock until a renewal

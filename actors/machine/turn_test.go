@@ -1,6 +1,11 @@
 package machine
 
-import "github.com/turnstile-go/turnstile/backends"
+import (
+	"slices"
+	"strconv"
+
+	"github.com/turnstile-go/turnstile/backends"
+)
 
 var (
 	// ridden: a, who wrote, has let go, and b reads under the same lock.
@@ -9,7 +14,17 @@ var (
 	turning = leasedBy("a").then(downgrade("a"))
 	// turn1 is the renewal that says so, of a lease that is for 10 s and new.
 	turn1 = "ask renew 1 shared for " + ttl10.String() + " over 101"
+	// crowded: as many have slots under one lock as a share can have permits.
+	crowded = leasedBy("a").then(slotsFor(backends.MostWanted)...).then(release("a")).then(slices.Repeat(start{taken}, backends.MostWanted)...)
 )
+
+// slotsFor has so many arrive that want slots.
+func slotsFor(n int) (all start) {
+	for i := range n {
+		all = append(all, arrive("b"+strconv.Itoa(i), slot(100)))
+	}
+	return all
+}
 
 // turnRows are those of a lock that carries holds of other kinds, and becomes a share.
 var turnRows = []row{
@@ -59,6 +74,15 @@ var turnRows = []row{
 		name: "two slots turn, the larger word binds", start: leasedBy("a").then(arrive("b", slot(1)), arrive("c", slot(3)), release("a"), taken, taken),
 		event: woken(backends.Wanted), words: "Woken, it carries holds of another kind",
 		want: []string{"ask renew 1 slots 2 of 3 for " + ttl10.String() + " over 101"}, to: "sharing", look: 10 * second,
+	},
+	{
+		name: "no more slots ride than a share has permits: it turns, and they ask for more", start: crowded, event: arrive("c", slot(100)),
+		words: "Arrive, it carries as many slots as a share can", want: []string{"ask renew 1 slots 64 of 100 for " + ttl10.String() + " over 101"},
+		to: "sharing", look: 10 * second,
+	},
+	{
+		name: "… by another attempt", start: crowded.then(arrive("c", slot(100))), event: shared(permits(backends.MostWanted)),
+		want: []string{"ask acquire 2 slots 1 of 100 for " + ttl10.String()}, to: "sharing", look: 10 * second,
 	},
 
 	{
