@@ -26,7 +26,7 @@ func (b *Backend) reclaim(ctx context.Context, by backends.Attempt) bool {
 	}
 	holder, ours := backends.ParseToken(lock)
 	if ours && holder.Session() == scripts.NoSession {
-		return b.reclaimShares(ctx, by)
+		return b.reclaimShares(ctx, by, backends.Kind(holder.Attempt()))
 	}
 	if !ours || holder == by.Token {
 		return ours

@@ -181,10 +181,10 @@ func (s *shard) holders(key string) (all []backends.Token) {
 }
 
 // reclaimShares ends the shares that linger, as reclaim does a lease. It reports whether any did.
-func (b *Backend) reclaimShares(ctx context.Context, by backends.Attempt) (any bool) {
+func (b *Backend) reclaimShares(ctx context.Context, by backends.Attempt, of backends.Kind) (any bool) {
 	keys := scripts.ShareKeys(by.Key)
 	for _, t := range b.store.shard(keys[0]).holders(keys[scripts.KeyCount]) {
-		a := backends.Attempt{Key: by.Key, Token: t, Kind: backends.Shared}
+		a := backends.Attempt{Key: by.Key, Token: t, Kind: of}
 		if box := b.store.inboxes.find(inboxPrefix + string(t.Session())); box != nil && box.gives(a) {
 			_, _ = b.endShare(ctx, a) // see reclaim
 			any = true

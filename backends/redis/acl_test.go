@@ -74,7 +74,26 @@ func exercise(t testing.TB, a, b *session, keys ...string) {
 		fourth := a.request(key)
 		mustGrant(t, a, fourth)
 		mustRevoke(t, b.Backend, key, backends.Revocation{Now: true}, backends.Deleted)
+		exerciseShares(t, a, b, key)
 	}
+}
+
+func exerciseShares(t testing.TB, a, b *session, key string) {
+	t.Helper()
+	first, second := permits(a.request(key), 3, 2), permits(b.request(key), 3, 1)
+	base := mustGrant(t, a, first).Base
+	mustGrant(t, b, second)
+	wantHeld(t, b, b.request(key), backends.Slots, 3)
+	a.woken(t, backends.Wake{Key: key, Kind: backends.Wanted})
+	mustKeep(t, a.Backend, keeps(first, 1), base)
+	if info, err := a.Inspect(bounded(t), key); err != nil || len(info.Holders) != 2 {
+		t.Fatalf("inspect: %+v, %v", info, err)
+	}
+	b.drain()
+	mustRevoke(t, a.Backend, key, backends.Revocation{}, backends.Marked)
+	b.woken(t, backends.Wake{Key: key, Kind: backends.Revoking})
+	b.release(t, second)
+	mustRevoke(t, b.Backend, key, backends.Revocation{Now: true}, backends.Deleted)
 }
 
 // userKeys are keys of every form that companions have.

@@ -88,7 +88,7 @@ func openKept(t *testing.T, server *servers.Server) (*redis.Backend, *keeper) {
 	k := &keeper{addr: server.Addr}
 	b := redis.New(goredis.NewClient(&goredis.Options{ContextTimeoutEnabled: true, MaxRetries: -1, Dialer: k.dial}), redis.Options{Owned: true})
 	t.Cleanup(func() { _ = b.Close() })
-	for _, s := range append(scripts.Mutex(), scripts.Fast) {
+	for _, s := range append(append(scripts.Mutex(), scripts.Shares()...), scripts.Fast) {
 		if err := server.RedisClient(t, nil).ScriptLoad(bounded(t), s.Source()).Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -116,6 +116,64 @@ func TestMalformedRepliesGrantNothing(t *testing.T) {
 	}
 }
 
+// TestMalformedRepliesOfSharesGrantNothing, and those to another attempt.
+func TestMalformedRepliesOfSharesGrantNothing(t *testing.T) {
+	t.Parallel()
+	const base = "1700000000000000"
+	granted := []any{int64(1), base, int64(10), int64(0), int64(1), "p", int64(2)}
+	held := []any{int64(0), "x", int64(1), int64(5), int64(1), int64(0), "s", int64(3)}
+	renewed := []any{int64(1), base, int64(10), int64(0), "s", int64(1)}
+	ended := []any{int64(1), int64(0), int64(1)}
+	with := func(l []any, at int, v any) []any {
+		l = slices.Clone(l)
+		l[at] = v
+		return l
+	}
+	if r, quiet, err := readAcquireShare(granted, pacing{}); err != nil || r.Kind != backends.Slots || r.Permits != 2 || !quiet || r.Outcome != backends.Granted {
+		t.Errorf("granted: %+v, %v, %v", r, quiet, err)
+	}
+	r, _, err := readAcquireShare(held, pacing{queued: true, hears: true, repeats: true})
+	if err != nil || r.Kind != backends.Shared || r.Out != 3 || r.Outcome != backends.Held || r.Retry > heartbeat {
+		t.Errorf("held: %+v, %v", r, err)
+	}
+	if r, err := readRenewShare(renewed); err != nil || r.Kind != backends.Shared || r.Permits != 0 || r.Outcome != backends.Granted {
+		t.Errorf("renewed: %+v, %v", r, err)
+	}
+	if had, quiet, err := readReleaseShare(ended); err != nil || !had || !quiet {
+		t.Errorf("ended: %v, %v, %v", had, quiet, err)
+	}
+	for _, l := range [][]any{
+		nil, {}, {int64(1)}, {int64(0)}, {int64(2)}, granted[:6], held[:7], renewed, ended, with(granted, 5, "y"), with(granted, 5, "sp"),
+		with(granted, 5, ""), with(granted, 6, int64(0)), with(granted, 6, int64(65)), with(granted, 6, "2"), with(granted, 4, int64(2)),
+		with(granted, 1, "0"), with(granted, 2, int64(0)), with(held, 6, nil), with(held, 7, int64(-1)), with(held, 4, int64(-1)), with(held, 0, int64(-2)),
+	} {
+		if r, _, err := readAcquireShare(l, pacing{}); !malformedReply(err) || r.Outcome == backends.Granted {
+			t.Errorf("acquire %v: %+v, %v", l, r, err)
+		}
+	}
+	for _, l := range [][]any{
+		nil, {int64(-1)}, granted, held, ended, renewed[:5], with(renewed, 4, "z"), with(renewed, 5, int64(0)), with(renewed, 1, "x"), {int64(0), int64(0)},
+	} {
+		if r, err := readRenewShare(l); !malformedReply(err) || errors.Is(err, backends.ErrRevoked) || r.Outcome == backends.Granted {
+			t.Errorf("renew %v: %+v, %v", l, r, err)
+		}
+	}
+	for _, l := range [][]any{nil, {int64(1), int64(0)}, with(ended, 0, int64(2)), with(ended, 1, "0"), with(ended, 2, nil), held} {
+		if _, _, err := readReleaseShare(l); !malformedReply(err) {
+			t.Errorf("release %v: %v", l, err)
+		}
+	}
+	one := []any{"x", int64(1), int64(2), int64(1), int64(0), base, base, int64(0)}
+	if all, ok := (fields{append(slices.Clone(one), one...)}).holders(0); !ok || len(all) != 2 || *all[1].Label != "x" || all[1].First == 0 {
+		t.Errorf("holders: %+v, %v", all, ok)
+	}
+	for _, l := range []any{nil, "x", one[:7], with(one, 0, int64(1)), with(one, 5, "x"), with(one, 7, int64(2)), with(one, 3, "1")} {
+		if all, ok := (fields{l}).holders(0); ok {
+			t.Errorf("holders %v: %+v", l, all)
+		}
+	}
+}
+
 // Each reply is right in one of the two modes: with the messages at its end if
 // the caller publishes, and without if the script does.
 func TestRepliesEndInMessagesWhereTheCallerPublishes(t *testing.T) {
