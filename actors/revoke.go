@@ -105,7 +105,8 @@ func (c *Coordinator) markShares(ctx context.Context, b backends.Revoker, full s
 	return found == backends.Marked, err
 }
 
-// marked reports whether what has that base is there, and revoked. 0: anything.
+// marked reports whether what has that base is there, and revoked, or may be, since not all are named. 0: anything
+// that is named.
 func marked(i backends.Info, base uint64) bool {
 	if i.Kind == backends.Exclusive {
 		return i.Revoked
@@ -115,7 +116,7 @@ func marked(i backends.Info, base uint64) bool {
 			return true
 		}
 	}
-	return false
+	return base != 0 && len(i.Holders) >= backends.MostHolders
 }
 
 // deleteShares deletes the shares that are marked as revoked, each by its base, so that no later one is deleted with them.

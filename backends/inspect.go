@@ -26,7 +26,7 @@ type Info struct {
 	// nil where the backend can't name them, and empty where nobody waits.
 	Waiters []Waiter
 	// Kind is what is held. Of shares Out tells how many there are, or how many permits of slots, and
-	// Holders has a hundred of them at most. Holder, HeldFor, Base and First are those of one of
+	// Holders has MostHolders of them at most. Holder, HeldFor, Base and First are those of one of
 	// them, ExpiresIn is that of the longest, and Revoked says that all are.
 	Kind    Kind
 	Out     int
@@ -35,6 +35,9 @@ type Info struct {
 	// those from First to Base, and no others.
 	First *uint64
 }
+
+// MostHolders is how many of those that have shares Inspect names.
+const MostHolders = 100
 
 // ShareOut has the info tell of shares that are out: their kind, how many they are, or how many permits, and a
 // hundred of them at most. It is for backends.

@@ -55,7 +55,9 @@ func (l *storedLease) info() backends.Info {
 	i := backends.Info{Held: true, Kind: l.kind, Out: l.out(), Revoked: true}
 	for _, h := range l.shares {
 		i.Base, i.Revoked = &h.base, i.Revoked && h.revoked
-		i.Holders = append(i.Holders, backends.Holder{Permits: h.permits, First: h.first, Base: h.base, Revoked: h.revoked})
+		if len(i.Holders) < backends.MostHolders {
+			i.Holders = append(i.Holders, backends.Holder{Permits: h.permits, First: h.first, Base: h.base, Revoked: h.revoked})
+		}
 	}
 	return i
 }

@@ -55,3 +55,35 @@ func TestRevokeNowEndsAllShares(t *testing.T) {
 		_ = locks[2].Release() // it has ended
 	})
 }
+
+// TestRevokeNowEndsAShareThatIsNotNamed: of very many a backend names the first alone.
+func TestRevokeNowEndsAShareThatIsNotNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var clients [backends.MostHolders + 1]*Client
+		var locks [len(clients)]*Lock
+		var fake *pusher
+		for i := range clients {
+			fake = newPusher(s, uint64(i), faults{}, pushFaults{})
+			clients[i] = newOver(t, fake, Config{KeyPrefix: NoPrefix})
+			lock, err := op{key: "k", kind: backends.Shared}.acquire(t.Context(), clients[i], []Option{Expires(time.Hour)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			locks[i] = lock
+		}
+		last := locks[len(locks)-1]
+		fake.kill(true) // a silent holder
+		if found, err := clients[0].Revoke(t.Context(), "k", Revocation{Fence: last.Fence(), Now: true}); found != backends.Deleted || err != nil {
+			t.Errorf("%v, %v", found, err)
+		}
+		if l, _ := s.lease("k"); len(l.shares) != backends.MostHolders {
+			t.Errorf("%d shares are left", len(l.shares))
+		}
+		fake.kill(false)
+		for _, lock := range locks[:len(locks)-1] {
+			release(t, lock)
+		}
+		_ = last.Release() // it has ended
+	})
+}

@@ -81,9 +81,6 @@ func (b *Backend) describe(r *record, info *backends.Info) {
 	}
 }
 
-// mostHolders is how many of those that share a key are named.
-const mostHolders = 100
-
 // describeShares says who has the key together. The longest of them tells for all.
 func describeShares(info *backends.Info, kind backends.Kind, shares []share, now int64) {
 	longest := shares[0]
@@ -94,7 +91,7 @@ func describeShares(info *backends.Info, kind backends.Kind, shares []share, now
 		if s.ends > longest.ends {
 			longest = s
 		}
-		if i < mostHolders {
+		if i < backends.MostHolders {
 			info.Holders = append(info.Holders, s.told(now))
 		}
 	}

@@ -189,7 +189,7 @@ func TestAThousandReadersComeIn(t *testing.T) {
 	if reply := refused(t, b, c.once("k")); reply.Out != maxShares {
 		t.Errorf("%d are out", reply.Out)
 	}
-	if info, err := b.Inspect(t.Context(), "k"); err != nil || info.Out != maxShares || len(info.Holders) != mostHolders {
+	if info, err := b.Inspect(t.Context(), "k"); err != nil || info.Out != maxShares || len(info.Holders) != backends.MostHolders {
 		t.Errorf("%d are out, and %d named, %v", info.Out, len(info.Holders), err)
 	}
 	if err := b.Release(t.Context(), readers[500].Attempt); err != nil {
