@@ -51,7 +51,7 @@ func (s *asking) plan(m *Machine, p *plan) *Call {
 
 // asksInVain reports whether the first in line wants another kind than the attempt asks for.
 func (s *asking) asksInVain(m *Machine) bool {
-	return s.attempt != 0 && s.kind != m.queue.first.kind
+	return s.attempt != 0 && s.kind != m.asksFor().kind
 }
 
 // giveUp ends the attempt: nobody here waits for it any more.
@@ -78,21 +78,22 @@ var errUsedUp = fmt.Errorf("%w: this client's attempts are used up, open another
 // ask repeats the attempt, or begins one; nil: it can't.
 func (s *asking) ask(m *Machine) *Call {
 	s.woken = false
+	first := m.asksFor()
 	if s.attempt == 0 {
 		n := m.cfg.NextAttempt()
 		if n == 0 {
 			m.failQueue(errUsedUp)
 			return nil
 		}
-		s.attempt, s.kind, s.n, s.ttl, s.probe, s.traces, s.ambiguous = n, m.queue.first.kind, 0, 0, 0, false, false
+		s.attempt, s.kind, s.n, s.ttl, s.probe, s.traces, s.ambiguous = n, first.kind, 0, 0, 0, false, false
 		m.news.holder = nil
 	}
-	head := &m.queue.first.Spec
+	head := &first.Spec
 	ttl := ttlFor(head.lasts() + m.spare(head.lasts()))
 	s.ttl = max(s.ttl, ttl)
 	c := &Call{
 		Verb: Acquiring, Attempt: s.attempt, Kind: s.kind, TTL: ttl,
-		Owner: m.label(m.queue.first), Queue: !head.Try, Probe: int(s.probe), AtLeast: head.sure(),
+		Owner: m.label(first), Queue: !head.Try, Probe: int(s.probe), AtLeast: head.sure(),
 	}
 	if c.Queue {
 		c.Ask, c.Alive = m.cfg.NextAsk(), aliveFor

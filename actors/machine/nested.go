@@ -32,6 +32,15 @@ func (m *Machine) deadlock() error {
 	return fmt.Errorf("%w: the acquire's own ctx comes from a hold of key %q", backends.ErrDeadlock, m.keeper.Key())
 }
 
+// asksFor is the first in line for whom the backend is asked; nil if there is none. What a nested hold waits for is here.
+func (m *Machine) asksFor() *Hold {
+	h := m.queue.first
+	for h != nil && h.nested {
+		h = h.next
+	}
+	return h
+}
+
 // denest takes care of nested holds that could not be granted at once, whose callers' holds have ended or were revoked.
 func (m *Machine) denest() {
 	for h := m.queue.first; h != nil && h.nested && !h.Within.has(); h = m.queue.first {

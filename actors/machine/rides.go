@@ -76,7 +76,7 @@ func (m *Machine) triesInVain(h *Hold) bool {
 // wants returns what those at the head of the queue want who can have the same permits: how many slots there are, as the
 // first of them says, and how many permits they can use.
 func (m *Machine) wants() (n, want int32) {
-	first := m.queue.first
+	first := m.asksFor()
 	for h := first; h != nil && h.kind == backends.Slots && h.Spec.N >= first.Spec.N && want < backends.MostWanted; h = h.next {
 		if want++; want == first.Spec.N || m.cfg.NoHandoff {
 			break

@@ -69,12 +69,12 @@ func (s *sharing) planAsk(m *Machine, p *plan) *Call {
 	switch {
 	case s.won != nil:
 		return nil
-	case m.queue.len == 0, m.closing, m.gap.due(m.now), a.asksInVain(m):
+	case m.asksFor() == nil, m.closing, m.gap.due(m.now), a.asksInVain(m):
 		if a.attempt != 0 {
 			s.stopAsking(m)
 			return nil // its end is next
 		}
-		if m.queue.len == 0 || m.closing || m.gap.due(m.now) {
+		if m.asksFor() == nil || m.closing || m.gap.due(m.now) {
 			return nil
 		}
 	case a.attempt == 0 && !s.wantsMore(m):
@@ -96,7 +96,7 @@ func (s *sharing) planAsk(m *Machine, p *plan) *Call {
 // wantsMore reports whether the first in line needs another share, or the lock. It waits for its turn behind as many
 // permits of this process as there can be, unless others may come between.
 func (s *sharing) wantsMore(m *Machine) bool {
-	head := m.queue.first
+	head := m.asksFor()
 	if h := s.fitting(m, head); h != nil && h.spare() {
 		return false
 	}

@@ -188,6 +188,15 @@ var nestedRows = []row{
 		want: []string{"offer c 102.0 for 10s, handed on"}, to: "sharing",
 	},
 	{
+		name: "… the writer keeps its place while the proof fails", start: beside.then(wait(ms), woken(backends.Doubted), within("a", "c", reading)),
+		event: fails(silent), to: "sharing", look: firstPauseAtHalf,
+	},
+	{
+		name:  "… and asks for itself",
+		start: beside.then(wait(299*ms), woken(backends.Doubted), within("a", "c", reading, lasting(60*second)), wait(300*ms)), event: fails(silent),
+		want: []string{acquire2 + ", probe 1"}, to: "sharing", look: 10*second - 599*ms - proofEnds,
+	},
+	{
 		name: "its callee wants to write", start: sharedBy("a"), event: within("a", "c"),
 		want: []string{"refuse c: deadlock"}, to: "sharing", look: renewAt,
 	},
