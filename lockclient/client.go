@@ -144,16 +144,20 @@ func (c *Client) ask(ctx context.Context, key string, spec actors.Spec) (*Lock, 
 		return nil, err
 	}
 	l := &Lock{parent: ctx}
-	var err error
 	if parent := c.holderOf(ctx, key); parent != nil {
-		err = c.coordinator.BeginWithin(&l.hold, &parent.hold, key, spec)
-	} else {
-		err = c.coordinator.Begin(&l.hold, key, spec)
+		return l, c.askWithin(l, parent, key, spec)
 	}
-	if err != nil {
+	if err := c.coordinator.Begin(&l.hold, key, spec); err != nil {
 		return nil, err
 	}
 	return l, nil
+}
+
+// askWithin is the rest of ask for an acquire whose ctx comes from a hold of its key.
+//
+//go:noinline
+func (c *Client) askWithin(l, parent *Lock, key string, spec actors.Spec) error {
+	return c.coordinator.BeginWithin(&l.hold, &parent.hold, key, spec)
 }
 
 // may returns why a key is not to be asked for at all.

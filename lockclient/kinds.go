@@ -50,7 +50,7 @@ func Shared() Option { return func(o *options) { o.Shared = true } }
 func Slots(n int) Option { return func(o *options) { o.Slots, o.Slotted = n, true } }
 
 // kindOf returns the kind of hold that the options say, and n of Slots.
-func kindOf(o options) (Kind, int32) {
+func kindOf(o *options) (Kind, int32) {
 	switch {
 	case o.Shared:
 		return KindShared, 0
@@ -60,13 +60,12 @@ func kindOf(o options) (Kind, int32) {
 	return KindExclusive, 0
 }
 
-// checkKind checks the options that are about the kind of hold.
+// checkKind checks the options of a hold that is not exclusive.
+//
+//go:noinline
 func (c *Client) checkKind(o *options) error {
-	kind, _ := kindOf(*o)
 	can := c.coordinator.Capabilities()
 	switch {
-	case kind == KindExclusive:
-		return nil
 	case o.Shared && o.Slotted:
 		return invalid("Shared and Slots: a hold is of one kind")
 	case o.Slotted && (o.Slots < 1 || o.Slots > MaxSlots):

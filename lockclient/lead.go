@@ -33,7 +33,7 @@ func (c *Client) Lead(ctx context.Context, key string, f func(ctx context.Contex
 	if err != nil {
 		return err
 	}
-	if kind, _ := kindOf(o); kind != backends.Exclusive {
+	if kind, _ := kindOf(&o); kind != backends.Exclusive {
 		return invalid("Lead: a leader's hold is exclusive")
 	}
 	for {

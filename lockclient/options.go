@@ -88,7 +88,7 @@ func specOf(o options) actors.Spec {
 	if o.Timeout == 0 {
 		s.Try, s.Timeout = true, tryTimeout
 	}
-	s.Kind, s.N = kindOf(o)
+	s.Kind, s.N = kindOf(&o)
 	return s
 }
 
@@ -128,5 +128,8 @@ func (c *Client) choose(o *options, opts []Option) error {
 	case !isLabel(o.Owner):
 		return invalid("Owner: %s", labelLimits)
 	}
-	return c.checkKind(o)
+	if o.Shared || o.Slotted {
+		return c.checkKind(o)
+	}
+	return nil
 }

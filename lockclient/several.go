@@ -64,7 +64,7 @@ func (c *Client) set(ctx context.Context, keys []string, o options) ([]string, e
 	keys = slices.Clone(keys)
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	kind, _ := kindOf(o)
+	kind, _ := kindOf(&o)
 	for _, key := range keys {
 		if err := checkKey(key); err != nil {
 			return nil, err
