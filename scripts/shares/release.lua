@@ -43,11 +43,11 @@ if own and k.of then
   holder = given and STAMP .. given or k.there and holder
 elseif own and longest(k) == 0 then
   redis.call('DEL', shares)
-  local name = k.lease or k.over and k.mend or ''
-  if string.sub(name, 1, 20) == NOONE then
+  if k.lease and string.sub(k.lease, 1, 20) == NOONE then
     if not holder then ms = keep(k, 0) end
-    forget(k, name)
+    forget(k, k.lease)
   end
+  if k.over and string.sub(k.mend, 1, 20) == NOONE then forget(k, k.mend) end
 elseif k.of then
   wake(k, HEADS, unsent) -- it may have stood in the way of those behind it
 end

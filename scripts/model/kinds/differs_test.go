@@ -78,11 +78,7 @@ func (l *lua) enterMore(s *store, px func(int64) string) {
 		until = max(until, o.when+keep)
 	}
 	if s.revoked != (token{}) {
-		first := "+" + column(0)
-		if c := s.companion; c != nil && c.lease == (name{token: s.revoked}) {
-			first = "+" + column(max(c.first, -c.first))
-		}
-		l.do("HSET", names[more], "revoked", wire(s.revoked)+first)
+		l.do("HSET", names[more], "revoked", wire(s.revoked)+"+"+column(s.revokedFirst))
 	}
 	if until != 0 {
 		l.do("HSET", names[more], "until", strconv.FormatInt((until+offset)*1000+1, 10))
@@ -153,17 +149,18 @@ func (l *lua) companionDiffers(s *store) string {
 	return ""
 }
 
-// queueDiffers compares those that are alive: the dead are dropped when they are met.
+// queueDiffers compares those that are alive, and have not ended: the others are dropped when they are met.
 func (l *lua) queueDiffers(s *store) string {
 	var want, got []string
 	for _, w := range s.queue {
-		if w.alive >= s.now {
+		if !s.gone(&w) {
 			want = append(want, wire(w.token)+" "+w.asked())
 		}
 	}
 	for _, m := range slices.Clone(l.do("ZRANGE", names[queue], "0", "-1").Array) {
 		asked := l.do("HGET", names[alive], m.Str).Str
-		if until, _ := strconv.ParseInt(fmt.Sprintf("%.13s", asked), 10, 64); until-offset >= s.now {
+		until, _ := strconv.ParseInt(fmt.Sprintf("%.13s", asked), 10, 64)
+		if w := (waiter{token: readToken(m.Str), alive: until - offset}); !s.gone(&w) {
 			got = append(got, m.Str+" "+asked)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 // renew is the renewal that knows both forms. A lock becomes a share, if the wish is for one. A share keeps no more
 // permits than are wanted.
 func (s *store) renew(t token, ttl, known int64, w wish) reply {
-	s.begins()
+	s.begins(t)
 	defer s.watch.check(s)
 	if lease, left := s.stray(); lease != (name{}) && (lease.marker || lease.token == t) {
 		s.restore(lease, left)
@@ -103,7 +103,7 @@ func (s *store) passesMarker() {
 // release gives back what the attempt has, or ends one that nobody awaits: it is release and cancel. form is what the
 // session thinks that it has.
 func (s *store) release(t token, marks bool, form kind) reply {
-	s.begins()
+	s.begins(t)
 	defer s.watch.check(s)
 	s.sweep()
 	s.leaves(t)
@@ -126,7 +126,8 @@ func (s *store) release(t token, marks bool, form kind) reply {
 		r.outcome = freed
 	case own != nil && s.has(endsUnderStamp):
 		if s.drop(own); len(s.shares) == 0 { // a pylock stands over the marker, which may be put back
-			s.forgets(name{marker: true, of: form})
+			s.forgets(name{marker: true, of: shared})
+			s.forgets(name{marker: true, of: slots})
 		}
 	case s.lock.is == marker:
 		s.wakeFitting(most) // it may have been in the way of those behind it
@@ -144,7 +145,7 @@ func (s *store) release(t token, marks bool, form kind) reply {
 // revoke asks for the end of the lock or of shares, or with now ends them. base 0: of all. It reports whether there are
 // more than one call revokes.
 func (s *store) revoke(base int64, now bool) (more bool) {
-	s.begins()
+	s.begins(token{})
 	defer s.watch.check(s)
 	if lease, left := s.stray(); lease != (name{}) {
 		s.restore(lease, left)
@@ -186,7 +187,7 @@ func (s *store) revokeShares(base int64, now bool) (more bool) {
 func (s *store) revokeLock(now bool) {
 	t := s.lock.token
 	if !now {
-		s.revoked = t
+		s.revoked, s.revokedFirst = t, s.began(t)
 		s.moreStays(max(keep, s.lock.end-s.now))
 		s.tell(t, revoking)
 		return

@@ -30,7 +30,7 @@ type reply struct {
 
 // fastTake and fastFree are the fast path: fast.lua as it is.
 func (s *store) fastTake(t token, ttl int64) reply {
-	s.begins()
+	s.begins(t)
 	defer s.watch.check(s)
 	c := s.companion
 	if s.lock.is != free || c != nil && !s.quiet() {
@@ -45,7 +45,7 @@ func (s *store) fastTake(t token, ttl int64) reply {
 }
 
 func (s *store) fastFree(t token) reply {
-	s.begins()
+	s.begins(t)
 	defer s.watch.check(s)
 	if s.lock.is != ours || s.lock.token != t || s.companion == nil || !s.quiet() {
 		return s.says(t, reply{outcome: inFull})
@@ -87,7 +87,7 @@ func (s *store) head() (w *waiter, rest bool) {
 		if len(s.queue) == 0 {
 			return nil, false
 		}
-		if s.looks(); s.queue[0].alive >= s.now {
+		if s.looks(); !s.gone(&s.queue[0]) {
 			return &s.queue[0], false
 		}
 		s.queue = s.queue[1:]
@@ -187,7 +187,14 @@ func (s *store) waits(t token, w wish) {
 	s.tellWanted(t)
 }
 
-func (s *store) revokedNow() bool { return s.lock.is == ours && s.revoked == s.lock.token }
+// revokedNow reports whether the lock that is there is revoked. The same attempt may have another.
+func (s *store) revokedNow() bool {
+	if s.lock.is != ours || s.revoked != s.lock.token {
+		return false
+	}
+	first := s.began(s.revoked)
+	return first == 0 || s.revokedFirst == 0 || first == s.revokedFirst
+}
 
 // forgets clears the name of a lease that is over for its own holder.
 func (s *store) forgets(who name) {

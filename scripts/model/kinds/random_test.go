@@ -229,7 +229,8 @@ func (p *play) told() string {
 }
 
 func (s *store) String() string {
-	return fmt.Sprintf("%+v %+v\nqueue %+v\nshares %+v\n", s.lock, s.companion, s.queue, s.shares)
+	return fmt.Sprintf("%+v %+v\nqueue %+v\nshares %+v\nsettled %v until %d, over %+v, revoked %v, until %d\n",
+		s.lock, s.companion, s.queue, s.shares, s.settled, s.until, s.over, s.revoked, s.moreEnd)
 }
 
 func (p *play) nothingLeft(rt *rapid.T) {

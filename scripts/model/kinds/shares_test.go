@@ -7,7 +7,7 @@ import "slices"
 
 // ask is their acquire.
 func (s *store) ask(t token, w wish, ttl int64, wait bool) reply {
-	s.begins()
+	s.begins(t)
 	if s.settled[t.session] >= t.attempt {
 		return s.says(t, reply{outcome: settledBefore})
 	}
@@ -242,7 +242,7 @@ func (s *store) fits(t token, w wish) int {
 		if s.looks(); i >= most && s.has(window) {
 			return 0
 		}
-		if q.alive < s.now {
+		if s.gone(q) {
 			continue
 		}
 		if q.wish.kind != s.lock.of || q.wish.kind == slots && out >= q.wish.n {
@@ -270,7 +270,7 @@ func (s *store) wakeFitting(so int) {
 	out := s.out()
 	for i := range s.queue[:min(so, len(s.queue))] {
 		q := &s.queue[i]
-		if s.looks(); q.alive < s.now {
+		if s.looks(); s.gone(q) {
 			continue
 		}
 		if q.wish.kind != s.lock.of || q.wish.kind == slots && out >= q.wish.n {

@@ -102,19 +102,21 @@ type store struct {
 	now     int64 // the server's clock
 	real    int64 // the time that passes
 
-	lock      value
-	companion *companion
-	settled   map[int]int // the highest attempt of each session
-	until     int64       // the marks are needed
-	over      *over
-	revoked   token // whose lock is revoked
-	moreEnd   int64
-	queue     []waiter
-	queueEnd  int64
-	shares    []share // by end; nil: there are none, or they were evicted
-	cursor    int     // the shares before it were told last
+	lock         value
+	companion    *companion
+	settled      map[int]int // the highest attempt of each session
+	until        int64       // the marks are needed
+	over         *over
+	revoked      token // whose lock is revoked
+	revokedFirst int64 // and since when it had that lock; 0: unknown
+	moreEnd      int64
+	queue        []waiter
+	queueEnd     int64
+	shares       []share // by end; nil: there are none, or they were evicted
+	cursor       int     // the shares before it were told last
 
-	cost, told int             // of the script that runs
+	of         token           // the attempt that the script is of which runs; the zero token: none
+	cost, told int             // of that script
 	heard      map[string]bool // what it told to which session; nil: nobody asks
 }
 
@@ -196,10 +198,17 @@ func (s *store) mint() int64 {
 
 func (s *store) moreStays(ms int64) { s.moreEnd = max(s.moreEnd, s.now+ms) }
 
-// begins starts a script.
-func (s *store) begins() {
-	s.cost, s.told = 0, 0
+// begins starts a script, which is of that attempt, or of none.
+func (s *store) begins(of token) {
+	s.cost, s.told, s.of = 0, 0, of
 	s.expire()
+}
+
+// gone reports whether a waiter is dead, or has ended: by its session's mark, or by a later attempt that the script is of.
+func (s *store) gone(w *waiter) bool {
+	t := w.token
+	return w.alive < s.now || t.session == s.of.session && t.attempt < s.of.attempt ||
+		s.now <= s.until && s.settled[t.session] >= t.attempt
 }
 
 // looks counts one thing that a script looks at.
