@@ -124,7 +124,8 @@ func (l *Lock) Check(ctx context.Context) error {
 
 // Release gives the hold back. It takes no context: it works after the caller's
 // is cancelled. It returns nil once the key is free in the backend, or has its next
-// holder, or lingers. Errors:
+// holder, or lingers; of several holds that share the key in this client, the last waits
+// for that, and the others return at once. Errors:
 //
 //   - ErrNotHeld if the hold had ended before, by expiry, loss or an earlier Release;
 //     of a nil *Lock, too.
