@@ -49,6 +49,7 @@ type Hold struct {
 	bound      Instant // what Deadline may not pass (MaxHold); 0: none
 	prev, next *Hold   // its neighbours in its list
 	under      *leased // by which it was offered; nil before
+	peer       *Hold   // the next under the same share
 	listed     list    // in which list it is
 	kind       backends.Kind
 	nested     bool // while it waits: it joins Within, past the others

@@ -176,7 +176,7 @@ func (m *Machine) takeReply(e Event) {
 		h.under.handedTo(h)
 		m.beginRest(h)
 		if s := h.under.share; s != nil {
-			s.uses++
+			s.carries(h)
 			m.answerReleaseOf(&s.releasing, nil)
 		} else if m.holders.len == 0 {
 			m.leased.rides(h, m.now)

@@ -23,10 +23,7 @@ func (l *leased) planRenewal(m *Machine, p *plan, early bool) *Call {
 // lingers.
 func (l *leased) need(m *Machine) time.Duration {
 	var need, expires time.Duration
-	for h := m.holders.first; h != nil; h = h.next {
-		if h.under != l {
-			continue
-		}
+	for h := l.holds(m); h != nil; h = l.peer(h) {
 		expires = max(expires, h.Spec.Expires)
 		need = max(need, h.Deadline.Sub(m.now))
 		if h.Spec.Renew || h.short {
@@ -61,8 +58,8 @@ func (l *leased) need(m *Machine) time.Duration {
 // that because a hold needs it, can't be granted or soon won't be.
 func (l *leased) renewalDue(m *Machine, p *plan, need time.Duration) bool {
 	due := p.from(l.renewAt) || p.seen(l.asked(m)) || p.seen(l.doubts(m))
-	for h := m.holders.first; h != nil; h = h.next {
-		due = due || h.under == l && h.Spec.Renew && !h.short && p.from(h.renewAt(l.pace))
+	for h := l.holds(m); h != nil; h = l.peer(h) {
+		due = due || h.Spec.Renew && !h.short && p.from(h.renewAt(l.pace))
 	}
 	if head := l.next(m); head != nil {
 		due = due || m.ages() && p.from(l.staleAt()) ||

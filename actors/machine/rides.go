@@ -39,10 +39,11 @@ func (l *leased) turnsNow(m *Machine, p *plan) bool {
 // turn makes a share of the lock, of the kind and number of its holds. To the backend it may be a lock until a renewal
 // was answered, each of which says the kind. It carries no exclusive hold any more, whatever is answered.
 func (m *Machine) turn() {
-	s := &share{leased: m.leased, lock: true, permits: m.holders.len, uses: m.holders.len}
+	s := &share{leased: m.leased, lock: true, permits: m.holders.len}
 	s.turns, s.kind, s.ambiguous = true, m.holders.first.kind, m.ambiguous == m.leased.attempt
 	for h := m.holders.first; h != nil; h = h.next {
-		h.under, s.limit = &s.leased, max(s.limit, h.Spec.N)
+		s.carries(h)
+		s.limit = max(s.limit, h.Spec.N)
 	}
 	m.enterSharing(s)
 }

@@ -14,6 +14,7 @@ type share struct {
 	permits   int32 // of slots: how many holds it is good for; it only goes down
 	limit     int32 // of slots: the largest n that its attempt said: the permits are for holds that say as much
 	uses      int32 // how many holds are under it
+	newest    *Hold // the newest of them: see Hold.peer
 	releasing *Hold // its caller waits for what becomes of the share
 }
 
@@ -47,6 +48,37 @@ func (l *leased) isLock() bool { return l.share == nil || l.share.lock }
 // suits reports whether the share is of the kind of h, and its permits are for it.
 func (s *share) suits(h *Hold) bool {
 	return s.kind == h.kind && (s.kind != backends.Slots || s.limit <= h.Spec.N)
+}
+
+// carries notes that h is under the share.
+func (s *share) carries(h *Hold) {
+	h.under, h.peer, s.newest = &s.leased, s.newest, h
+	s.uses++
+}
+
+// leaves notes that h is no more.
+func (s *share) leaves(h *Hold) {
+	at := &s.newest
+	for *at != h {
+		at = &(*at).peer
+	}
+	*at, h.peer = h.peer, nil
+	s.uses--
+}
+
+// holds returns the first hold under the lease, and peer the one after h. Who has many shares does not search all for each.
+func (l *leased) holds(m *Machine) *Hold {
+	if l.share != nil {
+		return l.share.newest
+	}
+	return m.holders.first
+}
+
+func (l *leased) peer(h *Hold) *Hold {
+	if l.share != nil {
+		return h.peer
+	}
+	return h.next
 }
 
 // spare reports whether another hold goes under the share.

@@ -116,7 +116,7 @@ func (m *Machine) expireHolds() {
 func (m *Machine) leaves(h *Hold) {
 	m.holders.remove(h)
 	if s := h.under.share; s != nil {
-		s.uses--
+		s.leaves(h)
 	}
 }
 
