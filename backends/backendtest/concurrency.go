@@ -74,10 +74,14 @@ func noLostCount(st *store) error {
 func count(s *session, g *guarded, rounds int) error {
 	for range rounds {
 		r := s.request(g.key, long)
-		if _, err := s.await(r, checkLimit); err != nil {
-			return err
+		came := s.patiently(func(again bool) error {
+			r.Ambiguous = r.Ambiguous || again
+			return second(s.await(r, checkLimit))
+		})
+		if came != nil {
+			return came
 		}
-		if err := first(g.enter(), s.free(r)); err != nil {
+		if err := first(g.enter(), s.goes(r)); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package backendtest
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -228,17 +227,16 @@ func shareOneTry(st *store) error {
 	return first(second(c.joins(tried(c.reader(key)))), a.keepsShare(q))
 }
 
-// comesIn waits for a share. A backend may be too busy with the others, and say so: that is no answer.
+// comesIn waits for a share.
 func (s *session) comesIn(r backends.Request) error {
-	for deadline := time.Now().Add(checkLimit / 2); ; {
-		_, err := s.await(r, time.Until(deadline))
+	return s.patiently(func(again bool) error {
+		r.Ambiguous = r.Ambiguous || again
+		_, err := s.await(r, checkLimit/2)
 		if err == nil {
 			_, err = s.joins(r)
 		}
-		if !errors.Is(err, backends.ErrUnavailable) || s.ctx.Err() != nil || time.Now().After(deadline) {
-			return err
-		}
-	}
+		return err
+	})
 }
 
 // manyShare: more than one call looks at, all at the head. None is left behind.
@@ -279,7 +277,7 @@ func manyShare(st *store) error {
 		return fmt.Errorf("%d shares are out, want %d: %w", reply.Out, sessions, err)
 	}
 	for i, s := range all {
-		failed = first(failed, s.free(waiting[i]))
+		failed = first(failed, s.goes(waiting[i]))
 	}
 	return first(failed, a.alone(all[0], key))
 }

@@ -283,6 +283,29 @@ func (s *session) free(r backends.Request) error {
 	return nil
 }
 
+// patiently repeats a call, as the key actor would. With many callers on a slow machine a backend may be too busy
+// with the others, and say so: that is no answer. again says that an earlier one may have run.
+func (s *session) patiently(call func(again bool) error) error {
+	for deadline, again := time.Now().Add(checkLimit/2), false; ; again = true {
+		err := call(again)
+		if !errors.Is(err, backends.ErrUnavailable) || s.ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// goes is free beside many others.
+func (s *session) goes(r backends.Request) error {
+	return s.patiently(func(again bool) error {
+		r.Ambiguous = r.Ambiguous || again
+		err := s.free(r)
+		if again && backends.IsNotHeld(err) {
+			return nil // by the call before
+		}
+		return err
+	})
+}
+
 // cancel ends an attempt as the key actor would.
 func (s *session) cancel(r backends.Request) error {
 	if err := backends.Cancel(s.ctx, s.Backend, r.Attempt); err != nil {
