@@ -28,7 +28,8 @@ func TestACopyOfWhatWasGivenUpIsNotGivenTheLock(t *testing.T) {
 	if delivered == 0 {
 		t.Fatal("there was no copy: the test proves nothing")
 	}
-	release(t, next)
+	must(t, letGo(next))
+	eventually(t, patience, "it is released", func() bool { return c.Stats().LiveKeys == 0 })
 	if n := inside.Exists(t.Context(), s.fullKey()).Val(); n != 0 {
 		t.Errorf("the lock is given to an attempt that nobody awaits, for %v", inside.PTTL(t.Context(), s.fullKey()).Val())
 	}
