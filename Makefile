@@ -41,7 +41,7 @@ race: ## all tests under the race detector
 	$(GO) test -race -timeout 20m $(PACKAGES)
 
 faults: ## the long form of the fault tests: processes killed for 30 s (make test runs the short one)
-	$(GO) test -timeout 30m -v ./faults -long
+	$(GO) test -timeout 50m -v ./faults -long
 	$(GO) test -timeout 10m -v -run "TestSetsNeverWaitInACircle|TestOneOfManyMachines|TestNobodyOvertakes" ./lockclient -long
 	$(GO) test -timeout 10m -v -run "Lease|InARow|NeverMeet|NothingOfAKilled" ./cmd/turnstile -long
 
