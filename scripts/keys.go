@@ -143,3 +143,11 @@ var slotTags = sync.OnceValue(func() *[slots]string {
 })
 
 func slotTag(slot int) string { return slotTags()[slot] }
+
+// Flag is an argument that says yes or no, as the scripts take it.
+func Flag(is bool) string {
+	if is {
+		return "1"
+	}
+	return "0"
+}

@@ -212,12 +212,7 @@ func (b *Backend) Cancel(ctx context.Context, a backends.Attempt) error {
 
 // mark says whether an end has to settle its attempt. A call here has run when it returns, so no
 // other attempt of the session leaves a copy behind.
-func mark(a backends.Attempt) string {
-	if a.Ambiguous {
-		return "1"
-	}
-	return "0"
-}
+func mark(a backends.Attempt) string { return scripts.Flag(a.Ambiguous) }
 
 // Inspect tells what is known of a key.
 func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error) {
@@ -243,7 +238,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
 	b.reclaim(ctx, backends.Attempt{Key: key})
 	for range turnsMost {
-		reply, f := b.run(ctx, b.verbs.revoke, key, strconv.FormatUint(r.Base, 10), flag(r.Now), push)
+		reply, f := b.run(ctx, b.verbs.revoke, key, strconv.FormatUint(r.Base, 10), scripts.Flag(r.Now), push)
 		if f != nil {
 			return backends.NobodyHolds, f.cause
 		}

@@ -140,7 +140,7 @@ func (b *Backend) inspectShares(ctx context.Context, key string, info *backends.
 func (b *Backend) revokeShares(ctx context.Context, key string, r backends.Revocation) (what backends.Revoked, out bool, err error) {
 	what = backends.Superseded
 	for from := "-inf"; from != ""; {
-		reply, f := b.runShares(ctx, compiledShares().revoke, key, strconv.FormatUint(r.Base, 10), flag(r.Now), push, from)
+		reply, f := b.runShares(ctx, compiledShares().revoke, key, strconv.FormatUint(r.Base, 10), scripts.Flag(r.Now), push, from)
 		switch {
 		case f != nil:
 			return what, true, f.cause
@@ -155,13 +155,6 @@ func (b *Backend) revokeShares(ctx context.Context, key string, r backends.Revoc
 		}
 	}
 	return what, true, nil
-}
-
-func flag(is bool) string {
-	if is {
-		return "1"
-	}
-	return "0"
 }
 
 // holders are the attempts that have a share of a key: those whose shares end first.

@@ -193,7 +193,7 @@ func (b *Backend) Inspect(ctx context.Context, key string) (backends.Info, error
 func (b *Backend) Revoke(ctx context.Context, key string, r backends.Revocation) (backends.Revoked, error) {
 	for range turnsMost {
 		push := b.pushes.push()
-		v, f := b.run(ctx, scripts.Revoke, key, strconv.FormatUint(r.Base, 10), flag(r.Now), push)
+		v, f := b.run(ctx, scripts.Revoke, key, strconv.FormatUint(r.Base, 10), scripts.Flag(r.Now), push)
 		if f != nil {
 			return backends.NobodyHolds, f.err
 		}

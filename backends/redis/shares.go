@@ -215,7 +215,7 @@ func (b *Backend) revokeShares(ctx context.Context, key string, r backends.Revoc
 	found = backends.Superseded
 	for from := "-inf"; from != ""; {
 		push := b.pushes.push()
-		v, f := b.run(ctx, scripts.RevokeShares, key, strconv.FormatUint(r.Base, 10), flag(r.Now), push, from)
+		v, f := b.run(ctx, scripts.RevokeShares, key, strconv.FormatUint(r.Base, 10), scripts.Flag(r.Now), push, from)
 		if f != nil {
 			return found, true, f.err
 		}
@@ -236,13 +236,6 @@ func (b *Backend) revokeShares(ctx context.Context, key string, r backends.Revoc
 		}
 	}
 	return found, true, nil
-}
-
-func flag(is bool) string {
-	if is {
-		return "1"
-	}
-	return "0"
 }
 
 // turnsMost is how often a key may turn from a lock to shares and back while one call looks at it.

@@ -124,7 +124,7 @@ func (p pacing) wait() string {
 }
 
 // marks is release's and cancel's argument: whether the server has to remember the attempt.
-func (c *command) marks() string { return flag(c.mark) }
+func (c *command) marks() string { return scripts.Flag(c.mark) }
 
 // read is what a script's reply means to the call.
 func (b *Backend) read(c *command, v any) (reply backends.Reply, err error) {
